@@ -1,0 +1,114 @@
+//! What happens to an account.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::codes::codes;
+use crate::event::events;
+use crate::{AccountId, Digest, Timestamp};
+
+use super::{AccountContact, AccountMetadata, AccountPassword, AccountProfile};
+
+codes! {
+    /// Why a password was set.
+    pub enum PasswordCause {
+        /// The account was registered.
+        Registration = 1, "registration";
+        /// Its owner changed it, knowing the old one.
+        Change = 2, "change";
+        /// Its owner reset it by e-mail.
+        Reset = 3, "reset";
+    }
+}
+
+events! {
+    /// Everything that happens to an account.
+    pub enum AccountEvent in Account as Account {
+        /// See [`AccountRegistered`].
+        Registered(AccountRegistered) = "account.registered", 1, sealed in AccountContact;
+        /// See [`EmailConfirmationRequested`].
+        EmailConfirmationRequested(EmailConfirmationRequested) = "account.email_confirmation_requested", 1;
+        /// See [`EmailConfirmed`].
+        EmailConfirmed(EmailConfirmed) = "account.email_confirmed", 1;
+        /// See [`PasswordSet`].
+        PasswordSet(PasswordSet) = "account.password_set", 1, sealed in AccountPassword;
+        /// See [`PasswordResetRequested`].
+        PasswordResetRequested(PasswordResetRequested) = "account.password_reset_requested", 1;
+        /// See [`ProfileChanged`].
+        ProfileChanged(ProfileChanged) = "account.profile_changed", 1, sealed in AccountProfile;
+        /// See [`MetadataChanged`].
+        MetadataChanged(MetadataChanged) = "account.metadata_changed", 1, sealed in AccountMetadata;
+        /// See [`LoginLocked`].
+        LoginLocked(LoginLocked) = "account.login_locked", 1;
+    }
+}
+
+/// Somebody registered. The e-mail address is not confirmed yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountRegistered {
+    /// The new account.
+    pub account_id: AccountId,
+}
+
+/// A confirmation token was made; it is sent by e-mail and known here by its hash only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EmailConfirmationRequested {
+    /// The account.
+    pub account_id: AccountId,
+    /// BLAKE3 of the token.
+    pub token_hash: Digest,
+    /// From when on the token is refused.
+    pub expires_at: Timestamp,
+}
+
+/// The owner of the e-mail address proved it by the token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EmailConfirmed {
+    /// The account.
+    pub account_id: AccountId,
+}
+
+/// The password was set; its Argon2id hash is sealed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PasswordSet {
+    /// The account.
+    pub account_id: AccountId,
+    /// Why.
+    pub cause: PasswordCause,
+}
+
+/// A password reset token was made; it is sent by e-mail and known here by its hash only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PasswordResetRequested {
+    /// The account.
+    pub account_id: AccountId,
+    /// BLAKE3 of the token.
+    pub token_hash: Digest,
+    /// From when on the token is refused.
+    pub expires_at: Timestamp,
+}
+
+/// The profile is now the sealed one, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProfileChanged {
+    /// The account.
+    pub account_id: AccountId,
+}
+
+/// Phone and address are now the sealed ones, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetadataChanged {
+    /// The account.
+    pub account_id: AccountId,
+}
+
+/// Too many logins failed; further ones are refused for a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoginLocked {
+    /// The account.
+    pub account_id: AccountId,
+    /// Failed logins in a row.
+    pub failures: u32,
+    /// Until when logins are refused.
+    pub until: Timestamp,
+}

@@ -1,0 +1,8 @@
+//! Account: who somebody is on the platform, how they prove it, and what they tell of themselves.
+
+pub mod commands;
+mod events;
+mod records;
+
+pub use events::*;
+pub use records::*;

@@ -1,0 +1,48 @@
+//! Every limit of the rules, with its reason. Limits of HTTP and queues lie with the parts that have them.
+
+/// Days in one retention period: what a conversation holds is shredded period by period.
+pub const RETENTION_PERIOD_DAYS: i64 = 30;
+/// Most members of a conversation: a new generation wraps a key for each of their devices in one event.
+pub const CONVERSATION_MEMBERS_MAX: usize = 1_000;
+/// Most active devices of an account: each costs every conversation one wrap a generation.
+pub const ACCOUNT_DEVICES_MAX: usize = 16;
+/// Most wraps in one commit: all recipients of a full conversation at four each.
+pub const GENERATION_WRAPS_MAX: usize = 4_000;
+/// Largest ciphertext of a message in bytes: files travel as attachments.
+pub const MESSAGE_CIPHERTEXT_BYTES_MAX: usize = 64 * 1024;
+/// Largest ciphertext of a reaction in bytes: one emoji, padded.
+pub const REACTION_CIPHERTEXT_BYTES_MAX: usize = 256;
+/// Reaction slots of a member on a message.
+pub const REACTION_SLOTS_MAX: u8 = 8;
+/// Most pinned messages in a conversation: a list that people still read.
+pub const PINS_MAX: usize = 100;
+/// Longest name of a person, organization, workspace, device or conversation, in characters.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Longest topic or description in characters.
+pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
+/// Longest postal address in characters.
+pub const ADDRESS_CHARS_MAX: usize = 500;
+/// Longest e-mail address in bytes (RFC 5321 section 4.5.3.1.3, path without brackets).
+pub const EMAIL_BYTES_MAX: usize = 254;
+/// Longest phone number: 15 digits and the plus sign (ITU-T E.164).
+pub const PHONE_CHARS_MAX: usize = 16;
+/// Largest encrypted identity private key in bytes: key, nonce, tag and derivation parameters with room to grow.
+pub const IDENTITY_VAULT_BYTES_MAX: usize = 4_096;
+/// Most members of an organization: its state is held in memory whole.
+pub const ORGANIZATION_MEMBERS_MAX: usize = 100_000;
+/// Most open invitations of an organization.
+pub const ORGANIZATION_INVITATIONS_MAX: usize = 1_000;
+/// Most people one invitation may let in.
+pub const INVITATION_USES_MAX: u32 = 10_000;
+/// Longest life of an invitation in seconds: 90 days.
+pub const INVITATION_SECONDS_MAX: i64 = 90 * 86_400;
+/// Most members of a workspace.
+pub const WORKSPACE_MEMBERS_MAX: usize = 100_000;
+/// How long an e-mail confirmation token holds, in seconds: two days.
+pub const EMAIL_CONFIRMATION_SECONDS: i64 = 2 * 86_400;
+/// How long a password reset token holds, in seconds: one hour.
+pub const PASSWORD_RESET_SECONDS: i64 = 3_600;
+/// How long a session lives without being refreshed, in seconds: 60 days.
+pub const SESSION_IDLE_SECONDS: i64 = 60 * 86_400;
+
+const _: () = assert!(GENERATION_WRAPS_MAX >= CONVERSATION_MEMBERS_MAX * 2);

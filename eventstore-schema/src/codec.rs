@@ -1,0 +1,50 @@
+//! Bytes of payloads, records and snapshots: bincode 2, standard configuration, one struct at a time, never an enum of
+//! events. Decoding is bounded and refuses trailing bytes.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Most bytes a decoder may claim: the largest append with room for its in-memory form. A hostile length fails here.
+const DECODE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+fn configuration() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<DECODE_BYTES_MAX>()
+}
+
+/// Why bytes could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// The value cannot be encoded.
+    #[error("cannot encode: {0}")]
+    Encode(String),
+    /// The bytes are not of this type.
+    #[error("cannot decode: {0}")]
+    Decode(String),
+    /// Bytes are left over.
+    #[error("cannot decode: {0} bytes are left over")]
+    Trailing(usize),
+}
+
+/// Encodes one struct.
+///
+/// # Errors
+/// When the type is not of the stored kinds (integers, byte arrays, strings, bytes, options, lists, structs).
+pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, CodecError> {
+    bincode::serde::encode_to_vec(value, bincode::config::standard())
+        .map(Bytes::from)
+        .map_err(|error| CodecError::Encode(error.to_string()))
+}
+
+/// Decodes one struct from all of `bytes`.
+///
+/// # Errors
+/// When the bytes are not exactly one such struct.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (value, used) = bincode::serde::decode_from_slice(bytes, configuration())
+        .map_err(|error| CodecError::Decode(error.to_string()))?;
+    match bytes.len().checked_sub(used) {
+        Some(0) => Ok(value),
+        left => Err(CodecError::Trailing(left.unwrap_or_default())),
+    }
+}

@@ -1,0 +1,24 @@
+//! Keeps. The append-only log: what an event looks like when stored, how its personal part is sealed, and the engines.
+//!
+//! # What this crate guarantees
+//!
+//! - The guarantees G1 to G7 of [`EventLog`], each a named test in one suite that every engine passes.
+//! - Every (event, version) ever written can be decoded: [`catalogue`], its upcasters and the golden samples.
+//! - A sealed part opens to [`Opened::Clear`] or [`Opened::Erased`]; an unknown key is an error, never "erased".
+//!
+//! # What it deliberately knows nothing of
+//!
+//! Rules, commands, read models, HTTP.
+
+pub mod catalogue;
+pub mod codec;
+mod envelope;
+mod log;
+mod sealed;
+
+pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId, record_hash};
+pub use log::{
+    AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, NewEvent, ReadFilter, Snapshot,
+    StreamAppend, Subscription,
+};
+pub use sealed::{KeyRef, Opened, SealHeader, SealedCell, Tenant};

@@ -1,0 +1,303 @@
+//! The log as everything above it sees it, whichever engine runs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{Category, CommandId, Digest, EventId};
+use uuid::Uuid;
+
+use crate::envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId};
+use crate::sealed::KeyRef;
+
+/// What the writer believes of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Its last event has this revision.
+    Exact(Revision),
+    /// It has no events.
+    NoStream,
+    /// Whatever it is; for facts that contradict nothing.
+    Any,
+}
+
+impl Expected {
+    /// What to expect of a stream whose last revision is `last`.
+    pub fn after(last: Option<Revision>) -> Self {
+        last.map_or(Expected::NoStream, Expected::Exact)
+    }
+}
+
+/// An encoded event on its way into the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEvent {
+    /// Its id.
+    pub event_id: EventId,
+    /// Name in the catalogue.
+    pub event_type: &'static str,
+    /// Version of its stored form.
+    pub version: u16,
+    /// Open part, encoded.
+    pub payload: Bytes,
+    /// Whose keys seal the sealed part; there exactly when `sealed` is.
+    pub key_ref: Option<KeyRef>,
+    /// Sealed part.
+    pub sealed: Option<Bytes>,
+}
+
+/// All events of one command to one stream: recorded together or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamAppend {
+    /// The stream.
+    pub stream: StreamId,
+    /// What the writer believes of it.
+    pub expected: Expected,
+    /// The command.
+    pub command: CommandRef,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The events, at least one, at most [`StreamAppend::EVENTS_MAX`].
+    pub events: Vec<NewEvent>,
+}
+
+impl StreamAppend {
+    /// Most events in one append: opening a conversation with all its first members, with room to spare.
+    pub const EVENTS_MAX: usize = 2_048;
+    /// Largest append in bytes, payloads and sealed parts together; below the 1 MiB default of other engines.
+    pub const BYTES_MAX: usize = 1_000_000;
+}
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The stream written to. For a replay it is the stream of the first time.
+    pub stream: StreamId,
+    /// Revision of the first event.
+    pub first_revision: Revision,
+    /// Revision of the last event.
+    pub last_revision: Revision,
+    /// Position of the last event.
+    pub position: Position,
+    /// Whether the command was recorded before, and nothing was written now.
+    pub replayed: bool,
+}
+
+/// Why nothing was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The stream is elsewhere than expected: read its tail and decide again.
+    #[error("stream {stream} is at {actual:?}, not at {expected:?}")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// What was believed.
+        expected: Expected,
+        /// Its last revision; `None` when it has no events.
+        actual: Option<Revision>,
+    },
+    /// The command id was used before for something else.
+    #[error("command {command_id} was recorded before with other content")]
+    CommandReused {
+        /// The id.
+        command_id: CommandId,
+    },
+    /// The append is empty or larger than the limits of [`StreamAppend`].
+    #[error("the append to {stream} has {events} events and {bytes} bytes")]
+    Size {
+        /// The stream.
+        stream: StreamId,
+        /// How many events.
+        events: usize,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// The queue is full: nothing was written; try again after the delay.
+    #[error("the log is overloaded")]
+    Overloaded {
+        /// After which to try again.
+        retry_after: Duration,
+    },
+    /// The engine cannot be reached. Whether the append was written is unknown: repeating it with the same command id
+    /// is safe.
+    #[error("the log cannot be reached while appending to {stream}: {reason}")]
+    Unavailable {
+        /// The stream.
+        stream: StreamId,
+        /// What the engine said.
+        reason: String,
+    },
+}
+
+/// Why nothing was read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The engine cannot be reached: try again.
+    #[error("the log cannot be reached while {attempt}: {reason}")]
+    Unavailable {
+        /// What was attempted.
+        attempt: &'static str,
+        /// What the engine said.
+        reason: String,
+    },
+    /// What stands in the log is not what this product writes.
+    #[error("the log holds something that Envoi did not write, at {place}: {reason}")]
+    Corrupt {
+        /// Position or stream.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Tells one log from another that took its place (a restore, a fresh database): made when the log is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Incarnation(pub Uuid);
+
+/// The end of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Which log.
+    pub incarnation: Incarnation,
+    /// Position of the last event; `None` for an empty log.
+    pub position: Option<Position>,
+}
+
+/// Which events a reader of the whole log wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadFilter {
+    /// Categories of streams; empty for all.
+    pub categories: Vec<Category>,
+}
+
+impl ReadFilter {
+    /// Everything.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Whether events of `category` pass.
+    pub fn passes(&self, category: Category) -> bool {
+        self.categories.is_empty() || self.categories.contains(&category)
+    }
+}
+
+/// An aggregate's state at a revision. Discardable: losing one costs time only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The stream.
+    pub stream: StreamId,
+    /// Revision of the last event folded in.
+    pub revision: Revision,
+    /// The aggregate's `STATE_VERSION`.
+    pub state_version: u16,
+    /// Encoded state.
+    pub state: Bytes,
+}
+
+/// Events after a position, without end.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits for the next events: at least one, in order, at most `limit`. Cancelling the wait loses nothing.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached; calling again goes on behind the last batch that was returned.
+    async fn next(&mut self, limit: usize) -> Result<Vec<RecordedEvent>, LogError>;
+}
+
+/// The append-only log.
+///
+/// - G1 an acknowledged append is on disk and never lost;
+/// - G2 per stream, revisions are contiguous from 0; an append with a wrong expectation changes nothing;
+/// - G3 the global order is total; a reader never sees a later event before an earlier one, and never a gap;
+/// - G4 appending the same command id again returns the first result and writes nothing, from any node;
+/// - G5 events are never updated or deleted;
+/// - G6 a subscriber resumes after any position without loss or duplicate;
+/// - G7 overload is refused early as [`AppendError::Overloaded`]; queues are bounded.
+#[async_trait]
+pub trait EventLog: Send + Sync + 'static {
+    /// Appends one command's events. Cancelling the wait does not cancel the append.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; in every case but `Unavailable` nothing was written.
+    async fn append(&self, append: StreamAppend) -> Result<Appended, AppendError>;
+
+    /// Appends several commands to one stream in order; one result each. Each stands by itself: a failed one makes later
+    /// ones that build on it fail with a conflict. Engines that batch make this one round trip.
+    async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
+        let mut results = Vec::with_capacity(appends.len());
+        for append in appends {
+            results.push(self.append(append).await);
+        }
+        results
+    }
+
+    /// What the command did, if it is on record. `stream` is where the caller would append it now; engines that keep
+    /// commands by stream look there only.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached.
+    async fn find_command(
+        &self,
+        stream: StreamId,
+        command: CommandId,
+    ) -> Result<Option<(Appended, Digest)>, LogError>;
+
+    /// Events of a stream from a revision on, ascending, at most `limit`. A stream without events gives none.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached or the stream holds something that we did not write.
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError>;
+
+    /// The last event of a stream.
+    ///
+    /// # Errors
+    /// As [`EventLog::read_stream`].
+    async fn last_of_stream(&self, stream: StreamId) -> Result<Option<RecordedEvent>, LogError>;
+
+    /// Events after a position (`None`: from the start), ascending, at most `limit` that pass the filter.
+    ///
+    /// # Errors
+    /// As [`EventLog::read_stream`].
+    async fn read_all(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<Vec<RecordedEvent>, LogError>;
+
+    /// Follows the log after a position.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached.
+    async fn subscribe(
+        &self,
+        after: Option<Position>,
+        filter: ReadFilter,
+    ) -> Result<Box<dyn Subscription>, LogError>;
+
+    /// Which log this is, and its end.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached.
+    async fn head(&self) -> Result<Head, LogError>;
+
+    /// The latest snapshot of a stream.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError>;
+
+    /// Stores a snapshot unless a later one is there.
+    ///
+    /// # Errors
+    /// When the store cannot be reached; nobody depends on it having been stored.
+    async fn store_snapshot(&self, snapshot: Snapshot) -> Result<(), LogError>;
+
+    /// Name of the engine for people and metrics: `postgres`, `eventstoredb`, `memory`.
+    fn engine(&self) -> &'static str;
+}
