@@ -1,0 +1,145 @@
+//! What comes in with a command, and the ids that have to be the same for every retry of it.
+
+use domain::{Actor, CommandId, Context, CorrelationId, DeviceId, Digest, EventId, Timestamp};
+use eventstore_schema::{CommandRef, RecordedEvent, Revision};
+use uuid::Uuid;
+
+/// Who asks, when, under which ids, and what they believe of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Time, actor and device.
+    pub context: Context,
+    /// The command's id and the hash of its content.
+    pub command: CommandRef,
+    /// Ties together everything that one request sets off.
+    pub correlation_id: CorrelationId,
+    /// The event that a reaction answers.
+    pub causation_id: Option<EventId>,
+    /// The stream's revision that the caller read before (`If-Match`).
+    pub expected_revision: Option<Revision>,
+}
+
+impl Request {
+    /// A command of `actor` at `now`.
+    pub fn new(now: Timestamp, actor: Actor, command: CommandRef, correlation_id: CorrelationId) -> Self {
+        let context = Context { now, actor, device: None };
+        Self { context, command, correlation_id, causation_id: None, expected_revision: None }
+    }
+
+    /// The same from a device.
+    pub fn with_device(mut self, device: Option<DeviceId>) -> Self {
+        self.context.device = device;
+        self
+    }
+
+    /// The same with the revision that the caller read before.
+    pub fn with_expected_revision(mut self, revision: Option<Revision>) -> Self {
+        self.expected_revision = revision;
+        self
+    }
+
+    /// A further command of the same use case: its id follows from this one's, so a retry of the whole repeats each step.
+    pub fn step(&self, step: &str) -> Self {
+        let id = CommandId::from_bytes(derive("step", &[self.command.id.as_bytes(), step.as_bytes()]));
+        let command = CommandRef { id, fingerprint: self.command.fingerprint };
+        Self { command, expected_revision: None, ..*self }
+    }
+
+    /// The command that reaction `name` gives to `target` because of `event`; the same whenever it reads the event.
+    pub fn reaction(name: &str, event: &RecordedEvent, target: &[u8], now: Timestamp) -> Self {
+        let parts: [&[u8]; 3] = [name.as_bytes(), event.event_id.as_bytes(), target];
+        let id = CommandId::from_bytes(derive("reaction", &parts));
+        Self {
+            context: Context { now, actor: Actor::SYSTEM, device: None },
+            command: CommandRef { id, fingerprint: fingerprint("reaction", &parts) },
+            correlation_id: event.origin.correlation_id,
+            causation_id: Some(event.event_id),
+            expected_revision: None,
+        }
+    }
+
+    /// The id of what this command creates; the same for every retry, so that a retried create meets the same stream.
+    pub fn created_id<T: From<Uuid>>(&self, kind: &str) -> T {
+        T::from(Uuid::from_bytes(derive("created", &[self.command.id.as_bytes(), kind.as_bytes()])))
+    }
+}
+
+/// The id of the command that `actor` gives under an idempotency key.
+///
+/// Anonymous actors share one id space: give them keys that nobody guesses.
+pub fn command_id(actor: Actor, idempotency_key: &str) -> CommandId {
+    CommandId::from_bytes(derive("command", &[&[actor.kind.code()], &actor.id, idempotency_key.as_bytes()]))
+}
+
+/// Hash of what is asked: the verb and everything that makes two requests under it differ (path, body bytes).
+pub fn fingerprint(verb: &str, parts: &[&[u8]]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("envoi 2026-11-21 command fingerprint v1");
+    update(&mut hasher, verb.as_bytes());
+    for part in parts {
+        update(&mut hasher, part);
+    }
+    Digest::from_bytes(*hasher.finalize().as_bytes())
+}
+
+/// A UUIDv8 (RFC 9562) from the hash of `parts`, apart from every other `purpose`.
+pub fn derived_id<T: From<Uuid>>(purpose: &str, parts: &[&[u8]]) -> T {
+    T::from(Uuid::from_bytes(derive(purpose, parts)))
+}
+
+fn derive(purpose: &str, parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_derive_key("envoi 2026-11-21 derived id v1");
+    update(&mut hasher, purpose.as_bytes());
+    for part in parts {
+        update(&mut hasher, part);
+    }
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes()
+}
+
+/// Length first, so that no two lists of parts hash alike.
+fn update(hasher: &mut blake3::Hasher, part: &[u8]) {
+    let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+    hasher.update(&length.to_be_bytes());
+    hasher.update(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::AccountId;
+
+    use super::*;
+
+    fn alice() -> Actor {
+        Actor::account(AccountId::from_bytes([1; 16]))
+    }
+
+    fn request(key: &str) -> Request {
+        let command =
+            CommandRef { id: command_id(alice(), key), fingerprint: fingerprint("verb", &[b"body"]) };
+        Request::new(Timestamp::from_micros(1), alice(), command, CorrelationId::from_bytes([9; 16]))
+    }
+
+    #[test]
+    fn a_retry_has_the_same_id_and_nobody_else_has() {
+        assert_eq!(command_id(alice(), "k"), command_id(alice(), "k"));
+        assert_ne!(command_id(alice(), "k"), command_id(alice(), "l"));
+        assert_ne!(command_id(alice(), "k"), command_id(Actor::account(AccountId::from_bytes([2; 16])), "k"));
+        assert_eq!(command_id(alice(), "k").as_uuid().get_version_num(), 8);
+    }
+
+    #[test]
+    fn moving_bytes_between_parts_changes_the_fingerprint() {
+        assert_ne!(fingerprint("v", &[b"ab", b"c"]), fingerprint("v", &[b"a", b"bc"]));
+        assert_ne!(fingerprint("v", &[b"a"]), fingerprint("v", &[b"a", b""]));
+    }
+
+    #[test]
+    fn steps_and_created_ids_follow_from_the_command() {
+        assert_eq!(request("k").step("bind").command.id, request("k").step("bind").command.id);
+        assert_ne!(request("k").step("bind").command.id, request("k").step("other").command.id);
+        let first: AccountId = request("k").created_id("account");
+        let again: AccountId = request("k").created_id("account");
+        assert_eq!(first, again);
+    }
+}
