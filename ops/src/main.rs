@@ -1,1 +1,10 @@
-fn main() {}
+//! The `envoi` binary: everything that people start, on one command line.
+
+mod cli;
+mod config;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

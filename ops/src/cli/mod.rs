@@ -1,0 +1,70 @@
+//! The command line: one verb, one file, one line in [`Verb`].
+
+mod config;
+mod error;
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::CliError;
+pub use output::Output;
+
+/// Event-sourced, end-to-end-encrypted, multi-tenant messaging.
+#[derive(Parser)]
+#[command(name = "envoi", version, propagate_version = true)]
+struct Cli {
+    /// Configuration file; without it `envoi.toml` in this directory, if there is one.
+    #[arg(long, global = true, env = "ENVOI_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON for machines instead of text for people.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What is the same for every verb.
+pub struct Global {
+    /// Configuration file, if one was named.
+    pub config: Option<PathBuf>,
+    /// Where results go.
+    pub output: Output,
+}
+
+impl Global {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// As [`crate::config::Config::load`].
+    pub fn configuration(&self) -> Result<crate::config::Config, CliError> {
+        crate::config::Config::load(self.config.as_deref(), std::env::vars()).map_err(|error| {
+            CliError::usage(error.to_string())
+                .hint("`envoi config docs` lists every key; `envoi config check` checks a file")
+        })
+    }
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check, show and document the configuration.
+    Config(config::Args),
+}
+
+/// Parses the command line and runs the verb.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let global = Global { config: cli.config, output: Output::new(cli.json) };
+    let result = match cli.verb {
+        Verb::Config(args) => config::run(&global, args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            global.output.error(&error);
+            error.exit_code()
+        }
+    }
+}

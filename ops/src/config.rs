@@ -1,0 +1,239 @@
+//! Configuration: defaults, then one TOML file, then `ENVOI_*` variables. Unknown keys are refused wherever they stand.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Declares the configuration: sections, keys, types, defaults and what they mean, once.
+macro_rules! configuration {
+    (
+        $($(#[doc = $tdoc:literal])+ $top:ident: $ttype:ty = $tdefault:expr;)+
+        $($(#[$sdoc:meta])* $section:ident: $name:ident { $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr;)+ })+
+    ) => {
+        /// The whole configuration.
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Config {
+            $($(#[doc = $tdoc])+ pub $top: $ttype,)+
+            $($(#[$sdoc])* pub $section: $name,)+
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($top: $tdefault,)+ $($section: $name::default(),)+ }
+            }
+        }
+
+        $(
+            $(#[$sdoc])*
+            #[derive(Clone, Debug, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields, default)]
+            pub struct $name { $($(#[doc = $doc])+ pub $key: $type,)+ }
+
+            impl Default for $name {
+                fn default() -> Self { Self { $($key: $default,)+ } }
+            }
+        )+
+
+        /// Every key with what it means.
+        pub const KEYS: &[Key] = &[
+            $(Key { section: "", key: stringify!($top), meaning: &[$($tdoc),+] },)+
+            $($(Key { section: stringify!($section), key: stringify!($key), meaning: &[$($doc),+] },)+)+
+        ];
+    };
+}
+
+/// One key of the configuration.
+pub struct Key {
+    /// Its section; empty at the top.
+    pub section: &'static str,
+    /// Its name in the section.
+    pub key: &'static str,
+    /// What it means, in lines.
+    pub meaning: &'static [&'static str],
+}
+
+impl Key {
+    /// The variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("ENVOI_{}", self.path()).replace('.', "_").to_uppercase()
+    }
+
+    /// Its dotted path.
+    pub fn path(&self) -> String {
+        if self.section.is_empty() { self.key.to_owned() } else { format!("{}.{}", self.section, self.key) }
+    }
+}
+
+configuration! {
+    /// Which engine keeps the log: `postgres`, in the database below.
+    log: String = "postgres".to_owned();
+
+    /// Where the server listens.
+    server: Server {
+        /// Address for clients: HTTP and WebSocket. TLS and HTTP/2 belong to a proxy in front.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
+        /// Address for `/metrics` and health; keep it internal.
+        metrics_listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9090));
+        /// URL under which clients reach the server: goes into tokens and e-mails.
+        public_url: String = "http://127.0.0.1:8080".to_owned();
+        /// HTTP worker threads; 0 for one a core.
+        workers: usize = 0;
+        /// Whether the proxy in front is trusted to tell the client's address in `X-Forwarded-For`.
+        trust_proxy: bool = false;
+        /// Whether requests are limited in rate, by account and by address.
+        rate_limits: bool = true;
+    }
+    /// PostgreSQL.
+    database: Database {
+        /// URL or key=value string of a login role that may assume `envoi_app`, `envoi_projector` and `envoi_reader`.
+        url: String = String::new();
+        /// Connections of the write side.
+        write_connections: usize = 8;
+        /// Connections for queries.
+        read_connections: usize = 8;
+        /// Connections of the projector runner.
+        projector_connections: usize = 12;
+    }
+    /// Keys at rest.
+    keys: Keys {
+        /// File with the root key, mode 0600, never in PostgreSQL; back it up elsewhere than the database.
+        root_key_file: PathBuf = PathBuf::from("envoi-root.key");
+    }
+    /// Outgoing e-mail.
+    mail: Mail {
+        /// `smtp://user:password@host:port`, `smtps://...`, or `file:DIRECTORY` for development.
+        transport: String = "file:mail".to_owned();
+        /// Sender of every e-mail.
+        from: String = "Envoi <envoi@localhost>".to_owned();
+    }
+    /// What is written about a run.
+    telemetry: Telemetry {
+        /// Which spans and events: a `tracing` filter.
+        filter: String = "info".to_owned();
+        /// `text` for people, `json` for machines.
+        format: String = "text".to_owned();
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read or has an error; the text names the key.
+    #[error("the configuration is not usable: {0}")]
+    Invalid(String),
+    /// A variable names no key.
+    #[error("the variable {variable} sets no configuration key; the nearest is {nearest}")]
+    UnknownVariable {
+        /// The variable.
+        variable: String,
+        /// A key that looks like it.
+        nearest: String,
+    },
+}
+
+/// Variables that start like configuration but are not.
+const OTHER_VARIABLES: &[&str] = &["ENVOI_CONFIG", "ENVOI_PASSPHRASE", "ENVOI_SERVER", "ENVOI_HOME"];
+
+impl Config {
+    /// Reads `file` (none: `envoi.toml` if it is there) and the variables given.
+    ///
+    /// # Errors
+    /// When the file is missing, malformed, has an unknown key, or a variable names no key.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut builder = ::config::Config::builder();
+        builder = match file {
+            Some(path) => builder.add_source(::config::File::from(path).format(::config::FileFormat::Toml)),
+            None => builder.add_source(
+                ::config::File::from(Path::new("envoi.toml"))
+                    .format(::config::FileFormat::Toml)
+                    .required(false),
+            ),
+        };
+        for (variable, value) in variables {
+            if !variable.starts_with("ENVOI_") || is_other(&variable) {
+                continue;
+            }
+            let Some(key) = KEYS.iter().find(|key| key.variable() == variable) else {
+                return Err(ConfigError::UnknownVariable { nearest: nearest(&variable), variable });
+            };
+            builder = builder
+                .set_override(key.path(), value)
+                .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+        }
+        builder
+            .build()
+            .and_then(::config::Config::try_deserialize)
+            .map_err(|error| ConfigError::Invalid(error.to_string()))
+    }
+}
+
+fn is_other(variable: &str) -> bool {
+    variable.starts_with("ENVOI_TEST_") || OTHER_VARIABLES.contains(&variable)
+}
+
+fn nearest(variable: &str) -> String {
+    let common = |key: &Key| key.variable().chars().zip(variable.chars()).take_while(|(a, b)| a == b).count();
+    KEYS.iter().max_by_key(|key| common(key)).map(Key::variable).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn variables_win_over_the_file_and_the_file_over_defaults() {
+        let file = file("[server]\nlisten = \"127.0.0.1:1\"\nworkers = 3\n");
+        let config = Config::load(Some(file.path()), variables(&[("ENVOI_SERVER_WORKERS", "5")])).unwrap();
+        assert_eq!(config.server.listen.port(), 1);
+        assert_eq!(config.server.workers, 5);
+        assert_eq!(config.database.write_connections, Database::default().write_connections);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let file = file("[server]\nlisen = \"127.0.0.1:1\"\n");
+        let error = Config::load(Some(file.path()), Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("lisen"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_variable_is_refused_with_the_nearest_key() {
+        let file = file("");
+        let error = Config::load(Some(file.path()), variables(&[("ENVOI_DATABASE_URI", "x")]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("ENVOI_DATABASE_URL"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_was_named_must_be_there() {
+        assert!(Config::load(Some(Path::new("/nowhere/envoi.toml")), Vec::new()).is_err());
+    }
+
+    #[test]
+    fn the_documentation_lists_every_key() {
+        let text = include_str!("../docs/configuration.md");
+        for key in KEYS {
+            assert!(
+                text.contains(&format!("`{}`", key.path())),
+                "{} is not documented: run envoi config docs",
+                key.path()
+            );
+        }
+    }
+}
