@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Declares the configuration: sections, keys, types, defaults and what they mean, once.
 macro_rules! configuration {
     (
-        $($(#[doc = $tdoc:literal])+ $top:ident: $ttype:ty = $tdefault:expr;)+
+        top { $($(#[doc = $tdoc:literal])+ $top:ident: $ttype:ty = $tdefault:expr;)+ }
         $($(#[$sdoc:meta])* $section:ident: $name:ident { $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr;)+ })+
     ) => {
         /// The whole configuration.
@@ -67,9 +67,10 @@ impl Key {
 }
 
 configuration! {
-    /// Which engine keeps the log: `postgres`, in the database below.
-    log: String = "postgres".to_owned();
-
+    top {
+        /// Which engine keeps the log: `postgres`, in the database below.
+        log: String = "postgres".to_owned();
+    }
     /// Where the server listens.
     server: Server {
         /// Address for clients: HTTP and WebSocket. TLS and HTTP/2 belong to a proxy in front.
