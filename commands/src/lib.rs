@@ -27,6 +27,8 @@
 //! 2. A line in `reactions::all`.
 //! 3. What it has to look up by another key than a stream's id: a table in `migrations/`, kept by an index reaction.
 
+pub mod auth;
 pub mod clock;
 pub mod executor;
+pub mod mail;
 pub mod request;

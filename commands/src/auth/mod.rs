@@ -1,0 +1,4 @@
+//! Proving who somebody is: passwords and tokens.
+
+pub mod access_token;
+pub mod password;
