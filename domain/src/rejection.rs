@@ -149,6 +149,11 @@ rejections! {
     DeviceNotInConversation = Forbidden, "device_not_in_conversation", "this device is not an active recipient of the conversation";
     /// The recipient is none of the conversation's.
     RecipientNotFound = NotFound, "recipient_not_found", "there is no such recipient in the conversation";
+    /// Too many recipients.
+    RecipientLimit {
+        /// The limit.
+        limit: usize
+    } = LimitReached, "recipient_limit", "a conversation has at most {limit} devices and recovery keys";
     /// The generation is not the current one, or none is in force since somebody left.
     StaleGeneration {
         /// The generation committed last; 0 for none.

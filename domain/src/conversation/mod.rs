@@ -4,9 +4,15 @@
 //! The state grows by a few bytes a message (who sent it, whether it was deleted) so that deciding and evolving cost the
 //! same whatever the length; message content is never in it.
 
+pub mod binding;
 pub mod commands;
+mod direct;
 mod events;
 mod records;
+mod rules;
+mod state;
 
+pub use direct::direct_conversation_id;
 pub use events::*;
 pub use records::*;
+pub use state::{Conversation, Watermarks};

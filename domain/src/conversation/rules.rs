@@ -1,0 +1,218 @@
+//! Rules that several commands share. Each says who or what is in the way; what passed comes back as a value, so that a
+//! command cannot go on without having asked.
+
+use crate::{
+    AccountId, ActorKind, Aggregate, Context, ConversationId, DeviceId, Digest, Rejection, VerifyKey, limits,
+};
+
+use super::binding::WrapBinding;
+use super::{
+    Conversation, ConversationKind, ConversationRole, ConversationTitle, MessageBody, RecipientKind, Suite,
+    Wrap,
+};
+
+/// A current member who gives a command.
+#[derive(Clone, Copy)]
+pub(super) struct Caller {
+    /// Which conversation.
+    pub conversation_id: ConversationId,
+    /// Which kind of conversation.
+    pub kind: ConversationKind,
+    /// Who.
+    pub account_id: AccountId,
+    /// As what.
+    pub role: ConversationRole,
+}
+
+impl Caller {
+    /// Refuses members who are not admins.
+    pub(super) fn require_admin(&self) -> Result<(), Rejection> {
+        match self.role {
+            ConversationRole::Admin => Ok(()),
+            ConversationRole::Member => Err(Rejection::RoleInsufficient),
+        }
+    }
+
+    /// Refuses direct conversations.
+    pub(super) fn require_group(&self) -> Result<(), Rejection> {
+        match self.kind {
+            ConversationKind::Group => Ok(()),
+            ConversationKind::Direct => Err(Rejection::DirectIsFixed),
+        }
+    }
+}
+
+/// An active device of a current member that gives a command.
+#[derive(Clone, Copy)]
+pub(super) struct CallerDevice {
+    /// Whose.
+    pub caller: Caller,
+    /// Which.
+    pub device_id: DeviceId,
+    /// Verifies what it signs.
+    pub verify_key: VerifyKey,
+}
+
+/// Which limit of size a content has.
+#[derive(Clone, Copy)]
+pub(super) enum ContentSize {
+    Message,
+    Reaction,
+}
+
+impl Conversation {
+    /// The member who gives the command. To everybody else the conversation looks unknown.
+    pub(super) fn caller(&self, context: &Context) -> Result<Caller, Rejection> {
+        let account_id = context.account()?;
+        let (Some(conversation_id), Some(kind), Some(role)) = (self.id(), self.kind(), self.role(account_id))
+        else {
+            return Err(Rejection::ConversationNotFound);
+        };
+        if self.is_deleted() {
+            return Err(Rejection::ConversationDeleted);
+        }
+        Ok(Caller { conversation_id, kind, account_id, role })
+    }
+
+    /// The member and the device that give the command; the device is one of the member's active recipients here.
+    pub(super) fn caller_device(&self, context: &Context) -> Result<CallerDevice, Rejection> {
+        let caller = self.caller(context)?;
+        let device_id = context.device()?;
+        match self.recipient(device_id.into()) {
+            Some((owner, recipient))
+                if owner == caller.account_id && recipient.kind == RecipientKind::Device =>
+            {
+                let verify_key = recipient.verify_key.ok_or(Rejection::DeviceNotInConversation)?;
+                Ok(CallerDevice { caller, device_id, verify_key })
+            }
+            Some(_) | None => Err(Rejection::DeviceNotInConversation),
+        }
+    }
+
+    /// The conversation, for what only the platform does.
+    pub(super) fn platform(&self, context: &Context) -> Result<ConversationId, Rejection> {
+        match context.actor.kind {
+            ActorKind::System => self.id().ok_or(Rejection::ConversationNotFound),
+            ActorKind::Anonymous | ActorKind::Account | ActorKind::Operator => Err(Rejection::PlatformOnly),
+        }
+    }
+
+    /// Whether content may come in as it is; says whether it is encrypted.
+    ///
+    /// Encrypted content is taken under the current generation only, and not at all while a new one is due: whoever left
+    /// reads nothing that is sent afterwards. What a ciphertext and its signature are worth is for the readers to verify.
+    pub(super) fn accepts(
+        &self,
+        body: &MessageBody,
+        generation: u32,
+        size: ContentSize,
+    ) -> Result<bool, Rejection> {
+        let (bytes_max, too_long) = match size {
+            ContentSize::Message => (limits::MESSAGE_CIPHERTEXT_BYTES_MAX, "is longer than 64 KiB"),
+            ContentSize::Reaction => (limits::REACTION_CIPHERTEXT_BYTES_MAX, "is longer than 256 bytes"),
+        };
+        if body.content.is_empty() {
+            return Err(Rejection::InvalidField { field: "content", reason: "is empty" });
+        }
+        if body.content.len() > bytes_max {
+            return Err(Rejection::InvalidField { field: "content", reason: too_long });
+        }
+        let encrypted = body.cipher.is_some();
+        if encrypted {
+            self.require_in_force(generation)?;
+        } else if !self.allows_plaintext() {
+            return Err(Rejection::PlaintextRefused);
+        } else if generation != 0 {
+            return Err(Rejection::InvalidField { field: "generation", reason: "is 0 for content in clear" });
+        }
+        Ok(encrypted)
+    }
+
+    /// Refuses every generation but the one in force, and all of them while a new one is due.
+    fn require_in_force(&self, generation: u32) -> Result<(), Rejection> {
+        if self.commit_required() {
+            return Err(self.stale_generation());
+        }
+        self.require_current(generation)
+    }
+
+    /// Refuses every generation but the one committed last.
+    pub(super) fn require_current(&self, generation: u32) -> Result<(), Rejection> {
+        if generation == 0 || generation != self.generation() {
+            return Err(self.stale_generation());
+        }
+        Ok(())
+    }
+
+    /// Refuses a wrap that is malformed, or not signed by the device that brings it for this generation and recipient.
+    pub(super) fn require_valid_wrap(
+        &self,
+        wrap: &Wrap,
+        by: &CallerDevice,
+        (generation, suite, transcript): (u32, Suite, Digest),
+    ) -> Result<(), Rejection> {
+        let binding = WrapBinding {
+            organization_id: self.organization().ok_or(Rejection::ConversationNotFound)?,
+            conversation_id: by.caller.conversation_id,
+            generation,
+            suite,
+            recipient_id: wrap.recipient_id,
+            device_id: by.device_id,
+            transcript,
+        };
+        if binding.verifies(wrap, &by.verify_key) {
+            return Ok(());
+        }
+        Err(Rejection::WrapInvalid { recipient_id: wrap.recipient_id })
+    }
+
+    fn stale_generation(&self) -> Rejection {
+        Rejection::StaleGeneration { current: self.generation(), commit_required: self.commit_required() }
+    }
+
+    /// Refuses messages that are not there.
+    pub(super) fn require_message(&self, number: u64) -> Result<(), Rejection> {
+        if self.has_message(number) { Ok(()) } else { Err(Rejection::MessageNotFound) }
+    }
+
+    /// Refuses messages that are not there or were deleted.
+    pub(super) fn require_live_message(&self, number: u64) -> Result<(), Rejection> {
+        self.require_message(number)?;
+        if self.is_message_deleted(number) { Err(Rejection::MessageDeleted) } else { Ok(()) }
+    }
+
+    /// Whether `account_id` is the only admin.
+    pub(super) fn is_last_admin(&self, account_id: AccountId) -> bool {
+        let mut admins = self.members().filter(|(_, role)| *role == ConversationRole::Admin);
+        admins.next().is_some_and(|(id, _)| id == account_id) && admins.next().is_none()
+    }
+}
+
+impl ConversationTitle {
+    /// The title as it is recorded: texts without space around them, within their limits. Groups have titles; a direct
+    /// conversation is called by its members' names.
+    pub(super) fn tidied(&self, kind: ConversationKind) -> Result<Self, Rejection> {
+        if kind == ConversationKind::Direct && self.title.is_some() {
+            return Err(Rejection::InvalidField { field: "title", reason: "is for groups" });
+        }
+        let title =
+            self.title.as_deref().map(|text| tidy("title", text, limits::NAME_CHARS_MAX)).transpose()?;
+        let topic = self
+            .topic
+            .as_deref()
+            .map(|text| tidy("topic", text, limits::DESCRIPTION_CHARS_MAX))
+            .transpose()?;
+        Ok(Self { title, topic })
+    }
+}
+
+fn tidy(field: &'static str, text: &str, chars_max: usize) -> Result<String, Rejection> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Rejection::InvalidField { field, reason: "is empty" });
+    }
+    if text.chars().count() > chars_max {
+        return Err(Rejection::InvalidField { field, reason: "is too long" });
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,391 @@
+//! What a conversation's events have made of it: as much as its rules need, and nothing personal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AccountId, Aggregate, Category, Context, ConversationId, DeviceId, Digest, Draft, OrganizationId,
+    RecipientId, Rejection, Timestamp, WorkspaceId,
+};
+
+use super::binding::Transcript;
+use super::commands::{self, ConversationCommand};
+use super::{
+    ConversationCreated, ConversationEvent, ConversationKind, ConversationMemberJoined, ConversationRole,
+    GenerationCommitted, MessageSent, ReceiptRecorded, Recipient, Suite,
+};
+
+/// What was settled when the conversation was opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Origin {
+    conversation_id: ConversationId,
+    organization_id: OrganizationId,
+    workspace_id: Option<WorkspaceId>,
+    kind: ConversationKind,
+    allows_plaintext: bool,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Member {
+    role: ConversationRole,
+    /// How many had joined before: orders members by how long they have been here.
+    joined: u64,
+}
+
+/// The generation committed last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Generation {
+    number: u32,
+    suite: Suite,
+    transcript: Digest,
+    /// Somebody who holds its key has left since: nothing is sent under it any more.
+    stale: bool,
+}
+
+/// Up to which message a device has got, and its owner has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermarks {
+    /// Delivered up to and including this number.
+    pub delivered_up_to: u64,
+    /// Read up to and including this number, at most `delivered_up_to`.
+    pub read_up_to: u64,
+}
+
+/// A message as the rules know it: who sent it and whether it was deleted, in four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct MessageEntry(u32);
+
+impl MessageEntry {
+    const DELETED: u32 = 1;
+
+    const fn new(author: u32) -> Self {
+        Self(author << 1)
+    }
+
+    const fn author(self) -> u32 {
+        self.0 >> 1
+    }
+
+    const fn is_deleted(self) -> bool {
+        self.0 & Self::DELETED != 0
+    }
+
+    const fn delete(&mut self) {
+        self.0 |= Self::DELETED;
+    }
+}
+
+/// Whom a recipient belongs to, and its keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct OwnedRecipient {
+    account_id: AccountId,
+    recipient: Recipient,
+}
+
+/// A conversation's state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conversation {
+    origin: Option<Origin>,
+    deleted: bool,
+    members: BTreeMap<AccountId, Member>,
+    joins: u64,
+    /// The active recipients: those of current members, in the order that transcripts and commits list them.
+    recipients: BTreeMap<RecipientId, OwnedRecipient>,
+    generation: Option<Generation>,
+    /// Active recipients without a wrap of the current generation that they can open.
+    waiting: BTreeSet<RecipientId>,
+    /// Everybody who ever sent a message, by the index that message entries carry.
+    authors: BTreeMap<AccountId, u32>,
+    /// Message `number` stands at index `number - 1`.
+    messages: Vec<MessageEntry>,
+    pins: BTreeSet<u64>,
+    /// Kept for devices that have gone, so that a watermark never falls when one comes back.
+    receipts: BTreeMap<DeviceId, Watermarks>,
+}
+
+impl Aggregate for Conversation {
+    const CATEGORY: Category = Category::Conversation;
+    const STATE_VERSION: u16 = 1;
+    type Id = ConversationId;
+    type Event = ConversationEvent;
+    type Command = ConversationCommand;
+
+    fn decide(
+        &self,
+        command: &Self::Command,
+        context: &Context,
+    ) -> Result<Vec<Draft<Self::Event>>, Rejection> {
+        commands::decide(self, command, context)
+    }
+
+    fn evolve(&mut self, event: &Self::Event, _at: Timestamp) {
+        match event {
+            ConversationEvent::Created(event) => self.create(event),
+            ConversationEvent::MemberJoined(event) => self.join(event),
+            ConversationEvent::MemberRoleChanged(event) => {
+                if let Some(member) = self.members.get_mut(&event.account_id) {
+                    member.role = event.role;
+                }
+            }
+            ConversationEvent::MemberLeft(event) => self.leave(event.account_id),
+            ConversationEvent::RecipientAdded(event) => {
+                self.add_recipient(event.account_id, &event.recipient)
+            }
+            ConversationEvent::RecipientRemoved(event) => {
+                self.recipients.remove(&event.recipient_id);
+                self.waiting.remove(&event.recipient_id);
+                self.make_stale();
+            }
+            ConversationEvent::GenerationCommitted(event) => self.commit(event),
+            ConversationEvent::WrapAdded(event) => {
+                self.waiting.remove(&event.wrap.recipient_id);
+            }
+            ConversationEvent::WrapReported(event) => {
+                self.waiting.insert(event.recipient_id);
+            }
+            ConversationEvent::MessageSent(event) => self.append_message(event),
+            ConversationEvent::MessageDeleted(event) => {
+                if let Some(entry) = index_of(event.number).and_then(|index| self.messages.get_mut(index)) {
+                    entry.delete();
+                }
+            }
+            ConversationEvent::MessagePinned(event) => {
+                self.pins.insert(event.number);
+            }
+            ConversationEvent::MessageUnpinned(event) => {
+                self.pins.remove(&event.number);
+            }
+            ConversationEvent::ReceiptRecorded(event) => self.record_receipt(event),
+            ConversationEvent::Deleted(_) => self.deleted = true,
+            ConversationEvent::TitleChanged(_)
+            | ConversationEvent::MessageEdited(_)
+            | ConversationEvent::ReactionSet(_)
+            | ConversationEvent::ReactionCleared(_) => {}
+        }
+    }
+
+    fn organization(&self) -> Option<OrganizationId> {
+        self.origin.as_ref().map(|origin| origin.organization_id)
+    }
+}
+
+/// What evolving does.
+impl Conversation {
+    fn create(&mut self, event: &ConversationCreated) {
+        self.origin = Some(Origin {
+            conversation_id: event.conversation_id,
+            organization_id: event.organization_id,
+            workspace_id: event.workspace_id,
+            kind: event.kind,
+            allows_plaintext: event.allows_plaintext,
+        });
+    }
+
+    fn join(&mut self, event: &ConversationMemberJoined) {
+        self.members.insert(event.account_id, Member { role: event.role, joined: self.joins });
+        self.joins += 1;
+        for recipient in &event.recipients {
+            self.add_recipient(event.account_id, recipient);
+        }
+    }
+
+    fn leave(&mut self, account_id: AccountId) {
+        self.members.remove(&account_id);
+        let Self { recipients, waiting, .. } = self;
+        recipients.retain(|id, owned| {
+            let stays = owned.account_id != account_id;
+            if !stays {
+                waiting.remove(id);
+            }
+            stays
+        });
+        self.make_stale();
+    }
+
+    fn add_recipient(&mut self, account_id: AccountId, recipient: &Recipient) {
+        let id = recipient.recipient_id;
+        self.recipients.insert(id, OwnedRecipient { account_id, recipient: recipient.clone() });
+        if self.generation.is_some() {
+            self.waiting.insert(id);
+        }
+    }
+
+    fn make_stale(&mut self) {
+        if let Some(generation) = &mut self.generation {
+            generation.stale = true;
+        }
+    }
+
+    fn commit(&mut self, event: &GenerationCommitted) {
+        self.generation = Some(Generation {
+            number: event.generation,
+            suite: event.suite,
+            transcript: event.transcript,
+            stale: false,
+        });
+        self.waiting.clear();
+    }
+
+    fn append_message(&mut self, event: &MessageSent) {
+        let next = u32::try_from(self.authors.len()).unwrap_or(u32::MAX);
+        let author = *self.authors.entry(event.sender_id).or_insert(next);
+        self.messages.push(MessageEntry::new(author));
+    }
+
+    fn record_receipt(&mut self, event: &ReceiptRecorded) {
+        let watermarks = self.receipts.entry(event.device_id).or_default();
+        watermarks.delivered_up_to = watermarks.delivered_up_to.max(event.delivered_up_to);
+        watermarks.read_up_to = watermarks.read_up_to.max(event.read_up_to);
+    }
+}
+
+/// What others may ask.
+impl Conversation {
+    /// Its id; none before it was opened.
+    pub fn id(&self) -> Option<ConversationId> {
+        self.origin.as_ref().map(|origin| origin.conversation_id)
+    }
+
+    /// Its workspace, if it lies in one.
+    pub fn workspace(&self) -> Option<WorkspaceId> {
+        self.origin.as_ref().and_then(|origin| origin.workspace_id)
+    }
+
+    /// Its kind; none before it was opened.
+    pub fn kind(&self) -> Option<ConversationKind> {
+        self.origin.as_ref().map(|origin| origin.kind)
+    }
+
+    /// Whether messages in clear are taken.
+    pub fn allows_plaintext(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.allows_plaintext)
+    }
+
+    /// Whether it was deleted.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
+    /// The current members with their roles, ascending by account id.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = (AccountId, ConversationRole)> {
+        self.members.iter().map(|(id, member)| (*id, member.role))
+    }
+
+    /// A current member's role.
+    pub fn role(&self, account_id: AccountId) -> Option<ConversationRole> {
+        self.members.get(&account_id).map(|member| member.role)
+    }
+
+    /// The member who has been here longest, other than `except`.
+    pub fn longest_member(&self, except: AccountId) -> Option<AccountId> {
+        let others = self.members.iter().filter(|(id, _)| **id != except);
+        others.min_by_key(|(_, member)| member.joined).map(|(id, _)| *id)
+    }
+
+    /// The active recipients with their accounts, ascending by recipient id.
+    pub fn recipients(&self) -> impl ExactSizeIterator<Item = (AccountId, &Recipient)> {
+        self.recipients.values().map(|owned| (owned.account_id, &owned.recipient))
+    }
+
+    /// One active recipient with its account.
+    pub fn recipient(&self, recipient_id: RecipientId) -> Option<(AccountId, &Recipient)> {
+        self.recipients.get(&recipient_id).map(|owned| (owned.account_id, &owned.recipient))
+    }
+
+    /// A member's active recipients, ascending by id. Looks at every recipient of the conversation.
+    pub fn recipients_of(&self, account_id: AccountId) -> impl Iterator<Item = &Recipient> {
+        self.recipients().filter(move |(owner, _)| *owner == account_id).map(|(_, recipient)| recipient)
+    }
+
+    /// Number of the generation committed last; 0 for none.
+    pub fn generation(&self) -> u32 {
+        self.generation.as_ref().map_or(0, |generation| generation.number)
+    }
+
+    /// How the current generation encrypts; none before the first.
+    pub fn suite(&self) -> Option<Suite> {
+        self.generation.as_ref().map(|generation| generation.suite)
+    }
+
+    /// Whether a new generation has to be committed before anything encrypted can be sent.
+    pub fn commit_required(&self) -> bool {
+        self.generation.as_ref().is_none_or(|generation| generation.stale)
+    }
+
+    /// Membership transcript of the current generation, which its wraps bind; zero before the first.
+    pub fn transcript(&self) -> Digest {
+        self.generation.as_ref().map_or(Digest::from_bytes([0; 32]), |generation| generation.transcript)
+    }
+
+    /// Membership transcript that the next generation has to be committed with.
+    pub fn next_transcript(&self) -> Option<Digest> {
+        let origin = self.origin.as_ref()?;
+        let transcript = Transcript {
+            previous: self.transcript(),
+            generation: self.generation().saturating_add(1),
+            organization_id: origin.organization_id,
+            conversation_id: origin.conversation_id,
+        };
+        Some(transcript.digest(self.recipients()))
+    }
+
+    /// Active recipients that wait for a wrap of the current generation, ascending.
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = RecipientId> {
+        self.waiting.iter().copied()
+    }
+
+    /// Whether a recipient waits for a wrap of the current generation.
+    pub fn is_waiting(&self, recipient_id: RecipientId) -> bool {
+        self.waiting.contains(&recipient_id)
+    }
+
+    /// Number of the last message; 0 for none.
+    pub fn last_number(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
+    /// Whether a message is there, deleted or not.
+    pub fn has_message(&self, number: u64) -> bool {
+        self.entry(number).is_some()
+    }
+
+    /// Whether a message was deleted.
+    pub fn is_message_deleted(&self, number: u64) -> bool {
+        self.entry(number).is_some_and(MessageEntry::is_deleted)
+    }
+
+    /// Whether `account_id` sent the message.
+    pub fn is_sender(&self, number: u64, account_id: AccountId) -> bool {
+        match (self.entry(number), self.authors.get(&account_id)) {
+            (Some(entry), Some(author)) => entry.author() == *author,
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// Numbers of the pinned messages, ascending.
+    pub fn pins(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.pins.iter().copied()
+    }
+
+    /// Whether a message is pinned.
+    pub fn is_pinned(&self, number: u64) -> bool {
+        self.pins.contains(&number)
+    }
+
+    /// What a device has acknowledged; zero for one that never did.
+    pub fn watermarks(&self, device_id: DeviceId) -> Watermarks {
+        self.receipts.get(&device_id).copied().unwrap_or_default()
+    }
+
+    fn entry(&self, number: u64) -> Option<MessageEntry> {
+        self.messages.get(index_of(number)?).copied()
+    }
+}
+
+/// Where message `number` stands; messages count from 1.
+fn index_of(number: u64) -> Option<usize> {
+    usize::try_from(number.checked_sub(1)?).ok()
+}
