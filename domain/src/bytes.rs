@@ -128,6 +128,13 @@ fixed_bytes! {
     VerifyKey: 32
 }
 
+impl Digest {
+    /// Compares in constant time: for hashes of secrets that somebody presented.
+    pub fn matches(&self, other: &Digest) -> bool {
+        blake3::Hash::from_bytes(self.0) == blake3::Hash::from_bytes(other.0)
+    }
+}
+
 /// A byte string of any length. Its `Debug` shows the length only.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Blob(Vec<u8>);

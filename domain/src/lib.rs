@@ -23,8 +23,11 @@
 mod aggregate;
 mod bytes;
 mod codes;
+mod command;
 mod event;
 mod ids;
+#[cfg(test)]
+mod testing;
 mod time;
 
 pub mod account;
@@ -36,6 +39,7 @@ pub mod organization;
 pub mod records;
 pub mod rejection;
 pub mod session;
+pub mod text;
 pub mod workspace;
 
 pub use aggregate::{Actor, ActorKind, Aggregate, Category, Context, Draft, Period, Plain, SubjectId};

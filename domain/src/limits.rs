@@ -42,6 +42,8 @@ pub const WORKSPACE_MEMBERS_MAX: usize = 100_000;
 pub const EMAIL_CONFIRMATION_SECONDS: i64 = 2 * 86_400;
 /// How long a password reset token holds, in seconds: one hour.
 pub const PASSWORD_RESET_SECONDS: i64 = 3_600;
+/// For how long after a mail with a token no other one is made, in seconds: nobody's mailbox can be flooded.
+pub const TOKEN_REISSUE_SECONDS: i64 = 60;
 /// How long a session lives without being refreshed, in seconds: 60 days.
 pub const SESSION_IDLE_SECONDS: i64 = 60 * 86_400;
 

@@ -18,6 +18,8 @@ codes! {
         Change = 2, "change";
         /// Its owner reset it by e-mail.
         Reset = 3, "reset";
+        /// The platform hashed the same password anew, under stronger parameters.
+        Upgrade = 4, "upgrade";
     }
 }
 

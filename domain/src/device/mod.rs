@@ -1,8 +1,13 @@
 //! Device: the end-to-end keys of one account: identity key, recovery key, and devices that the identity key certifies.
 
+pub mod certificate;
 pub mod commands;
 mod events;
 mod records;
+mod state;
+#[cfg(test)]
+mod tests;
 
 pub use events::*;
 pub use records::*;
+pub use state::{DeviceKeys, DeviceSet};
