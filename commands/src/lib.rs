@@ -32,3 +32,4 @@ pub mod clock;
 pub mod executor;
 pub mod mail;
 pub mod request;
+pub mod reservations;

@@ -1,4 +1,6 @@
 //! Proving who somebody is: passwords and tokens.
 
 pub mod access_token;
+pub mod email_token;
 pub mod password;
+pub mod refresh_token;

@@ -45,7 +45,7 @@ macro_rules! mails {
 
 mails! {
     /// Asks to confirm the address.
-    ConfirmEmail { url, account, token } = "confirm_email.txt";
+    ConfirmEmail { url, token } = "confirm_email.txt";
     /// Tells the owner of an address that somebody tried to register it again.
     AlreadyRegistered { url } = "already_registered.txt";
     /// Brings a reset token.
@@ -142,7 +142,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mailer =
             Mailer::open(&format!("file:{}", directory.path().display()), "Envoi <envoi@localhost>").unwrap();
-        let mail = Mail::ConfirmEmail { url: "http://x".into(), account: "a-1".into(), token: "t-1".into() };
+        let mail = Mail::ConfirmEmail { url: "http://x".into(), token: "t-1".into() };
         mailer.send("ada@example.org", &mail).await.unwrap();
         let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
         assert_eq!(files.len(), 1);
@@ -157,7 +157,7 @@ mod tests {
     fn nothing_is_left_to_fill_in_any_mail() {
         let value = || "v".to_owned();
         for mail in [
-            Mail::ConfirmEmail { url: value(), account: value(), token: value() },
+            Mail::ConfirmEmail { url: value(), token: value() },
             Mail::AlreadyRegistered { url: value() },
             Mail::ResetPassword { url: value(), token: value() },
             Mail::PasswordChanged { url: value() },

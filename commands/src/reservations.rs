@@ -1,0 +1,246 @@
+//! Uniqueness across streams: something is reserved before the event that takes it, under a blind index.
+//!
+//! Reserve, append, confirm. A crash leaves a pending row: a retry of the same command takes it up again; another command may
+//! take it over once it expired and its owner turns out not to exist.
+
+use deadpool_postgres::Pool;
+use domain::{CommandId, Timestamp};
+use uuid::Uuid;
+
+/// What is reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservationKind {
+    /// An account's e-mail address; the owner is the account.
+    Email,
+}
+
+impl ReservationKind {
+    const fn code(self) -> i16 {
+        match self {
+            ReservationKind::Email => 1,
+        }
+    }
+}
+
+/// How long a pending reservation is its command's alone, in seconds: far longer than any append may take.
+pub const PENDING_SECONDS: i64 = 600;
+
+/// A row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// Who has it.
+    pub owner: Uuid,
+    /// The command that reserved it.
+    pub command_id: CommandId,
+    /// Whether the owner is known to exist.
+    pub confirmed: bool,
+    /// Until when a pending one is its command's alone.
+    pub expires_at: Timestamp,
+}
+
+/// What reserving found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// It is the command's now, or was before.
+    Granted,
+    /// Somebody else has it.
+    Taken(Reservation),
+}
+
+/// The table cannot be reached or refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("reservations cannot be reached while {attempt}: {reason}")]
+pub struct ReservationError {
+    /// What was attempted.
+    pub attempt: &'static str,
+    /// What the database said.
+    pub reason: String,
+}
+
+/// Table `write.reservations`.
+#[derive(Clone)]
+pub struct Reservations {
+    pool: Pool,
+}
+
+impl Reservations {
+    /// Over a pool in role `envoi_app`.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    /// Reserves for `owner`, or finds who has it. A retry with the same command id is granted again.
+    ///
+    /// # Errors
+    /// When the table cannot be reached; repeating is safe.
+    pub async fn reserve(
+        &self,
+        kind: ReservationKind,
+        blind_index: &[u8; 32],
+        owner: Uuid,
+        command_id: CommandId,
+        now: Timestamp,
+    ) -> Result<Reserved, ReservationError> {
+        let attempt = "reserving";
+        let client = self.client(attempt).await?;
+        let expires_at = now.plus_seconds(PENDING_SECONDS).as_micros();
+        let insert = client
+            .prepare_cached(include_str!("../sql/reserve.sql"))
+            .await
+            .map_err(|e| failed(attempt, &e))?;
+        let index = blind_index.as_slice();
+        client
+            .execute(&insert, &[&kind.code(), &index, &owner, &command_id.as_uuid(), &expires_at])
+            .await
+            .map_err(|error| failed(attempt, &error))?;
+        let found = self.find(kind, blind_index).await?;
+        match found {
+            Some(row) if row.command_id == command_id => Ok(Reserved::Granted),
+            Some(row) => Ok(Reserved::Taken(row)),
+            // Released between the two statements: a retry finds it free.
+            None => Err(ReservationError { attempt, reason: "it was released meanwhile".to_owned() }),
+        }
+    }
+
+    /// Takes over a pending, expired reservation whose owner is known not to exist. `false`: somebody was faster.
+    ///
+    /// # Errors
+    /// When the table cannot be reached; repeating is safe.
+    pub async fn take_over(
+        &self,
+        kind: ReservationKind,
+        blind_index: &[u8; 32],
+        from: &Reservation,
+        owner: Uuid,
+        command_id: CommandId,
+        now: Timestamp,
+    ) -> Result<bool, ReservationError> {
+        let expires_at = now.plus_seconds(PENDING_SECONDS).as_micros();
+        self.change(
+            "taking over a reservation",
+            "UPDATE write.reservations SET owner = $3, command_id = $4, expires_at = $5
+             WHERE kind = $1 AND blind_index = $2 AND command_id = $6 AND NOT confirmed AND expires_at <= $7",
+            &[
+                &kind.code(),
+                &blind_index.as_slice(),
+                &owner,
+                &command_id.as_uuid(),
+                &expires_at,
+                &from.command_id.as_uuid(),
+                &now.as_micros(),
+            ],
+        )
+        .await
+    }
+
+    /// Marks that the owner exists. `false`: the reservation is not the owner's any more.
+    ///
+    /// # Errors
+    /// When the table cannot be reached; repeating is safe.
+    pub async fn confirm(
+        &self,
+        kind: ReservationKind,
+        blind_index: &[u8; 32],
+        owner: Uuid,
+    ) -> Result<bool, ReservationError> {
+        self.change(
+            "confirming a reservation",
+            "UPDATE write.reservations SET confirmed = true WHERE kind = $1 AND blind_index = $2 AND owner = $3",
+            &[&kind.code(), &blind_index.as_slice(), &owner],
+        )
+        .await
+    }
+
+    /// Frees a pending reservation of a command that turned out not to take effect.
+    ///
+    /// # Errors
+    /// When the table cannot be reached; it then expires by itself.
+    pub async fn release(
+        &self,
+        kind: ReservationKind,
+        blind_index: &[u8; 32],
+        command_id: CommandId,
+    ) -> Result<bool, ReservationError> {
+        self.change(
+            "releasing a reservation",
+            "DELETE FROM write.reservations WHERE kind = $1 AND blind_index = $2 AND command_id = $3 AND NOT confirmed",
+            &[&kind.code(), &blind_index.as_slice(), &command_id.as_uuid()],
+        )
+        .await
+    }
+
+    /// Who has it.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn find(
+        &self,
+        kind: ReservationKind,
+        blind_index: &[u8; 32],
+    ) -> Result<Option<Reservation>, ReservationError> {
+        let attempt = "looking up a reservation";
+        let client = self.client(attempt).await?;
+        let select = client
+            .prepare_cached(
+                "SELECT owner, command_id, confirmed, expires_at FROM write.reservations WHERE kind = $1 AND blind_index = $2",
+            )
+            .await
+            .map_err(|error| failed(attempt, &error))?;
+        let row = client
+            .query_opt(&select, &[&kind.code(), &blind_index.as_slice()])
+            .await
+            .map_err(|error| failed(attempt, &error))?;
+        row.map(|row| {
+            Ok(Reservation {
+                owner: row.try_get(0)?,
+                command_id: CommandId::from(row.try_get::<_, Uuid>(1)?),
+                confirmed: row.try_get(2)?,
+                expires_at: Timestamp::from_micros(row.try_get(3)?),
+            })
+        })
+        .transpose()
+        .map_err(|error: tokio_postgres::Error| failed(attempt, &error))
+    }
+
+    /// Restores a confirmed reservation from the log; one that is there already stays.
+    ///
+    /// # Errors
+    /// When the table cannot be reached; repeating is safe.
+    pub async fn restore(
+        &self,
+        kind: ReservationKind,
+        blind_index: &[u8; 32],
+        owner: Uuid,
+        command_id: CommandId,
+    ) -> Result<bool, ReservationError> {
+        self.change(
+            "restoring a reservation",
+            "INSERT INTO write.reservations (kind, blind_index, owner, command_id, confirmed, expires_at)
+             VALUES ($1, $2, $3, $4, true, 0) ON CONFLICT (kind, blind_index) DO NOTHING",
+            &[&kind.code(), &blind_index.as_slice(), &owner, &command_id.as_uuid()],
+        )
+        .await
+    }
+
+    async fn change(
+        &self,
+        attempt: &'static str,
+        sql: &'static str,
+        values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<bool, ReservationError> {
+        let client = self.client(attempt).await?;
+        let statement = client.prepare_cached(sql).await.map_err(|error| failed(attempt, &error))?;
+        let changed = client.execute(&statement, values).await.map_err(|error| failed(attempt, &error))?;
+        Ok(changed == 1)
+    }
+
+    async fn client(&self, attempt: &'static str) -> Result<deadpool_postgres::Object, ReservationError> {
+        self.pool.get().await.map_err(|error| ReservationError { attempt, reason: error.to_string() })
+    }
+}
+
+fn failed(attempt: &'static str, error: &tokio_postgres::Error) -> ReservationError {
+    // The database's own text only: its detail would quote the row.
+    let reason = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    ReservationError { attempt, reason }
+}
