@@ -11,14 +11,20 @@
 //! Rules, commands, read models, HTTP.
 
 pub mod catalogue;
+pub mod cluster;
 pub mod codec;
+pub mod database;
 mod envelope;
 mod log;
+pub mod migrations;
 mod sealed;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId, record_hash};
 pub use log::{
     AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, NewEvent, ReadFilter, Snapshot,
     StreamAppend, Subscription,
 };
+pub use migrations::{MigrateError, migrate};
 pub use sealed::{KeyRef, Opened, SealHeader, SealedCell, Tenant};

@@ -1,0 +1,77 @@
+//! Connections to PostgreSQL, each in the role of its part of the product.
+
+use std::fmt;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::{Client, Config, NoTls};
+
+/// A role inside the database: what a part of the product may do there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The write side: appends to the log, keeps reservations and keys.
+    App,
+    /// Owns and fills the read models.
+    Projector,
+    /// Queries, under row-level security.
+    Reader,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: &'static [Role] = &[Role::App, Role::Projector, Role::Reader];
+
+    /// Its name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::App => "envoi_app",
+            Role::Projector => "envoi_projector",
+            Role::Reader => "envoi_reader",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The same connection in another role.
+pub fn in_role(config: &Config, role: Role) -> Config {
+    with_options(config, &format!("-c role={role}"))
+}
+
+/// The same connection with more server options.
+pub fn with_options(config: &Config, more: &str) -> Config {
+    let mut config = config.clone();
+    let options = match config.get_options() {
+        Some(present) => format!("{present} {more}"),
+        None => more.to_owned(),
+    };
+    config.options(options);
+    config
+}
+
+/// A pool of at most `size` connections in a role. Nothing is connected yet.
+///
+/// # Errors
+/// When `size` is zero.
+pub fn pool(config: &Config, role: Role, size: usize) -> Result<Pool, deadpool_postgres::BuildError> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(in_role(config, role), NoTls, recycling);
+    Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).build()
+}
+
+/// A connection of its own, kept alive by a task until the client is dropped.
+///
+/// # Errors
+/// When the server cannot be reached or refuses.
+pub async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to PostgreSQL ended");
+        }
+    });
+    Ok(client)
+}
