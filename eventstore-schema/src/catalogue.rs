@@ -1,7 +1,10 @@
 //! The catalogue: from (event name, version) to the typed event.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use domain::{Event, EventGroup, Payload, PayloadDecoder, PayloadVisitor};
+use domain::{Event, EventGroup, Payload, PayloadDecoder, PayloadVisitor, Record};
 
 use crate::codec::{self, CodecError};
 use crate::envelope::RecordedEvent;
@@ -84,4 +87,24 @@ pub fn decode(name: &str, version: u16, payload: &[u8]) -> Result<Event, Catalog
 /// As [`decode`].
 pub fn decode_recorded(event: &RecordedEvent) -> Result<Event, CatalogueError> {
     decode(&event.event_type, event.version, &event.payload)
+}
+
+static SEALED_RECORDS: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+    Event::types().into_iter().filter_map(|one| one.sealed.map(|sealed| (one.name, sealed.name))).collect()
+});
+
+/// Name of the record that the event's sealed part holds; `None` for an event without one.
+pub fn sealed_record(event_type: &str) -> Option<&'static str> {
+    SEALED_RECORDS.get(event_type).copied()
+}
+
+/// Decodes a sealed record, whatever version it was written in.
+///
+/// # Errors
+/// When the version is unknown or the bytes are not of that record.
+pub fn decode_record<R: Record>(version: u16, bytes: &[u8]) -> Result<R, CodecError> {
+    if version != R::VERSION {
+        return Err(CodecError::Version { version, known: R::VERSION });
+    }
+    codec::decode(bytes)
 }

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 /// Most bytes a decoder may claim: the largest append with room for its in-memory form. A hostile length fails here.
 const DECODE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -24,6 +25,14 @@ pub enum CodecError {
     /// Bytes are left over.
     #[error("cannot decode: {0} bytes are left over")]
     Trailing(usize),
+    /// Written by a newer release.
+    #[error("version {version} is not in the catalogue, which knows up to {known}")]
+    Version {
+        /// Version found.
+        version: u16,
+        /// Version written today.
+        known: u16,
+    },
 }
 
 /// Encodes one struct.
@@ -34,6 +43,34 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, CodecError> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
         .map(Bytes::from)
         .map_err(|error| CodecError::Encode(error.to_string()))
+}
+
+/// Encodes one struct into bytes that are wiped when dropped, without leaving copies behind on the way.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_secret<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, CodecError> {
+    let refused = |error: bincode::error::EncodeError| CodecError::Encode(error.to_string());
+    let mut size = Size(0);
+    bincode::serde::encode_into_std_write(value, &mut size, bincode::config::standard()).map_err(refused)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size.0));
+    bincode::serde::encode_into_std_write(value, &mut *bytes, bincode::config::standard())
+        .map_err(refused)?;
+    Ok(bytes)
+}
+
+/// Counts what is written.
+struct Size(usize);
+
+impl std::io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Decodes one struct from all of `bytes`.

@@ -14,17 +14,22 @@ pub mod catalogue;
 pub mod cluster;
 pub mod codec;
 pub mod database;
+mod entropy;
 mod envelope;
+pub mod keyring;
 mod log;
 pub mod migrations;
 mod sealed;
+pub mod sealing;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId, record_hash};
+pub use keyring::Keyring;
 pub use log::{
     AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, NewEvent, ReadFilter, Snapshot,
     StreamAppend, Subscription,
 };
 pub use migrations::{MigrateError, migrate};
-pub use sealed::{KeyRef, Opened, SealHeader, SealedCell, Tenant};
+pub use sealed::{InvalidCell, KeyRef, Opened, SealHeader, SealedCell, Tenant};
+pub use sealing::{SealError, Sealer};

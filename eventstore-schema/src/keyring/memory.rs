@@ -1,0 +1,73 @@
+//! Wrapped keys in memory, for tests: the same answers as PostgreSQL's.
+#![cfg(any(test, feature = "testing"))]
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::names::KeyName;
+use super::store::{Destruction, KeyRow, KeyState, KeyStore, RootRow, ShardRow, StoreError};
+
+#[derive(Default)]
+struct State {
+    root: Option<RootRow>,
+    shards: Vec<ShardRow>,
+    keys: BTreeMap<(KeyName, u16), KeyRow>,
+}
+
+/// A store that dies with the process.
+#[derive(Default)]
+pub(super) struct MemoryKeys(Mutex<State>);
+
+impl MemoryKeys {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryKeys {
+    async fn root(&self) -> Result<Option<RootRow>, StoreError> {
+        Ok(self.state().root)
+    }
+
+    async fn initialise(&self, root: &RootRow, shards: &[ShardRow]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.root.is_none() {
+            state.root = Some(*root);
+            state.shards = shards.to_vec();
+        }
+        Ok(())
+    }
+
+    async fn shards(&self) -> Result<Vec<ShardRow>, StoreError> {
+        Ok(self.state().shards.clone())
+    }
+
+    async fn fetch(&self, names: &[KeyName]) -> Result<Vec<KeyRow>, StoreError> {
+        let state = self.state();
+        let rows = names.iter().flat_map(|name| state.keys.range((*name, 0)..=(*name, u16::MAX)));
+        Ok(rows.map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn insert_first(&self, rows: &[KeyRow]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for row in rows {
+            state.keys.entry((row.name, row.version)).or_insert_with(|| row.clone());
+        }
+        Ok(())
+    }
+
+    async fn destroy(&self, name: KeyName, _: Destruction) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let tombstone =
+            KeyRow { name, version: 1, state: KeyState::Destroyed, shard_version: 0, wrapped: None };
+        state.keys.entry((name, 1)).or_insert(tombstone);
+        for (_, row) in state.keys.range_mut((name, 0)..=(name, u16::MAX)) {
+            row.state = KeyState::Destroyed;
+            row.wrapped = None;
+        }
+        Ok(())
+    }
+}

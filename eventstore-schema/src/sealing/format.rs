@@ -1,0 +1,186 @@
+//! The bytes of a sealed part, format 1: pure functions of keys, header, nonce and plaintext.
+//!
+//! Described to the byte in `ops/docs/sealed-format.md`; test vectors in `eventstore-schema/vectors/sealed.json`.
+
+use aes_siv::KeyInit;
+use aes_siv::siv::Aes256Siv;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::keyring::SivKey;
+use crate::sealed::SealHeader;
+
+/// The format written today.
+pub(super) const FORMAT: u8 = 1;
+/// Bytes before the ciphertext: format (1), record version (2), key versions (6), commitment (32), nonce (16), tag (16).
+pub(super) const OVERHEAD: usize = 73;
+
+const KEY_CONTEXT: &str = "envoi 2026-11-21 seal v1";
+const COMMITMENT_CONTEXT: &str = "envoi 2026-11-21 seal commitment v1";
+const NO_PERIOD: u8 = 0;
+const PERIOD: u8 = 1;
+
+/// Which version of each key took part; `period` is 0 without a period key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyVersionNumbers {
+    pub(super) tenant: u16,
+    pub(super) subject: u16,
+    pub(super) period: u16,
+}
+
+impl KeyVersionNumbers {
+    fn to_bytes(self) -> [u8; 6] {
+        let ([a, b], [c, d], [e, f]) =
+            (self.tenant.to_be_bytes(), self.subject.to_be_bytes(), self.period.to_be_bytes());
+        [a, b, c, d, e, f]
+    }
+
+    fn from_bytes([a, b, c, d, e, f]: [u8; 6]) -> Self {
+        Self {
+            tenant: u16::from_be_bytes([a, b]),
+            subject: u16::from_be_bytes([c, d]),
+            period: u16::from_be_bytes([e, f]),
+        }
+    }
+}
+
+/// The key of sealed parts and what commits to it. Wiped when dropped.
+pub(super) struct ComposedKey {
+    key: SivKey,
+    commitment: [u8; 32],
+}
+
+impl ComposedKey {
+    /// Composes the keys of tenant, subject and, where there is one, period.
+    pub(super) fn new(tenant: &[u8; 32], subject: &[u8; 32], period: Option<&[u8; 32]>) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(KEY_CONTEXT);
+        hasher.update(tenant);
+        hasher.update(subject);
+        match period {
+            Some(period) => hasher.update(&[PERIOD]).update(period),
+            None => hasher.update(&[NO_PERIOD]),
+        };
+        let mut key: SivKey = Zeroizing::new([0; 64]);
+        hasher.finalize_xof().fill(key.as_mut_slice());
+        zeroize::Zeroize::zeroize(&mut hasher);
+        let commitment = blake3::derive_key(COMMITMENT_CONTEXT, key.as_slice());
+        Self { key, commitment }
+    }
+}
+
+/// The parts of sealed bytes, not opened.
+pub(super) struct Parts<'a> {
+    pub(super) record_version: u16,
+    pub(super) keys: KeyVersionNumbers,
+    commitment: &'a [u8; 32],
+    nonce: &'a [u8; 16],
+    tag: &'a [u8; 16],
+    ciphertext: &'a [u8],
+}
+
+/// The bytes are of no format known here.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UnknownFormat;
+
+/// The bytes or their header were changed, or the key is another one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused;
+
+impl<'a> Parts<'a> {
+    /// Takes sealed bytes apart.
+    pub(super) fn parse(sealed: &'a [u8]) -> Result<Self, UnknownFormat> {
+        let (&FORMAT, rest) = sealed.split_first().ok_or(UnknownFormat)? else { return Err(UnknownFormat) };
+        let (record_version, rest) = rest.split_first_chunk::<2>().ok_or(UnknownFormat)?;
+        let (keys, rest) = rest.split_first_chunk::<6>().ok_or(UnknownFormat)?;
+        let (commitment, rest) = rest.split_first_chunk::<32>().ok_or(UnknownFormat)?;
+        let (nonce, rest) = rest.split_first_chunk::<16>().ok_or(UnknownFormat)?;
+        let (tag, ciphertext) = rest.split_first_chunk::<16>().ok_or(UnknownFormat)?;
+        let record_version = u16::from_be_bytes(*record_version);
+        let keys = KeyVersionNumbers::from_bytes(*keys);
+        Ok(Self { record_version, keys, commitment, nonce, tag, ciphertext })
+    }
+
+    /// Opens the parts under `key` in the place that `header` names.
+    pub(super) fn open(&self, key: &ComposedKey, header: &SealHeader) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        if !bool::from(key.commitment.ct_eq(self.commitment)) {
+            return Err(Refused);
+        }
+        let mut plain = Zeroizing::new(self.ciphertext.to_vec());
+        let data = AssociatedData::new(header, self.record_version, self.keys);
+        Aes256Siv::new((&*key.key).into())
+            .decrypt_inout_detached(
+                data.headers(header, self.commitment, self.nonce),
+                plain.as_mut_slice().into(),
+                self.tag.into(),
+            )
+            .map_err(|_| Refused)?;
+        Ok(plain)
+    }
+}
+
+/// Seals `plaintext` in the place that `header` names. `None` only beyond the limits of AES-SIV.
+pub(super) fn seal(
+    key: &ComposedKey,
+    keys: KeyVersionNumbers,
+    header: &SealHeader,
+    record_version: u16,
+    nonce: &[u8; 16],
+    plaintext: Zeroizing<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let mut body = plaintext;
+    let data = AssociatedData::new(header, record_version, keys);
+    let tag = Aes256Siv::new((&*key.key).into())
+        .encrypt_inout_detached(data.headers(header, &key.commitment, nonce), body.as_mut_slice().into())
+        .ok()?;
+    let mut sealed = Vec::with_capacity(body.len().saturating_add(OVERHEAD));
+    sealed.push(FORMAT);
+    sealed.extend_from_slice(&record_version.to_be_bytes());
+    sealed.extend_from_slice(&keys.to_bytes());
+    sealed.extend_from_slice(&key.commitment);
+    sealed.extend_from_slice(nonce);
+    sealed.extend_from_slice(&tag);
+    sealed.extend_from_slice(&body);
+    Some(sealed)
+}
+
+/// What a sealed part is bound to, in the order that AES-SIV takes it.
+struct AssociatedData {
+    format: [u8; 1],
+    record_version: [u8; 2],
+    keys: [u8; 6],
+    event_version: [u8; 2],
+    key_ref: Vec<u8>,
+}
+
+impl AssociatedData {
+    fn new(header: &SealHeader, record_version: u16, keys: KeyVersionNumbers) -> Self {
+        Self {
+            format: [FORMAT],
+            record_version: record_version.to_be_bytes(),
+            keys: keys.to_bytes(),
+            event_version: header.version.to_be_bytes(),
+            key_ref: header.key_ref.to_bytes(),
+        }
+    }
+
+    fn headers<'a>(
+        &'a self,
+        header: &'a SealHeader,
+        commitment: &'a [u8; 32],
+        nonce: &'a [u8; 16],
+    ) -> [&'a [u8]; 11] {
+        [
+            &self.format,
+            header.event_type.as_bytes(),
+            &self.event_version,
+            header.event_id.as_bytes(),
+            header.stream.category.name().as_bytes(),
+            header.stream.id.as_bytes(),
+            &self.key_ref,
+            &self.record_version,
+            &self.keys,
+            commitment,
+            nonce,
+        ]
+    }
+}
