@@ -30,6 +30,11 @@
 pub mod auth;
 pub mod clock;
 pub mod executor;
+pub mod limits;
 pub mod mail;
+pub mod metrics;
+pub mod migrations;
 pub mod request;
 pub mod reservations;
+
+pub use migrations::migrate;

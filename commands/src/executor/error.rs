@@ -90,6 +90,21 @@ impl ExecuteError {
         }
     }
 
+    /// The outcome's name in metrics.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            ExecuteError::Rejected(_) => "rejected",
+            ExecuteError::RevisionMismatch { .. } => "revision_mismatch",
+            ExecuteError::CommandReused { .. } => "command_reused",
+            ExecuteError::InFlight { .. } => "in_flight",
+            ExecuteError::TooLarge { .. } => "too_large",
+            ExecuteError::Overloaded { .. } => "overloaded",
+            ExecuteError::Unavailable { .. } => "unavailable",
+            ExecuteError::Seal { .. } => "seal",
+            ExecuteError::Corrupt { .. } => "corrupt",
+        }
+    }
+
     pub(super) fn from_log(stream: StreamId, error: &LogError) -> Self {
         match error {
             LogError::Unavailable { .. } => ExecuteError::Unavailable { reason: error.to_string() },

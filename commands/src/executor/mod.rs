@@ -1,11 +1,29 @@
 //! Executes commands: loads the state, decides, seals, appends, once each and in order.
 
+mod cell;
+mod cells;
 mod error;
+mod held;
+mod in_flight;
+mod outcome;
+mod seal;
+mod turn;
 
-pub use error::ExecuteError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::Aggregate;
-use eventstore_schema::{Position, Revision, StreamId};
+use eventstore_schema::{EventLog, Position, Revision, Sealer, StreamId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::clock::Clock;
+use crate::limits::{OVERLOADED_RETRY_AFTER, WAITING_MAX};
+use crate::metrics::Metrics;
+use crate::request::Request;
+
+use self::cell::{Job, Pending, View};
+use self::cells::Cells;
+pub use self::error::ExecuteError;
+use self::in_flight::InFlight;
 
 /// What a command did.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,4 +47,161 @@ pub struct Loaded<A: Aggregate> {
     pub state: A,
     /// Revision of its last event; `None` for a stream without events.
     pub revision: Option<Revision>,
+}
+
+/// Executes commands against the log. Clones share everything.
+#[derive(Clone)]
+pub struct Executor {
+    shared: Arc<Shared>,
+}
+
+/// What all cells share.
+struct Shared {
+    log: Arc<dyn EventLog>,
+    sealer: Arc<Sealer>,
+    clock: Clock,
+    metrics: Metrics,
+    cells: Mutex<Cells>,
+    in_flight: InFlight,
+    waiting: Arc<Semaphore>,
+}
+
+impl Executor {
+    /// An executor over a log. There may be any number of them over one log, in any number of processes.
+    pub fn new(log: Arc<dyn EventLog>, sealer: Arc<Sealer>, clock: Clock, metrics: Metrics) -> Self {
+        Self::with_cells(log, sealer, clock, metrics, Cells::default())
+    }
+
+    fn with_cells(
+        log: Arc<dyn EventLog>,
+        sealer: Arc<Sealer>,
+        clock: Clock,
+        metrics: Metrics,
+        cells: Cells,
+    ) -> Self {
+        let waiting = Arc::new(Semaphore::new(WAITING_MAX));
+        let (cells, in_flight) = (Mutex::new(cells), InFlight::default());
+        Self { shared: Arc::new(Shared { log, sealer, clock, metrics, cells, in_flight, waiting }) }
+    }
+
+    /// Executes a command. Cancelling the wait does not cancel the command.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`]; in every case but `Unavailable` nothing was written.
+    pub async fn execute<A: Aggregate>(
+        &self,
+        id: A::Id,
+        command: A::Command,
+        request: &Request,
+    ) -> Result<Executed<A::Event>, ExecuteError> {
+        let timer = self.shared.metrics.duration.with_label_values(&[A::CATEGORY.name()]).start_timer();
+        let in_flight = self.shared.in_flight.enter(request.command)?;
+        let permit = self.permit()?;
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending { command, request: *request, conflicts: 0, reply, in_flight, permit };
+        self.enqueue::<A>(id, Job::Command(Box::new(pending)))?;
+        let answer = answer.await.unwrap_or_else(|_| Err(cut_short()));
+        timer.observe_duration();
+        answer
+    }
+
+    /// Looks at an aggregate's state as the log has it now, in line with the commands that came before.
+    ///
+    /// # Errors
+    /// `Overloaded`, `Unavailable`, `Corrupt`.
+    pub async fn view<A, R>(
+        &self,
+        id: A::Id,
+        look: impl FnOnce(&A, Option<Revision>) -> R + Send + 'static,
+    ) -> Result<R, ExecuteError>
+    where
+        A: Aggregate,
+        R: Send + 'static,
+    {
+        let permit = self.permit()?;
+        let (reply, answer) = oneshot::channel();
+        let view: View<A> = Box::new(move |state| {
+            let _ = reply.send(state.map(|(state, revision)| look(state, revision)));
+            drop(permit);
+        });
+        self.enqueue::<A>(id, Job::View(view))?;
+        answer.await.unwrap_or_else(|_| Err(cut_short()))
+    }
+
+    /// Copies an aggregate's state as the log has it now. States of long streams are large: prefer [`Executor::view`].
+    ///
+    /// # Errors
+    /// As [`Executor::view`].
+    pub async fn load<A: Aggregate>(&self, id: A::Id) -> Result<Loaded<A>, ExecuteError> {
+        self.view::<A, _>(id, |state, revision| Loaded { state: state.clone(), revision }).await
+    }
+
+    /// The log that is written to.
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.shared.log
+    }
+
+    /// Waits until no command is being executed; for an orderly end after no more come in.
+    pub async fn idle(&self) {
+        let all = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
+        let _ = self.shared.waiting.acquire_many(all).await;
+    }
+
+    fn permit(&self) -> Result<OwnedSemaphorePermit, ExecuteError> {
+        let permit = Arc::clone(&self.shared.waiting).try_acquire_owned();
+        permit.map_err(|_| ExecuteError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })
+    }
+
+    fn enqueue<A: Aggregate>(&self, id: A::Id, job: Job<A>) -> Result<(), ExecuteError> {
+        let (cell, evicted) = {
+            let mut cells = locked(&self.shared.cells);
+            let (cell, evicted) = cells.get::<A>(StreamId::new(A::CATEGORY, id));
+            self.shared.gauge(&cells);
+            (cell, evicted)
+        };
+        drop(evicted);
+        if cell.enqueue(job)? {
+            tokio::spawn(turn::run(Arc::clone(&self.shared), cell));
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn weigh(&self, stream: StreamId, bytes: usize) {
+        let evicted = {
+            let mut cells = locked(&self.cells);
+            let evicted = cells.weigh(stream, bytes);
+            self.gauge(&cells);
+            evicted
+        };
+        drop(evicted);
+    }
+
+    fn gauge(&self, cells: &Cells) {
+        let (count, bytes) = cells.size();
+        self.metrics.cells.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.metrics.cells_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let waiting = WAITING_MAX.saturating_sub(self.waiting.available_permits());
+        self.metrics.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    fn count<A: Aggregate>(&self, answer: &Result<Executed<A::Event>, ExecuteError>) {
+        let outcome = match answer {
+            Ok(executed) if executed.replayed => "replayed",
+            Ok(executed) if executed.events.is_empty() => "nothing",
+            Ok(_) => "recorded",
+            Err(error) => error.outcome(),
+        };
+        self.metrics.commands.with_label_values(&[A::CATEGORY.name(), outcome]).inc();
+    }
+}
+
+fn cut_short() -> ExecuteError {
+    ExecuteError::Unavailable { reason: "execution was cut short".to_owned() }
+}
+
+/// The lock; what a panic left behind under these short locks is whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

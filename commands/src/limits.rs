@@ -1,0 +1,34 @@
+//! Every bound of the write side, with its reason.
+
+use std::time::Duration;
+
+/// Most streams whose state is held in memory.
+pub const CELLS_MAX: usize = 20_000;
+/// Most bytes of state held in memory, as far as known: an estimate from the encoded size.
+pub const CELLS_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Most commands that wait for one stream: more than a second of the fastest stream, so waiting longer helps nobody.
+pub const WAITING_PER_STREAM_MAX: usize = 1_024;
+/// Most commands that wait in all; at 64 KiB each the largest amount of memory they hold is a gigabyte.
+pub const WAITING_MAX: usize = 16_384;
+/// Most commands of one stream that are appended together: later ones go with the next round trip.
+pub const BATCH_COMMANDS_MAX: usize = 256;
+/// Bytes after which a batch is closed, so that one busy stream does not hold up the log's other writers.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How often a command is decided again because others wrote to its stream first.
+pub const CONFLICT_ATTEMPTS_MAX: u32 = 10;
+/// Waits before an append of unknown outcome is repeated; after the last the caller is told.
+pub const UNKNOWN_OUTCOME_DELAYS: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];
+/// What a refused caller is asked to wait when a queue is full: several batches of the log.
+pub const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(250);
+/// Events read from a stream at a time while loading it.
+pub const LOAD_PAGE_EVENTS: usize = 1_000;
+/// Fewest events between two snapshots of a stream: replaying so many takes a few milliseconds.
+pub const SNAPSHOT_EVENTS_MIN: u64 = 500;
+/// Bytes of snapshot written for each event, at most: a state of n bytes is snapshotted every n / 256 events, so the cost
+/// of an event stays the same however large the state grows.
+pub const SNAPSHOT_BYTES_PER_EVENT: u64 = 256;
+
+const _: () = assert!(BATCH_COMMANDS_MAX <= WAITING_PER_STREAM_MAX);
+const _: () = assert!(WAITING_PER_STREAM_MAX <= WAITING_MAX);
+const _: () = assert!(BATCH_BYTES_MAX >= eventstore_schema::StreamAppend::BYTES_MAX);

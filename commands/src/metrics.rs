@@ -1,0 +1,113 @@
+//! What the write side tells about itself: `envoi_commands_*` and `envoi_reactions_*`.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// The write side's metrics. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Commands by aggregate and outcome.
+    pub commands: IntCounterVec,
+    /// From a command's arrival to its answer, by aggregate.
+    pub duration: HistogramVec,
+    /// Commands of one stream that were appended together.
+    pub batch: Histogram,
+    /// Commands that were decided again because another writer came first.
+    pub conflicts: IntCounter,
+    /// States that were read from the log, by cause.
+    pub loads: IntCounterVec,
+    /// Appends that were repeated because their outcome was unknown.
+    pub unknown_outcomes: IntCounter,
+    /// Snapshots by outcome.
+    pub snapshots: IntCounterVec,
+    /// Commands that wait or are being executed.
+    pub waiting: IntGauge,
+    /// Streams whose state is held in memory.
+    pub cells: IntGauge,
+    /// Estimated bytes of state held in memory.
+    pub cells_bytes: IntGauge,
+    /// Events that reactions answered, by reaction and outcome.
+    pub reactions: IntCounterVec,
+    /// Age of the event that a reaction answered last, in microseconds, by reaction.
+    pub reaction_lag: IntGaugeVec,
+    /// Events that a reaction set aside, by reaction.
+    pub reactions_parked: IntGaugeVec,
+    /// Whether this process leads a reaction.
+    pub reaction_leader: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Makes them and registers them.
+    ///
+    /// # Errors
+    /// When one of the names is registered already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self::new()?;
+        registry.register(Box::new(metrics.commands.clone()))?;
+        registry.register(Box::new(metrics.duration.clone()))?;
+        registry.register(Box::new(metrics.batch.clone()))?;
+        registry.register(Box::new(metrics.conflicts.clone()))?;
+        registry.register(Box::new(metrics.loads.clone()))?;
+        registry.register(Box::new(metrics.unknown_outcomes.clone()))?;
+        registry.register(Box::new(metrics.snapshots.clone()))?;
+        registry.register(Box::new(metrics.waiting.clone()))?;
+        registry.register(Box::new(metrics.cells.clone()))?;
+        registry.register(Box::new(metrics.cells_bytes.clone()))?;
+        registry.register(Box::new(metrics.reactions.clone()))?;
+        registry.register(Box::new(metrics.reaction_lag.clone()))?;
+        registry.register(Box::new(metrics.reactions_parked.clone()))?;
+        registry.register(Box::new(metrics.reaction_leader.clone()))?;
+        Ok(metrics)
+    }
+
+    fn new() -> Result<Self, prometheus::Error> {
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let gauges = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["reaction"]);
+        let seconds = vec![0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+        let sizes = vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+        Ok(Self {
+            commands: counters("envoi_commands_total", "Commands by outcome.", &["aggregate", "outcome"])?,
+            duration: HistogramVec::new(
+                HistogramOpts::new("envoi_commands_duration_seconds", "From arrival to answer.")
+                    .buckets(seconds),
+                &["aggregate"],
+            )?,
+            batch: Histogram::with_opts(
+                HistogramOpts::new(
+                    "envoi_commands_batch_commands",
+                    "Commands of a stream appended together.",
+                )
+                .buckets(sizes),
+            )?,
+            conflicts: IntCounter::new(
+                "envoi_commands_conflicts_total",
+                "Commands decided again because another writer came first.",
+            )?,
+            loads: counters("envoi_commands_loads_total", "States read from the log.", &["aggregate"])?,
+            unknown_outcomes: IntCounter::new(
+                "envoi_commands_unknown_outcomes_total",
+                "Appends repeated because their outcome was unknown.",
+            )?,
+            snapshots: counters("envoi_commands_snapshots_total", "Snapshots by outcome.", &["outcome"])?,
+            waiting: IntGauge::new("envoi_commands_waiting", "Commands that wait or are being executed.")?,
+            cells: IntGauge::new("envoi_commands_cells", "Streams whose state is held in memory.")?,
+            cells_bytes: IntGauge::new(
+                "envoi_commands_cells_bytes",
+                "Estimated bytes of state held in memory.",
+            )?,
+            reactions: counters(
+                "envoi_reactions_events_total",
+                "Events that reactions answered.",
+                &["reaction", "outcome"],
+            )?,
+            reaction_lag: gauges("envoi_reactions_lag_microseconds", "Age of the event answered last.")?,
+            reactions_parked: gauges(
+                "envoi_reactions_parked_events",
+                "Events set aside after too many failures.",
+            )?,
+            reaction_leader: gauges("envoi_reactions_leader", "Whether this process leads the reaction.")?,
+        })
+    }
+}
