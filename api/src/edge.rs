@@ -1,0 +1,257 @@
+//! Between HTTP and endpoints: who asks, how often, how much, and what the answer looks like.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+
+use crate::cursor::Place;
+use crate::endpoint::{Access, Outcome, Route};
+use crate::extract::{Call, Identity, Origin, is_request_id};
+use crate::limits::{BODY_WAIT_MAX, QUERY_BYTES_MAX, USER_AGENT_CHARS_MAX};
+use crate::problem::{Code, Problem};
+use crate::state::State;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const POSITION: HeaderName = HeaderName::from_static("envoi-position");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What goes with every answer; an answer that has one of these already keeps it.
+static SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Runs `answer` as the answer to a request: names the request, counts and logs it, and finishes the headers.
+///
+/// `template` is the path as the registry writes it; neither log nor metrics see ids or query strings.
+pub async fn observed<F>(
+    state: &State,
+    request: &HttpRequest,
+    template: &'static str,
+    answer: impl FnOnce(Origin) -> F,
+) -> HttpResponse
+where
+    F: Future<Output = HttpResponse>,
+{
+    let started = Instant::now();
+    let in_progress = state.metrics.begin();
+    let origin = origin(state, request);
+    let request_id = origin.request_id.clone();
+    let mut response = answer(origin).await;
+    let headers = response.headers_mut();
+    for (name, value) in &SECURITY_HEADERS {
+        if !headers.contains_key(name) {
+            headers.insert(name.clone(), HeaderValue::from_static(value));
+        }
+    }
+    if let Ok(value) = HeaderValue::try_from(&request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    let (took, status, method) = (started.elapsed(), response.status().as_u16(), request.method().as_str());
+    state.metrics.answered(template, known_method(method), status, took);
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(target: "envoi::access", request_id, method, route = template, status, took_us);
+    drop(in_progress);
+    response
+}
+
+/// A method as a label: whatever a client makes up is one label.
+fn known_method(method: &str) -> &'static str {
+    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
+}
+
+fn origin(state: &State, request: &HttpRequest) -> Origin {
+    let text = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let request_id = match text(&REQUEST_ID).filter(|id| is_request_id(id)) {
+        Some(id) => id.to_owned(),
+        None => state.clock.new_id::<uuid::Uuid>().to_string(),
+    };
+    let user_agent =
+        text(&header::USER_AGENT).map(|agent| agent.chars().take(USER_AGENT_CHARS_MAX).collect());
+    Origin { address: address(state, request), user_agent, request_id }
+}
+
+fn address(state: &State, request: &HttpRequest) -> Option<IpAddr> {
+    let forwarded = state.trusts_proxy.then(|| request.headers().get(header::X_FORWARDED_FOR)).flatten();
+    let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    last.or_else(|| request.peer_addr().map(|peer| peer.ip()))
+}
+
+/// Answers a request to `route`.
+pub async fn dispatch(
+    route: &'static Route,
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let (state, request) = (&**state, &request);
+    observed(state, request, route.about.path, |origin| async move {
+        let mut headers = HeaderMap::new();
+        let answered = answer(route, state, request, payload, &origin, &mut headers).await;
+        let mut response = match answered {
+            Ok((outcome, identity)) => match respond(state, outcome, identity).await {
+                Ok(response) => response,
+                Err(problem) => problem.into_response(&origin.request_id),
+            },
+            Err(problem) => problem.into_response(&origin.request_id),
+        };
+        for (name, value) in headers {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    })
+    .await
+}
+
+async fn answer(
+    route: &Route,
+    state: &State,
+    request: &HttpRequest,
+    payload: web::Payload,
+    origin: &Origin,
+    headers: &mut HeaderMap,
+) -> Result<(Outcome, Option<Identity>), Problem> {
+    let identity = admit(route.access, state, request, origin, headers).await?;
+    let text = |name: &str| header_text(request, name);
+    let path = path_parameters(request)?;
+    if request.query_string().len() > QUERY_BYTES_MAX {
+        return Err(Code::QueryTooLong.into());
+    }
+    let body = read_body(route, request, payload).await?;
+    let call = Call {
+        identity,
+        origin,
+        path: &path,
+        query: request.query_string(),
+        body: &body,
+        idempotency_key: text("idempotency-key")?,
+        if_match: text("if-match")?,
+        min_position: text("envoi-min-position")?,
+    };
+    Ok(((route.answer)(state, call).await?, identity))
+}
+
+/// Finds out who asks and counts the request against their rate.
+pub async fn admit(
+    access: Access,
+    state: &State,
+    request: &HttpRequest,
+    origin: &Origin,
+    headers: &mut HeaderMap,
+) -> Result<Option<Identity>, Problem> {
+    let identity = match access {
+        Access::Anonymous => Ok(None),
+        Access::Account | Access::Device => state.authenticate(bearer(request)?).await.map(Some),
+    };
+    // A token that does not hold counts against the address, so that nobody tries out many.
+    let verdict = state.rates.as_ref().and_then(|rates| match (&identity, origin.address) {
+        (Ok(Some(identity)), _) => Some(rates.account(identity.account_id)),
+        (_, address) => address.map(|address| rates.address(address)),
+    });
+    if let Some(verdict) = verdict {
+        for (name, value) in verdict.headers() {
+            headers.insert(name, value);
+        }
+        verdict.admit()?;
+    }
+    identity
+}
+
+fn header_text<'a>(request: &'a HttpRequest, name: &str) -> Result<Option<&'a str>, Problem> {
+    let Some(value) = request.headers().get(name) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Problem::from(Code::InvalidHeader).with("header", name.into()))?;
+    Ok(Some(text))
+}
+
+/// The access token of a request: the `Authorization` header only, never the URL, which ends up in logs.
+fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
+    let value = header_text(request, "authorization")?.ok_or(Code::Unauthenticated)?;
+    let (scheme, token) = value.split_once(' ').ok_or(Code::Unauthenticated)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Code::Unauthenticated.into()) }
+}
+
+/// Path parameters as `name=value&…`. Ids and numbers only: whatever else stands there names nothing.
+fn path_parameters(request: &HttpRequest) -> Result<String, Problem> {
+    let mut text = String::with_capacity(64);
+    for (name, value) in request.match_info().iter() {
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(Code::NotFound.into());
+        }
+        for part in [if text.is_empty() { "" } else { "&" }, name, "=", value] {
+            text.push_str(part);
+        }
+    }
+    Ok(text)
+}
+
+async fn read_body(route: &Route, request: &HttpRequest, payload: web::Payload) -> Result<Bytes, Problem> {
+    let size_max = route.about.body_bytes_max;
+    let declared = header_text(request, "content-length")?.and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|size| size > size_max) {
+        return Err(too_large(size_max));
+    }
+    if (route.takes_body)() {
+        check_media_type(request)?;
+    }
+    let read = tokio::time::timeout(BODY_WAIT_MAX, payload.to_bytes_limited(size_max)).await;
+    match read.map_err(|_| Code::BodyTimeout)? {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(Problem::from(Code::MalformedJson).detail("the body broke off")),
+        Err(_) => Err(too_large(size_max)),
+    }
+}
+
+fn too_large(size_max: usize) -> Problem {
+    Problem::from(Code::BodyTooLarge).with("bytes_max", size_max.into())
+}
+
+fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
+    let encoding = header_text(request, "content-encoding")?.unwrap_or("identity");
+    let value = header_text(request, "content-type")?.unwrap_or_default();
+    let (media_type, parameters) = value.split_once(';').unwrap_or((value, ""));
+    let charset = parameters.trim().to_ascii_lowercase();
+    let is_utf8 = matches!(charset.as_str(), "" | "charset=utf-8" | "charset=\"utf-8\"");
+    let is_json = media_type.trim().eq_ignore_ascii_case("application/json");
+    if is_json && is_utf8 && encoding.eq_ignore_ascii_case("identity") {
+        Ok(())
+    } else {
+        Err(Code::UnsupportedMediaType.into())
+    }
+}
+
+async fn respond(
+    state: &State,
+    outcome: Outcome,
+    identity: Option<Identity>,
+) -> Result<HttpResponse, Problem> {
+    let status = StatusCode::from_u16(outcome.status).map_err(Problem::internal)?;
+    let mut response = HttpResponse::build(status);
+    if let Some(revision) = outcome.revision {
+        response.insert_header((header::ETAG, format!("\"{revision}\"")));
+    }
+    if let Some(effect) = outcome.effect {
+        if effect.replayed {
+            response.insert_header((REPLAYED, "true"));
+        }
+        if let Some(identity) = identity {
+            let place = Place { incarnation: state.incarnation, position: effect.position };
+            response.insert_header((POSITION, state.cursors.seal_place(identity.account_id, place)?));
+        }
+    }
+    if outcome.body.is_empty() {
+        return Ok(response.finish());
+    }
+    Ok(response.insert_header((header::CONTENT_TYPE, "application/json")).body(outcome.body))
+}

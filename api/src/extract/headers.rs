@@ -1,0 +1,125 @@
+//! Headers with a meaning: idempotency keys, expected revisions, positions to read from.
+
+use commands::request::{Request, command_id, fingerprint};
+use domain::{Actor, CommandId};
+use eventstore_schema::{CommandRef, Revision};
+
+use super::Call;
+use crate::endpoint::{About, Intent, IntentKind, Verb};
+use crate::limits::{IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX};
+use crate::problem::{Code, Problem};
+use crate::state::State;
+
+/// A change: under which id, and against which revision.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// What the write side needs to know of it.
+    pub request: Request,
+}
+
+impl Intent for Command {
+    const KIND: IntentKind = IntentKind::Command;
+
+    async fn read(state: &State, about: &About, call: &Call<'_>) -> Result<Self, Problem> {
+        let actor = call.identity.as_ref().map_or(Actor::ANONYMOUS, |one| Actor::account(one.account_id));
+        let id = match call.idempotency_key {
+            Some(key) => command_id(actor, checked_key(key)?),
+            // What names its object by path and replaces or removes it may be repeated anyway.
+            None if about.verb != Verb::Post => state.clock.new_id::<CommandId>(),
+            None => {
+                let problem = Problem::from(Code::InvalidHeader);
+                return Err(
+                    problem.detail("Idempotency-Key is missing: send one that is new for each command")
+                );
+            }
+        };
+        let parts: [&[u8]; 2] = [call.path.as_bytes(), call.body];
+        let command = CommandRef { id, fingerprint: fingerprint(about.name, &parts) };
+        let request = Request::new(state.clock.now(), actor, command, call.origin.correlation_id())
+            .with_device(call.identity.as_ref().and_then(|one| one.device_id))
+            .with_expected_revision(call.if_match.map(revision).transpose()?);
+        Ok(Self { request })
+    }
+}
+
+/// A question; the read models that it shows have reached the position it asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Query {}
+
+impl Intent for Query {
+    const KIND: IntentKind = IntentKind::Query;
+
+    async fn read(state: &State, about: &About, call: &Call<'_>) -> Result<Self, Problem> {
+        if let (Some(text), Some(identity)) = (call.min_position, call.identity.as_ref()) {
+            let place = state.cursors.open_place(identity.account_id, text)?;
+            state.reached(about.reads, place).await?;
+        }
+        Ok(Self {})
+    }
+}
+
+/// Neither a change nor a question.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {}
+
+impl Intent for Exchange {
+    const KIND: IntentKind = IntentKind::Exchange;
+
+    async fn read(_: &State, _: &About, _: &Call<'_>) -> Result<Self, Problem> {
+        Ok(Self {})
+    }
+}
+
+fn checked_key(key: &str) -> Result<&str, Problem> {
+    let fits = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len());
+    if fits && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(key);
+    }
+    let problem = Problem::from(Code::InvalidHeader);
+    Err(problem.detail("Idempotency-Key has to have 1 to 128 visible ASCII characters"))
+}
+
+/// Reads `"17"` as revision 17.
+fn revision(text: &str) -> Result<Revision, Problem> {
+    let number = text.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    number
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .map(Revision::new)
+        .ok_or_else(|| Problem::from(Code::InvalidHeader).detail("If-Match has to be an ETag of this server"))
+}
+
+/// Whether a client's request id can be taken over: short, and nothing that could forge a line of a log.
+pub fn is_request_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_reads_as_its_revision() {
+        assert_eq!(revision("\"17\"").unwrap(), Revision::new(17));
+        for text in ["17", "W/\"17\"", "*", "\"\"", "\"-1\"", "\"99999999999999999999\"", "\"1\", \"2\""] {
+            assert!(revision(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_idempotency_key_is_visible_and_short() {
+        assert!(checked_key("0190f5a0-7d3c-7000-8000-000000000000").is_ok());
+        for key in ["", "a b", "ü", "\t", &"x".repeat(129)] {
+            assert!(checked_key(key).is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_forges_nothing() {
+        assert!(is_request_id("edge-1.a_B"));
+        for text in ["", "a\nb", "a b", "\"", &"x".repeat(65)] {
+            assert!(!is_request_id(text), "{text:?}");
+        }
+    }
+}

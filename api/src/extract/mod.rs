@@ -1,0 +1,71 @@
+//! Extractors as levels of trust: bytes become typed values, callers become identities, headers become intents.
+
+mod headers;
+mod identity;
+mod json;
+mod page;
+
+use std::net::IpAddr;
+
+use domain::CorrelationId;
+use serde::de::DeserializeOwned;
+
+pub use headers::{Command, Exchange, Query, is_request_id};
+pub use identity::{Anonymous, Authenticated, DeviceBound, Identity};
+pub use json::json;
+pub use page::{Page, PageAnswer};
+
+use crate::problem::{Code, Problem};
+
+/// Where a request comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Address, as the connection or a trusted proxy tells it.
+    pub address: Option<IpAddr>,
+    /// User agent, cut.
+    pub user_agent: Option<String>,
+    /// Names the request in logs and answers.
+    pub request_id: String,
+}
+
+impl Origin {
+    /// Ties together everything that the request sets off.
+    pub fn correlation_id(&self) -> CorrelationId {
+        match uuid::Uuid::try_parse(&self.request_id) {
+            Ok(id) => id.into(),
+            Err(_) => commands::request::derived_id("request", &[self.request_id.as_bytes()]),
+        }
+    }
+}
+
+/// A request with its caller known and nothing else looked at yet.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// Who asks, if they are logged in.
+    pub identity: Option<Identity>,
+    /// Where from.
+    pub origin: &'a Origin,
+    /// Path parameters, `name=value&name=value`.
+    pub path: &'a str,
+    /// Query string.
+    pub query: &'a str,
+    /// Body.
+    pub body: &'a [u8],
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<&'a str>,
+    /// `If-Match`.
+    pub if_match: Option<&'a str>,
+    /// `Envoi-Min-Position`.
+    pub min_position: Option<&'a str>,
+}
+
+/// Reads path parameters. One that cannot be the id of anything is answered like one that is the id of nothing.
+pub fn path<T: DeserializeOwned>(parameters: &str) -> Result<T, Problem> {
+    serde_urlencoded::from_str(parameters).map_err(|_| Code::NotFound.into())
+}
+
+/// Reads a query string; unknown parameters are refused.
+pub fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    serde_urlencoded::from_str(text)
+        .map_err(|error| Problem::from(Code::InvalidQuery).detail(error.to_string()))
+}

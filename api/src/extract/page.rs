@@ -1,0 +1,108 @@
+//! Pages: how many rows, and after which.
+
+use domain::AccountId;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cursor::{Cursors, Purpose};
+use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::problem::{Code, Problem};
+
+/// One page of a list: the rows after `after`, at most `limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page<K> {
+    /// Key of the last row of the page before.
+    pub after: Option<K>,
+    /// Most rows.
+    pub limit: u32,
+}
+
+impl<K: DeserializeOwned> Page<K> {
+    /// Reads a page from a query string's `cursor` and `limit`.
+    ///
+    /// # Errors
+    /// When the cursor is not one of this list for this account, or the limit is none.
+    pub fn read(
+        cursors: &Cursors,
+        list: &'static str,
+        account: AccountId,
+        cursor: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<Self, Problem> {
+        let limit = limit.unwrap_or(PAGE_ROWS_DEFAULT);
+        if !(1..=PAGE_ROWS_MAX).contains(&limit) {
+            let problem = Problem::from(Code::InvalidQuery).with("field", "limit".into());
+            return Err(problem.detail(format!("limit has to be 1 to {PAGE_ROWS_MAX}")));
+        }
+        let after = match cursor {
+            None => None,
+            Some(text) => {
+                let plain = cursors.open(Purpose::Page(list), account, text)?;
+                Some(serde_json::from_slice(&plain).map_err(|_| Code::InvalidCursor)?)
+            }
+        };
+        Ok(Self { after, limit })
+    }
+}
+
+/// A page as it is answered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PageAnswer<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where the next page begins; absent when this is the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl<T> PageAnswer<T> {
+    /// Makes the page of `items`, whose last row has key `last`: a full page may have another one behind it.
+    ///
+    /// # Errors
+    /// When the cursor cannot be sealed.
+    pub fn new<K: Serialize>(
+        cursors: &Cursors,
+        list: &'static str,
+        account: AccountId,
+        page: &Page<K>,
+        items: Vec<T>,
+        last: Option<K>,
+    ) -> Result<Self, Problem> {
+        let is_full = items.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let next_cursor = match last.filter(|_| is_full) {
+            None => None,
+            Some(key) => {
+                let plain = serde_json::to_vec(&key).map_err(Problem::internal)?;
+                Some(cursors.seal(Purpose::Page(list), account, &plain)?)
+            }
+        };
+        Ok(Self { items, next_cursor })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: AccountId = AccountId::from_bytes([1; 16]);
+
+    #[test]
+    fn the_next_page_begins_after_the_last_row() {
+        let cursors = Cursors::new(&[7; 32]);
+        let first = Page::<u64>::read(&cursors, "l", ALICE, None, Some(2)).unwrap();
+        let answer = PageAnswer::new(&cursors, "l", ALICE, &first, vec!['a', 'b'], Some(9)).unwrap();
+        let next = Page::<u64>::read(&cursors, "l", ALICE, answer.next_cursor.as_deref(), Some(2)).unwrap();
+        assert_eq!(next.after, Some(9));
+        let last = PageAnswer::new(&cursors, "l", ALICE, &next, vec!['c'], Some(10)).unwrap();
+        assert_eq!(last.next_cursor, None);
+    }
+
+    #[test]
+    fn a_page_has_at_least_one_row_and_not_too_many() {
+        let cursors = Cursors::new(&[7; 32]);
+        for limit in [0, PAGE_ROWS_MAX + 1] {
+            assert!(Page::<u64>::read(&cursors, "l", ALICE, None, Some(limit)).is_err());
+        }
+    }
+}

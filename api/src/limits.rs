@@ -1,0 +1,68 @@
+//! Every limit of HTTP and live, with its reason. Limits of the rules lie in `domain::limits`.
+
+use std::time::Duration;
+
+use domain::limits::{GENERATION_WRAPS_MAX, MESSAGE_CIPHERTEXT_BYTES_MAX};
+
+/// Largest ordinary body in bytes: names, keys, a vault.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Largest body with a message in bytes: the largest ciphertext as base64url, and what goes with it.
+pub const MESSAGE_BODY_BYTES_MAX: usize = 96 * 1024;
+/// Largest body with a generation in bytes: wraps for a full conversation.
+pub const GENERATION_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// One wrap as JSON in bytes, at most.
+const WRAP_JSON_BYTES_MAX: usize = 400;
+/// Largest batch in bytes: a few generations or many messages.
+pub const BATCH_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most commands in a batch: one answer stays quick enough to wait for.
+pub const BATCH_COMMANDS_MAX: usize = 100;
+/// Longest query string in bytes: cursors and a few words.
+pub const QUERY_BYTES_MAX: usize = 2_048;
+
+/// Longest wait for a body: a phone on a bad line sends 2 MiB in it.
+pub const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Longest wait for a request's headers: stops clients that trickle them.
+pub const HEADERS_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept: longer than the common proxies keep theirs.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a stopping server waits for requests in progress.
+pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
+/// Most open connections a worker: each costs a file and some kilobytes.
+pub const WORKER_CONNECTIONS_MAX: usize = 25_000;
+/// Longest wait of a query for the position that it asks for: a projection that is further behind is reported as such.
+pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(3);
+/// What a client that was sent away for overload or outage is told to wait when the part itself gave no time.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Longest a readiness probe waits for one part.
+pub const READY_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Longest idempotency key in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+/// Longest request id that is taken over from a client or proxy, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+/// Longest bearer token that is looked at, in bytes: ours have some 400.
+pub const TOKEN_BYTES_MAX: usize = 2_048;
+/// Longest cursor that is looked at, in bytes.
+pub const CURSOR_BYTES_MAX: usize = 512;
+/// Longest user agent that is kept, in characters.
+pub const USER_AGENT_CHARS_MAX: usize = 200;
+/// Rows in a page when the client names no number.
+pub const PAGE_ROWS_DEFAULT: u32 = 50;
+/// Most rows in a page: their sealed parts are opened together.
+pub const PAGE_ROWS_MAX: u32 = 200;
+
+/// Requests a second that one account may make, in the long run.
+pub const ACCOUNT_REQUESTS_PER_SECOND: u32 = 100;
+/// Requests that one account may make at once.
+pub const ACCOUNT_REQUESTS_BURST: u32 = 400;
+/// Requests a second that one address may make without an account, in the long run: an office behind one address.
+pub const ADDRESS_REQUESTS_PER_SECOND: u32 = 10;
+/// Requests that one address may make at once without an account.
+pub const ADDRESS_REQUESTS_BURST: u32 = 60;
+/// How often rate limiters forget whom they have not seen lately.
+pub const RATE_SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+const _: () = assert!(MESSAGE_BODY_BYTES_MAX > MESSAGE_CIPHERTEXT_BYTES_MAX * 4 / 3 + 1_024);
+const _: () = assert!(GENERATION_BODY_BYTES_MAX > GENERATION_WRAPS_MAX * WRAP_JSON_BYTES_MAX);
+const _: () = assert!(BATCH_BODY_BYTES_MAX >= GENERATION_BODY_BYTES_MAX);
+const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);

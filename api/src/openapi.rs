@@ -1,0 +1,242 @@
+//! The documentation of every route: OpenAPI 3.1, derived from the registry and the types that the handlers really use.
+//!
+//! Schemas come from `schemars`, as those of the events do: a JSON Schema of the 2020-12 draft is what OpenAPI 3.1 takes.
+
+use std::sync::LazyLock;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::endpoint::{Access, Endpoint, Intent, IntentKind, Trust, Verb, is_something};
+use crate::routes::ROUTES;
+
+const INTRODUCTION: &str = "\
+Envoi is an end-to-end-encrypted, multi-tenant messaging platform. Every change becomes an event in an append-only log.
+
+**Changes** carry an `Idempotency-Key`, new for each and the same for each retry of one: a repeated change answers what it \
+did the first time, with `Idempotency-Replayed: true`. Their answers carry an `ETag`, which a later change may demand with \
+`If-Match`, and an `Envoi-Position`, which a later question may wait for with `Envoi-Min-Position` to see what was changed.
+
+**Lists** come in pages: `limit`, and `cursor` from the page before. Cursors and positions are opaque and yours alone.
+
+**Problems** are `application/problem+json` (RFC 9457); `code` is stable, the text is for people.
+
+Times are microseconds since 1970-01-01T00:00:00Z. Bytes are base64url without padding. What a person had erased is null \
+beside `\"erased\": true`. Something that does not exist and something that you may not know of are answered alike.";
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = Document::new();
+    for route in ROUTES {
+        (route.document)(&mut document);
+    }
+    document.finish()
+});
+
+/// The whole document.
+pub fn document() -> &'static Value {
+    &DOCUMENT
+}
+
+/// The document while routes are written into it.
+pub struct Document {
+    schemas: SchemaGenerator,
+    paths: Map<String, Value>,
+}
+
+impl Document {
+    fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        });
+        Self { schemas: settings.into_generator(), paths: Map::new() }
+    }
+
+    /// Writes one endpoint.
+    pub fn add<E: Endpoint>(&mut self) {
+        let about = E::ABOUT;
+        let (summary, description) = about.text.split_once("\n\n").unwrap_or((about.text, ""));
+        let mut parameters = self.parameters::<E::Path>("path");
+        parameters.extend(self.parameters::<E::Query>("query"));
+        parameters.extend(headers(<E::Intent as Intent>::KIND, about.verb));
+        let mut operation = json!({
+            "operationId": about.name,
+            "tags": [about.context()],
+            "summary": summary,
+            "description": description,
+            "parameters": parameters,
+            "responses": self.responses::<E>(),
+            "x-envoi-roles": about.who.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
+        });
+        if <E::Caller as Trust>::ACCESS != Access::Anonymous {
+            insert(&mut operation, "security", json!([{ "access_token": [] }]));
+        }
+        if is_something::<E::Body>() {
+            let schema = self.schemas.subschema_for::<E::Body>();
+            let content = json!({ "application/json": { "schema": schema } });
+            insert(&mut operation, "requestBody", json!({ "required": true, "content": content }));
+        }
+        let path = self.paths.entry(about.path).or_insert_with(|| json!({}));
+        insert(path, &about.verb.as_str().to_lowercase(), operation);
+    }
+
+    fn parameters<T: JsonSchema>(&mut self, place: &str) -> Vec<Value> {
+        let schema = T::json_schema(&mut self.schemas);
+        let Some(Value::Object(properties)) = schema.get("properties") else { return Vec::new() };
+        let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut parameters = Vec::new();
+        for (name, schema) in properties {
+            let is_required = required.iter().any(|one| one == name.as_str());
+            let description = schema.get("description").cloned().unwrap_or_default();
+            parameters.push(json!({
+                "name": name, "in": place, "required": is_required, "schema": schema, "description": description,
+            }));
+        }
+        parameters
+    }
+
+    fn responses<E: Endpoint>(&mut self) -> Value {
+        let about = E::ABOUT;
+        let mut success =
+            json!({ "description": "Done.", "headers": answer_headers(<E::Intent as Intent>::KIND) });
+        if is_something::<E::Answer>() {
+            let schema = self.schemas.subschema_for::<E::Answer>();
+            insert(&mut success, "content", json!({ "application/json": { "schema": schema } }));
+        }
+        let own = match about.errors {
+            [] => String::new(),
+            codes => format!(" Codes of its own: `{}`.", codes.join("`, `")),
+        };
+        let problem = json!({
+            "description": format!("Why it was not done.{own}"),
+            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        });
+        json!({ about.status.to_string(): success, "default": problem })
+    }
+
+    fn finish(mut self) -> Value {
+        let mut schemas = self.schemas.take_definitions(true);
+        schemas.insert("Problem".to_owned(), problem_schema());
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Envoi",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": INTRODUCTION,
+                "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            },
+            "paths": self.paths,
+            "components": {
+                "schemas": schemas,
+                "securitySchemes": {
+                    "access_token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                },
+            },
+        })
+    }
+}
+
+fn insert(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(members) = object {
+        members.insert(name.to_owned(), value);
+    }
+}
+
+fn header(name: &str, required: bool, description: &str) -> Value {
+    let schema = json!({ "type": "string" });
+    json!({ "name": name, "in": "header", "required": required, "schema": schema, "description": description })
+}
+
+fn headers(intent: IntentKind, verb: Verb) -> Vec<Value> {
+    match intent {
+        IntentKind::Command => vec![
+            header(
+                "Idempotency-Key",
+                verb == Verb::Post,
+                "1 to 128 visible ASCII characters, new for each change.",
+            ),
+            header("If-Match", false, "The ETag that the change is based on."),
+        ],
+        IntentKind::Query => {
+            vec![header(
+                "Envoi-Min-Position",
+                false,
+                "An `Envoi-Position` whose change must be in the answer.",
+            )]
+        }
+        IntentKind::Exchange => Vec::new(),
+    }
+}
+
+fn answer_headers(intent: IntentKind) -> Value {
+    let header = |text: &str| json!({ "schema": { "type": "string" }, "description": text });
+    match intent {
+        IntentKind::Command => json!({
+            "ETag": header("Revision of what was changed."),
+            "Envoi-Position": header("Where the change stands in the log."),
+            "Idempotency-Replayed": header("`true` when an earlier request did it."),
+        }),
+        IntentKind::Query => json!({ "ETag": header("Revision of what is shown, where it has one.") }),
+        IntentKind::Exchange => json!({}),
+    }
+}
+
+fn problem_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "RFC 9457. Some codes bring members of their own.",
+        "required": ["type", "title", "status", "code", "detail", "request_id"],
+        "properties": {
+            "type": { "type": "string", "description": "`urn:envoi:problem:` and the code." },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "code": { "type": "string", "description": "Stable." },
+            "detail": { "type": "string", "description": "For people." },
+            "request_id": { "type": "string", "description": "Names the request in the server's log." },
+            "field": { "type": "string", "description": "Which field does not fit." },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE_OPENAPI=1 cargo test -p api` writes the file anew.
+    #[test]
+    fn the_committed_document_is_what_the_code_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let fresh = format!("{}\n", serde_json::to_string_pretty(document()).unwrap());
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(path, &fresh).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == fresh,
+            "api/openapi.json is old: run UPDATE_OPENAPI=1 cargo test -p api openapi"
+        );
+    }
+
+    #[test]
+    fn every_reference_resolves() {
+        let text = document().to_string();
+        for part in text.split("\"#/components/schemas/").skip(1) {
+            let name = part.split('"').next().unwrap();
+            assert!(document()["components"]["schemas"].get(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_body_refuses_unknown_fields() {
+        let document = document();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for operation in operations.as_object().unwrap().values() {
+                let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+                let Some(name) = schema.as_str().and_then(|name| name.rsplit('/').next()) else { continue };
+                let body = &document["components"]["schemas"][name];
+                assert_eq!(body["additionalProperties"], false, "{path}: {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What the server tells of itself.
+
+pub mod get_keys;
+pub mod get_openapi;

@@ -1,0 +1,170 @@
+//! The listeners: one for clients, one for operators.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::header;
+use actix_web::middleware::Compress;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+use crate::edge::{dispatch, observed};
+use crate::endpoint::{Route, Verb};
+use crate::limits::{
+    HEADERS_WAIT_MAX, KEEP_ALIVE, RATE_SWEEP_EVERY, SHUTDOWN_SECONDS_MAX, WORKER_CONNECTIONS_MAX,
+};
+use crate::problem::{Code, Problem};
+use crate::routes::ROUTES;
+use crate::state::State;
+use crate::{health, reference};
+
+/// Where to listen.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// For clients. Port 0 takes a free one.
+    pub public: SocketAddr,
+    /// For operators: metrics and health.
+    pub internal: SocketAddr,
+    /// Threads for clients; 0 for one a core.
+    pub workers: usize,
+}
+
+/// A server that runs until it is stopped or dropped.
+pub struct Running {
+    /// Where clients reach it.
+    pub public: SocketAddr,
+    /// Where operators reach it.
+    pub internal: SocketAddr,
+    handles: [ServerHandle; 2],
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Stops it: no new requests, those in progress are finished, up to a limit.
+    pub async fn stop(self) {
+        for handle in &self.handles {
+            handle.stop(true).await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Starts listening. Has to be called within a Tokio runtime.
+///
+/// # Errors
+/// When an address cannot be bound.
+pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
+    let data = web::Data::from(Arc::clone(&state));
+    let for_clients = data.clone();
+    let public = HttpServer::new(move || {
+        App::new().app_data(for_clients.clone()).wrap(Compress::default()).configure(client_routes)
+    });
+    let workers = match listen.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let public = public
+        .workers(workers)
+        .max_connections(WORKER_CONNECTIONS_MAX)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEADERS_WAIT_MAX)
+        .shutdown_timeout(SHUTDOWN_SECONDS_MAX)
+        .disable_signals()
+        .bind(listen.public)?;
+    let internal = HttpServer::new(move || App::new().app_data(data.clone()).configure(operator_routes))
+        .workers(1)
+        .client_request_timeout(HEADERS_WAIT_MAX)
+        .shutdown_timeout(SHUTDOWN_SECONDS_MAX)
+        .disable_signals()
+        .bind(listen.internal)?;
+    let bound = |addresses: Vec<SocketAddr>, asked: SocketAddr| addresses.first().copied().unwrap_or(asked);
+    let (public_address, internal_address) =
+        (bound(public.addrs(), listen.public), bound(internal.addrs(), listen.internal));
+    let (public, internal) = (public.run(), internal.run());
+    let handles = [public.handle(), internal.handle()];
+    let tasks = vec![tokio::spawn(run(public)), tokio::spawn(run(internal)), tokio::spawn(sweep(state))];
+    Ok(Running { public: public_address, internal: internal_address, handles, tasks })
+}
+
+async fn run(server: Server) {
+    if let Err(error) = server.await {
+        tracing::error!(%error, "a listener stopped");
+    }
+}
+
+async fn sweep(state: Arc<State>) {
+    let mut ticks = tokio::time::interval(RATE_SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Some(rates) = &state.rates {
+            rates.sweep();
+        }
+    }
+}
+
+fn client_routes(config: &mut web::ServiceConfig) {
+    let mut by_path: BTreeMap<&'static str, Vec<&'static Route>> = BTreeMap::new();
+    for route in ROUTES {
+        by_path.entry(route.about.path).or_default().push(route);
+    }
+    for (path, routes) in by_path {
+        config.service(resource(path, &routes));
+    }
+    config.configure(reference::routes).configure(health::routes).default_service(web::to(
+        |request: HttpRequest, state: web::Data<State>| async move {
+            observed(&state, &request, "unknown", |origin| async move {
+                Problem::from(Code::NotFound).into_response(&origin.request_id)
+            })
+            .await
+        },
+    ));
+}
+
+fn operator_routes(config: &mut web::ServiceConfig) {
+    config.configure(health::routes).route("/metrics", web::get().to(metrics));
+}
+
+fn resource(path: &'static str, routes: &[&'static Route]) -> actix_web::Resource {
+    let allow: Vec<&str> = routes.iter().map(|route| route.about.verb.as_str()).collect();
+    let allow = allow.join(", ");
+    let mut resource = web::resource(path);
+    for route in routes.iter().copied() {
+        let handler = move |state: web::Data<State>, request: HttpRequest, payload: web::Payload| {
+            dispatch(route, state, request, payload)
+        };
+        resource = resource.route(match route.about.verb {
+            Verb::Get => web::get().to(handler),
+            Verb::Post => web::post().to(handler),
+            Verb::Put => web::put().to(handler),
+            Verb::Delete => web::delete().to(handler),
+        });
+    }
+    resource.default_service(web::to(move |request: HttpRequest, state: web::Data<State>| {
+        let allow = allow.clone();
+        async move {
+            observed(&state, &request, path, |origin| async move {
+                let mut response = Problem::from(Code::MethodNotAllowed).into_response(&origin.request_id);
+                if let Ok(value) = header::HeaderValue::try_from(allow) {
+                    response.headers_mut().insert(header::ALLOW, value);
+                }
+                response
+            })
+            .await
+        }
+    }))
+}
+
+async fn metrics(state: web::Data<State>) -> HttpResponse {
+    match prometheus::TextEncoder::new().encode_to_string(&state.registry.gather()) {
+        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
+        Err(error) => Problem::internal(error).into_response(""),
+    }
+}

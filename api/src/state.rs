@@ -1,0 +1,51 @@
+//! What every handler works with; made once at the edge.
+
+use std::sync::Arc;
+
+use commands::auth::access_token::{AccessTokens, Identity};
+use commands::clock::Clock;
+use eventstore_schema::Incarnation;
+use prometheus::Registry;
+
+use crate::cursor::{Cursors, Place};
+use crate::metrics::Metrics;
+use crate::problem::{Code, Problem};
+use crate::rates::Rates;
+
+/// Everything that endpoints use.
+pub struct State {
+    /// Time, randomness, new ids.
+    pub clock: Clock,
+    /// Issues and verifies access tokens.
+    pub tokens: Arc<AccessTokens>,
+    /// Seals positions and cursors.
+    pub cursors: Cursors,
+    /// Which log positions are of.
+    pub incarnation: Incarnation,
+    /// Rate limiters; none where requests are not limited.
+    pub rates: Option<Rates>,
+    /// What HTTP and live count.
+    pub metrics: Metrics,
+    /// All metrics of the process, for `/metrics`.
+    pub registry: Registry,
+    /// Whether the last entry of `X-Forwarded-For` is believed: only behind a proxy that writes it.
+    pub trusts_proxy: bool,
+}
+
+impl State {
+    /// Whom an access token speaks for.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] whatever is wrong with it.
+    pub async fn authenticate(&self, token: &str) -> Result<Identity, Problem> {
+        self.tokens.verify(token, self.clock.now()).map_err(|_| Code::Unauthenticated.into())
+    }
+
+    /// Waits until the read models have reached a place.
+    ///
+    /// # Errors
+    /// [`Code::InvalidCursor`] for a place in another log.
+    pub async fn reached(&self, _reads: &[&str], place: Place) -> Result<(), Problem> {
+        if place.incarnation == self.incarnation { Ok(()) } else { Err(Code::InvalidCursor.into()) }
+    }
+}
