@@ -1,1 +1,15 @@
+//! The client SDK: end-to-end encryption and a typed client for Envoi's HTTP and live interfaces.
+//!
+//! # What this crate guarantees
+//!
+//! - Content leaves it encrypted and signed; content that comes in is shown only after everything about it was verified, in
+//!   a fixed order, each failure a typed error ([`e2ee`]).
+//! - Keys are wrapped only for recipients that their account's identity key certifies; an identity key that changes is
+//!   never followed silently.
+//! - Private keys are on disk only encrypted under a passphrase, in a file that is replaced atomically.
+//!
+//! # What it deliberately knows nothing of
+//!
+//! The server's insides: it shares ids, limits and the bound bytes with it through `domain`, nothing else.
 
+pub mod e2ee;

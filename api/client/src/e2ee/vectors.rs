@@ -1,0 +1,4 @@
+//! Test vectors: RFCs, Wycheproof, and our own envelopes.
+
+mod envelope;
+mod published;
