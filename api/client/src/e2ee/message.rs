@@ -108,7 +108,7 @@ pub(crate) fn seal_padded(
     let sender = key.sender_key(binding.sender_id, binding.device_id);
     let data = binding.associated_data();
     let ciphertext =
-        siv::encrypt(&*cipher_key(&sender), &[&data, &nonce], padded).map_err(|_| SealError::TooLong)?;
+        siv::encrypt(&cipher_key(&sender), &[&data, &nonce], padded).map_err(|_| SealError::TooLong)?;
     let commitment = FrankingKey::new(&sender, &nonce).commit(&data, padded);
     let nonce = Nonce::from_bytes(nonce);
     let signature = device.sign(&binding.signature_input(&nonce, &commitment, &ciphertext));
@@ -137,7 +137,7 @@ pub fn open(
     let secret = key.sender_key(binding.sender_id, binding.device_id);
     let data = binding.associated_data();
     let nonce = cipher.nonce.as_bytes();
-    let padded = siv::decrypt(&*cipher_key(&secret), &[&data, nonce], ciphertext)
+    let padded = siv::decrypt(&cipher_key(&secret), &[&data, nonce], ciphertext)
         .map(Zeroizing::new)
         .map_err(|_| OpenError::Undecryptable)?;
     let franking = FrankingKey::new(&secret, nonce);

@@ -135,7 +135,7 @@ impl PassphraseKey {
     ) -> Result<Vec<u8>, PassphraseError> {
         let mut sealed = self.head();
         let nonce: [u8; NONCE_BYTES] = draw(random);
-        let ciphertext = siv::encrypt(&*self.cipher_key(), &[purpose, &sealed, &nonce], plain)
+        let ciphertext = siv::encrypt(&self.cipher_key(), &[purpose, &sealed, &nonce], plain)
             .map_err(|_| PassphraseError::Format)?;
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
@@ -157,7 +157,7 @@ impl PassphraseKey {
         if !bool::from(commitment.ct_eq(&parts.commitment)) {
             return Err(PassphraseError::WrongPassphrase);
         }
-        let plain = siv::decrypt(&*key.cipher_key(), &[purpose, parts.head, &parts.nonce], parts.ciphertext)
+        let plain = siv::decrypt(&key.cipher_key(), &[purpose, parts.head, &parts.nonce], parts.ciphertext)
             .map_err(|_| PassphraseError::Damaged)?;
         Ok((key, Zeroizing::new(plain)))
     }
