@@ -1,1 +1,44 @@
+//! Shows. The read side: read models folded from the log, and the queries over them.
+//!
+//! # What this crate guarantees
+//!
+//! - A projection is a pure fold over keyed rows; live and rebuild run the same one.
+//! - Rows and checkpoint are committed together: each event takes effect exactly once.
+//! - No event is left out silently: what cannot be folded parks its stream and shows in the status.
+//! - A log that is another than the one followed so far is detected, never followed.
+//! - Personal data stays sealed: projections hold no keys.
+//! - Rows of another tenant are refused by PostgreSQL itself, also to a query that forgets to ask.
+//!
+//! # What it deliberately knows nothing of
+//!
+//! Commands, rules, keys, HTTP.
+//!
+//! # Recipe: a read model
+//!
+//! 1. Its tables: `<name>/tables.rs`, one [`table!`] each; who may see the rows is part of the definition.
+//! 2. Its fold: a [`Projector`] in `<name>/mod.rs`; `keys` names the rows that an event touches, `apply` changes them.
+//! 3. Its queries: `<name>/queries.rs`, a [`result!`] and a function each, over the views in schema `read`.
+//! 4. A line in [`registry`].
 
+pub mod cell;
+pub mod organizations;
+mod projector;
+pub mod reader;
+mod rows;
+pub mod table;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+pub mod testing;
+
+pub use cell::{Cell, CellError, Sql};
+pub use projector::{Decoded, Item, Projector, Undecodable};
+pub use reader::{PAGE_ROWS_MAX, Page, QueryError, Reader, Shape, Viewer};
+pub use rows::{FoldError, Keys, Rows, TableDef};
+pub use table::{Column, Row, Set, Table, View, Visible};
+
+use std::sync::Arc;
+
+/// Every projection, one line each.
+pub fn registry() -> Vec<Arc<dyn Projector>> {
+    vec![Arc::new(organizations::Organizations)]
+}

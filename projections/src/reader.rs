@@ -1,0 +1,175 @@
+//! Queries: what a viewer may see, enforced by PostgreSQL even when a query forgets to ask.
+
+use deadpool_postgres::{Object, Pool, PoolError};
+use domain::{AccountId, OrganizationId};
+use futures_util::future::{join4, try_join};
+use tokio_postgres::types::ToSql;
+
+use crate::cell::{Cell, CellError, Sql};
+
+/// Most rows of one page: what a screen or two show, and small enough to open all sealed parts at once.
+pub const PAGE_ROWS_MAX: u32 = 200;
+
+/// Who asks. The caller has authenticated the account and knows it to be a member of the organization; row-level security
+/// then shows rows of this organization and this account only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Viewer {
+    /// The account.
+    pub account_id: AccountId,
+    /// The organization that it acts in; `None` outside any.
+    pub organization_id: Option<OrganizationId>,
+}
+
+/// A page of a list that is ordered by `K`: what comes behind a key, at most so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page<K> {
+    /// The last key of the page before; `None` for the first page.
+    pub after: Option<K>,
+    limit: u32,
+}
+
+impl<K> Page<K> {
+    /// A page of at most `limit` rows, cut to [`PAGE_ROWS_MAX`].
+    pub fn new(after: Option<K>, limit: u32) -> Self {
+        Self { after, limit: limit.clamp(1, PAGE_ROWS_MAX) }
+    }
+
+    /// How many rows to fetch, as SQL wants it.
+    pub fn limit(&self) -> i64 {
+        i64::from(self.limit)
+    }
+}
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// No connection could be had: try again.
+    #[error("no connection for reading")]
+    Connect(#[source] PoolError),
+    /// PostgreSQL refused the query or went away while it ran.
+    #[error("a query failed")]
+    Query(#[source] tokio_postgres::Error),
+    /// A row is not of the shape that this release expects.
+    #[error("a row of {what} is of another shape")]
+    Shape {
+        /// What was read.
+        what: &'static str,
+        /// The column.
+        source: CellError,
+    },
+}
+
+impl QueryError {
+    /// Whether trying again can help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            QueryError::Connect(_) => true,
+            QueryError::Query(error) => error.is_closed() || error.code().is_none(),
+            QueryError::Shape { .. } => false,
+        }
+    }
+}
+
+/// A row that a query gives; implemented by [`result!`](crate::result).
+pub trait Shape: Sized {
+    /// Reads the row's columns by name.
+    ///
+    /// # Errors
+    /// When a column is missing or of another type.
+    fn read(row: &tokio_postgres::Row) -> Result<Self, QueryError>;
+}
+
+/// Declares what a query gives: a struct whose fields are the query's columns.
+#[macro_export]
+macro_rules! result {
+    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name { $($(#[$fdoc])* pub $field: $type,)+ }
+
+        impl $crate::Shape for $name {
+            fn read(row: &tokio_postgres::Row) -> Result<Self, $crate::QueryError> {
+                Ok(Self { $($field: $crate::reader::column(row, stringify!($field), stringify!($name))?,)+ })
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+pub fn column<C: Cell>(
+    row: &tokio_postgres::Row,
+    name: &'static str,
+    _what: &'static str,
+) -> Result<C, QueryError> {
+    row.try_get::<_, Sql<C>>(name).map(|cell| cell.0).map_err(QueryError::Query)
+}
+
+/// Runs queries as role `envoi_reader`, to which row-level security applies.
+#[derive(Clone)]
+pub struct Reader {
+    pool: Pool,
+}
+
+impl Reader {
+    /// Reads through `pool`, whose connections assume the role `envoi_reader`.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    /// Runs a constant query for `viewer`, read-only, with the viewer's settings in the same round trip.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached or a row is of another shape.
+    pub async fn all<R: Shape>(
+        &self,
+        viewer: &Viewer,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<R>, QueryError> {
+        let client = self.pool.get().await.map_err(QueryError::Connect)?;
+        let rows = run(&client, viewer, sql, parameters).await.map_err(QueryError::Query)?;
+        rows.iter().map(R::read).collect()
+    }
+
+    /// As [`Reader::all`], for queries that give one row at most.
+    ///
+    /// # Errors
+    /// As [`Reader::all`].
+    pub async fn one<R: Shape>(
+        &self,
+        viewer: &Viewer,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<R>, QueryError> {
+        Ok(self.all(viewer, sql, parameters).await?.into_iter().next())
+    }
+}
+
+const SETTINGS: &str =
+    "SELECT set_config('envoi.account', $1, true), set_config('envoi.organization', $2, true)";
+
+/// All four statements are sent before the first answer comes: one round trip, and a caller that goes away cannot leave
+/// a transaction open behind it.
+async fn run(
+    client: &Object,
+    viewer: &Viewer,
+    sql: &'static str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+    let (settings, query) = try_join(client.prepare_cached(SETTINGS), client.prepare_cached(sql)).await?;
+    let account = viewer.account_id.to_string();
+    let organization = viewer.organization_id.map(|id| id.to_string()).unwrap_or_default();
+    let set: [&(dyn ToSql + Sync); 2] = [&account, &organization];
+    let (begun, set, rows, committed) = join4(
+        client.batch_execute("BEGIN READ ONLY"),
+        client.query(&settings, &set),
+        client.query(&query, parameters),
+        client.batch_execute("COMMIT"),
+    )
+    .await;
+    begun?;
+    set?;
+    let rows = rows?;
+    committed?;
+    Ok(rows)
+}

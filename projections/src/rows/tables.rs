@@ -1,0 +1,339 @@
+//! One table's part of the unit of work.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+
+use bytes::{BufMut, BytesMut};
+use eventstore_schema::Position;
+
+use super::FoldError;
+use crate::cell::CellError;
+use crate::table::{Column, Row, Set, Table};
+
+/// A table of a projector: its definition, and how to make an empty unit of work for it.
+#[derive(Clone, Copy)]
+pub struct TableDef {
+    table: &'static Table,
+    empty: fn() -> Box<dyn AnyTable>,
+}
+
+impl TableDef {
+    /// The table of rows `T`.
+    pub const fn of<T: Row>() -> Self {
+        Self { table: T::TABLE, empty: TableRows::<T>::boxed }
+    }
+
+    /// Its definition.
+    pub const fn table(&self) -> &'static Table {
+        self.table
+    }
+
+    pub(super) fn empty(&self) -> Box<dyn AnyTable> {
+        (self.empty)()
+    }
+}
+
+impl std::fmt::Debug for TableDef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.table.name)
+    }
+}
+
+/// Rows to load: those of `table` that agree with one of the listed tuples in `columns`.
+#[derive(Debug)]
+pub struct Wanted {
+    pub(super) index: usize,
+    /// The table.
+    pub table: &'static Table,
+    /// The columns.
+    pub columns: &'static [Column],
+    /// How many tuples there are.
+    pub count: usize,
+    /// The tuples' fields, one after another.
+    pub fields: BytesMut,
+}
+
+/// Changes of one table to write.
+#[derive(Debug)]
+pub struct Pending {
+    /// The table.
+    pub table: &'static Table,
+    /// How many rows are new.
+    pub inserts: usize,
+    /// Fields of the new rows with `position`, ascending by key.
+    pub inserted: BytesMut,
+    /// How many stored rows changed.
+    pub updates: usize,
+    /// Fields of the changed rows with `position`, ascending by key.
+    pub updated: BytesMut,
+    /// How many stored rows are gone.
+    pub deletes: usize,
+    /// Key fields of the rows that are gone, ascending.
+    pub deleted: BytesMut,
+}
+
+struct Entry<T> {
+    row: Option<T>,
+    position: Position,
+    /// Whether the table has a row of this key.
+    stored: bool,
+    changed: bool,
+}
+
+/// What a table's part of the unit of work can do whatever its rows are.
+pub(super) trait AnyTable: Send + Sync {
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    fn begin(&mut self);
+    fn roll_back(&mut self);
+    fn is_empty(&self) -> bool;
+    fn distrust_fresh(&mut self);
+    fn wanted(&mut self, index: usize) -> Vec<Wanted>;
+    fn loaded<'a>(&mut self, next: &mut dyn FnMut() -> Option<&'a [u8]>) -> Result<(), CellError>;
+    fn drain(&mut self) -> Option<Pending>;
+}
+
+/// Columns, number of tuples and their fields, of one kind of set.
+type WantedSets = (&'static [Column], usize, BytesMut);
+
+/// What to restore: the key, and what was there before the event.
+type Undo<T> = (<T as Row>::Key, Option<T>, Position, bool);
+
+pub(super) struct TableRows<T: Row> {
+    entries: HashMap<T::Key, Entry<T>>,
+    wanted_keys: Vec<T::Key>,
+    wanted_sets: Vec<WantedSets>,
+    journal: Vec<Undo<T>>,
+    trust_fresh: bool,
+}
+
+impl<T: Row> TableRows<T> {
+    fn boxed() -> Box<dyn AnyTable> {
+        Box::new(Self {
+            entries: HashMap::new(),
+            wanted_keys: Vec::new(),
+            wanted_sets: Vec::new(),
+            journal: Vec::new(),
+            trust_fresh: true,
+        })
+    }
+
+    pub(super) fn declare(&mut self, key: T::Key) {
+        if let MapEntry::Vacant(vacant) = self.entries.entry(key) {
+            self.wanted_keys.push(vacant.key().clone());
+            vacant.insert(Entry { row: None, position: Position::new(0), stored: false, changed: false });
+        }
+    }
+
+    pub(super) fn declare_fresh(&mut self, key: T::Key) {
+        if !self.trust_fresh {
+            return self.declare(key);
+        }
+        self.entries.entry(key).or_insert(Entry {
+            row: None,
+            position: Position::new(0),
+            stored: false,
+            changed: false,
+        });
+    }
+
+    pub(super) fn declare_set<S: Set<Row = T>>(&mut self, set: S) {
+        let same = |wanted: &&mut WantedSets| std::ptr::eq(wanted.0, S::COLUMNS);
+        if let Some((_, count, fields)) = self.wanted_sets.iter_mut().find(same) {
+            *count += 1;
+            set.put(fields);
+        } else {
+            let mut fields = BytesMut::new();
+            set.put(&mut fields);
+            self.wanted_sets.push((S::COLUMNS, 1, fields));
+        }
+    }
+
+    pub(super) fn keys_of<S: Set<Row = T>>(&self, set: &S) -> Vec<T::Key> {
+        let rows = self.entries.iter().filter_map(|(key, entry)| Some((key, entry.row.as_ref()?)));
+        let mut keys: Vec<_> =
+            rows.filter(|(_, row)| set.contains(row)).map(|(key, _)| key.clone()).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    fn undeclared(key: &T::Key) -> FoldError {
+        FoldError::Undeclared { table: T::TABLE.name, key: format!("{key:?}") }
+    }
+
+    pub(super) fn get(&self, key: &T::Key) -> Result<Option<&T>, FoldError> {
+        match self.entries.get(key) {
+            Some(entry) => Ok(entry.row.as_ref()),
+            None => Err(Self::undeclared(key)),
+        }
+    }
+
+    fn change(
+        &mut self,
+        key: &T::Key,
+        position: Position,
+        change: impl FnOnce(&mut Option<T>) -> Result<(), FoldError>,
+    ) -> Result<(), FoldError> {
+        let entry = self.entries.get_mut(key).ok_or_else(|| Self::undeclared(key))?;
+        let before = (key.clone(), entry.row.clone(), entry.position, entry.changed);
+        change(&mut entry.row)?;
+        entry.position = position;
+        entry.changed = true;
+        self.journal.push(before);
+        Ok(())
+    }
+
+    pub(super) fn insert(&mut self, row: T, position: Position) -> Result<(), FoldError> {
+        let key = row.key();
+        self.change(&key, position, |place| {
+            if place.is_some() {
+                return Err(FoldError::Exists { table: T::TABLE.name, key: format!("{:?}", row.key()) });
+            }
+            *place = Some(row);
+            Ok(())
+        })
+    }
+
+    pub(super) fn put(&mut self, row: T, position: Position) -> Result<(), FoldError> {
+        let key = row.key();
+        self.change(&key, position, |place| {
+            *place = Some(row);
+            Ok(())
+        })
+    }
+
+    pub(super) fn update(
+        &mut self,
+        key: &T::Key,
+        change: impl FnOnce(&mut T),
+        position: Position,
+    ) -> Result<(), FoldError> {
+        self.change(key, position, |place| {
+            let missing = || FoldError::Missing { table: T::TABLE.name, key: format!("{key:?}") };
+            change(place.as_mut().ok_or_else(missing)?);
+            Ok(())
+        })
+    }
+
+    pub(super) fn delete(&mut self, key: &T::Key, position: Position) -> Result<(), FoldError> {
+        self.change(key, position, |place| {
+            *place = None;
+            Ok(())
+        })
+    }
+}
+
+impl<T: Row> AnyTable for TableRows<T> {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn begin(&mut self) {
+        self.journal.clear();
+    }
+
+    fn roll_back(&mut self) {
+        while let Some((key, row, position, changed)) = self.journal.pop() {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.row = row;
+                entry.position = position;
+                entry.changed = changed;
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.wanted_sets.is_empty()
+    }
+
+    fn distrust_fresh(&mut self) {
+        self.trust_fresh = false;
+    }
+
+    fn wanted(&mut self, index: usize) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        let keys = std::mem::take(&mut self.wanted_keys);
+        if !keys.is_empty() {
+            let mut fields = BytesMut::new();
+            keys.iter().for_each(|key| T::put_key(key, &mut fields));
+            let (table, columns) = (T::TABLE, T::TABLE.key);
+            wanted.push(Wanted { index, table, columns, count: keys.len(), fields });
+        }
+        for (columns, count, fields) in std::mem::take(&mut self.wanted_sets) {
+            wanted.push(Wanted { index, table: T::TABLE, columns, count, fields });
+        }
+        wanted
+    }
+
+    fn loaded<'a>(&mut self, next: &mut dyn FnMut() -> Option<&'a [u8]>) -> Result<(), CellError> {
+        let row = T::take(next)?;
+        let position = <Position as crate::Cell>::read(next())?;
+        let entry = Entry { row: Some(row.clone()), position, stored: true, changed: false };
+        self.entries.insert(row.key(), entry);
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Option<Pending> {
+        let mut entries: Vec<_> =
+            std::mem::take(&mut self.entries).into_iter().filter(|(_, entry)| entry.changed).collect();
+        self.journal.clear();
+        if entries.is_empty() {
+            return None;
+        }
+        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut pending = Pending {
+            table: T::TABLE,
+            inserts: 0,
+            inserted: BytesMut::new(),
+            updates: 0,
+            updated: BytesMut::new(),
+            deletes: 0,
+            deleted: BytesMut::new(),
+        };
+        for (key, entry) in entries {
+            let (count, out) = match (entry.row.as_ref(), entry.stored) {
+                (Some(_), false) => (&mut pending.inserts, &mut pending.inserted),
+                (Some(_), true) => (&mut pending.updates, &mut pending.updated),
+                (None, true) => (&mut pending.deletes, &mut pending.deleted),
+                (None, false) => continue,
+            };
+            *count += 1;
+            match entry.row {
+                Some(row) => {
+                    row.put(out);
+                    crate::cell::put_field(&entry.position, out);
+                }
+                None => T::put_key(&key, out),
+            }
+        }
+        Some(pending)
+    }
+}
+
+/// Prefixes each of `count` rows of `width` fields with its width, as binary `COPY` wants it.
+pub(crate) fn copy_rows(fields: &[u8], width: usize) -> BytesMut {
+    let mut out = BytesMut::with_capacity(fields.len() + fields.len() / 16);
+    let width_bytes = i16::try_from(width).unwrap_or(i16::MAX);
+    for (index, field) in Fields(fields).enumerate() {
+        if index % width == 0 {
+            out.put_i16(width_bytes);
+        }
+        out.put_slice(field);
+    }
+    out
+}
+
+/// Walks over fields: each item is one field with its length prefix.
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let length = i32::from_be_bytes(*self.0.first_chunk::<4>()?);
+        let size = 4 + usize::try_from(length).unwrap_or(0);
+        let (field, rest) = self.0.split_at_checked(size)?;
+        self.0 = rest;
+        Some(field)
+    }
+}
