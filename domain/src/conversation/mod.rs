@@ -8,9 +8,13 @@ pub mod binding;
 pub mod commands;
 mod direct;
 mod events;
+#[cfg(test)]
+mod properties;
 mod records;
 mod rules;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use direct::direct_conversation_id;
 pub use events::*;

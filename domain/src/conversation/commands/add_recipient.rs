@@ -35,3 +35,54 @@ impl AddRecipient {
         })])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::commands::DeleteConversation;
+    use crate::conversation::testing::*;
+
+    use super::*;
+
+    fn second_device(person: Person) -> AddRecipient {
+        AddRecipient { account_id: person.account(), recipient: person.device_recipient(1) }
+    }
+
+    #[test]
+    fn a_new_device_waits_for_its_wrap_once() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE);
+        let added = RecipientAdded {
+            conversation_id: GROUP,
+            account_id: BOB.account(),
+            recipient: BOB.device_recipient(1),
+        };
+        assert_eq!(given.events(platform(), second_device(BOB)), Ok(vec![added.into()]));
+        let given = given.and(platform(), second_device(BOB));
+        assert_eq!(given.state.waiting().collect::<Vec<_>>(), [BOB.device(1).into()]);
+        assert!(!given.state.commit_required());
+        assert_eq!(given.events(platform(), second_device(BOB)), Ok(vec![]));
+    }
+
+    #[test]
+    fn nobody_waits_before_the_first_commit() {
+        let given = Given::group(&[ALICE, BOB]).and(platform(), second_device(BOB));
+        assert_eq!(given.state.waiting().len(), 0);
+        assert_eq!(given.state.recipients_of(BOB.account()).count(), 3);
+    }
+
+    #[test]
+    fn it_is_nothing_to_a_conversation_without_the_account_or_deleted() {
+        let given = Given::group(&[ALICE, BOB]);
+        assert_eq!(given.events(platform(), second_device(MALLORY)), Ok(vec![]));
+        let given = given.and(ALICE.on(0), DeleteConversation {});
+        assert_eq!(given.events(platform(), second_device(BOB)), Ok(vec![]));
+    }
+
+    #[test]
+    fn only_the_platform_does_and_never_over_anothers_recipient() {
+        let given = Given::group(&[ALICE, BOB]);
+        assert_eq!(given.refusal(BOB.on(0), second_device(BOB)), Rejection::PlatformOnly);
+        assert_eq!(Given::default().refusal(platform(), second_device(BOB)), Rejection::ConversationNotFound);
+        let theft = AddRecipient { account_id: BOB.account(), recipient: ALICE.device_recipient(0) };
+        assert_eq!(given.refusal(platform(), theft), Rejection::DeviceExists);
+    }
+}

@@ -38,3 +38,83 @@ impl AddWrap {
         })])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::RecipientId;
+    use crate::conversation::commands::{AddRecipient, ReportWrap};
+    use crate::conversation::testing::*;
+
+    use super::*;
+
+    /// Bob's second device waits.
+    fn given() -> Given {
+        Given::group(&[ALICE, BOB])
+            .committed(ALICE)
+            .and(platform(), AddRecipient { account_id: BOB.account(), recipient: BOB.device_recipient(1) })
+    }
+
+    fn waiting() -> RecipientId {
+        BOB.device(1).into()
+    }
+
+    #[test]
+    fn any_member_gives_a_waiting_recipient_its_wrap() {
+        let given = given();
+        let command = given.late_wrap(ALICE, waiting());
+        let added = WrapAdded {
+            conversation_id: GROUP,
+            generation: 1,
+            account_id: ALICE.account(),
+            device_id: ALICE.device(0),
+            wrap: command.wrap.clone(),
+        };
+        assert_eq!(given.events(ALICE.on(0), command.clone()), Ok(vec![added.into()]));
+        assert!(!given.and(ALICE.on(0), command).state.is_waiting(waiting()));
+    }
+
+    #[test]
+    fn wraps_are_immutable() {
+        let given = given();
+        let command = given.late_wrap(ALICE, waiting());
+        let given = given.and(ALICE.on(0), command.clone());
+        assert_eq!(given.refusal(ALICE.on(0), command), Rejection::WrapExists);
+        let other = given.late_wrap(BOB, ALICE.device(0).into());
+        assert_eq!(given.refusal(BOB.on(0), other), Rejection::WrapExists);
+    }
+
+    #[test]
+    fn only_active_recipients_and_the_current_generation_are_served() {
+        let given = given();
+        let stranger = given.late_wrap(ALICE, MALLORY.device(0).into());
+        assert_eq!(given.refusal(ALICE.on(0), stranger), Rejection::RecipientNotFound);
+        let next = AddWrap { generation: 2, ..given.late_wrap(ALICE, waiting()) };
+        let stale = Rejection::StaleGeneration { current: 1, commit_required: false };
+        assert_eq!(given.refusal(ALICE.on(0), next), stale);
+        let before = Given::group(&[ALICE, BOB]);
+        let none = before.late_wrap(ALICE, BOB.device(0).into());
+        let stale = Rejection::StaleGeneration { current: 0, commit_required: true };
+        assert_eq!(before.refusal(ALICE.on(0), none), stale);
+    }
+
+    #[test]
+    fn the_wrap_is_signed_by_the_device_that_brings_it() {
+        let given = given();
+        let wrong = Rejection::WrapInvalid { recipient_id: waiting() };
+        assert_eq!(given.refusal(BOB.on(0), given.late_wrap(ALICE, waiting())), wrong);
+        assert_eq!(
+            given.refusal(MALLORY.on(0), given.late_wrap(MALLORY, waiting())),
+            Rejection::ConversationNotFound
+        );
+    }
+
+    #[test]
+    fn a_wrap_of_an_earlier_generation_does_not_serve_the_next() {
+        let given = given();
+        let early = given.late_wrap(ALICE, waiting());
+        let later =
+            given.committed(ALICE).and(BOB.on(1), ReportWrap { generation: 2, recipient_id: waiting() });
+        let replayed = AddWrap { generation: 2, ..early };
+        assert_eq!(later.refusal(ALICE.on(0), replayed), Rejection::WrapInvalid { recipient_id: waiting() });
+    }
+}

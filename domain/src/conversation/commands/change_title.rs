@@ -27,3 +27,59 @@ impl ChangeTitle {
         Ok(vec![Draft::sealed(changed, title, caller.account_id)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::testing::*;
+    use crate::{Rejection, limits};
+
+    use super::*;
+
+    fn title(title: Option<&str>, topic: Option<&str>) -> ChangeTitle {
+        ChangeTitle {
+            title: ConversationTitle { title: title.map(str::to_owned), topic: topic.map(str::to_owned) },
+        }
+    }
+
+    #[test]
+    fn an_admin_names_a_group() {
+        let given = Given::group(&[ALICE, BOB]);
+        let changed = ConversationTitleChanged { conversation_id: GROUP, changed_by: ALICE.account() };
+        let ChangeTitle { title: tidied } = title(Some("Harbour office"), Some("Berths"));
+        assert_eq!(
+            given.when(ALICE.on(0), title(Some(" Harbour office\n"), Some("Berths "))),
+            Ok(vec![Draft::sealed(changed, tidied, ALICE.account())])
+        );
+    }
+
+    #[test]
+    fn members_and_strangers_do_not() {
+        let given = Given::group(&[ALICE, BOB]);
+        assert_eq!(given.refusal(BOB.on(0), title(None, None)), Rejection::RoleInsufficient);
+        assert_eq!(given.refusal(MALLORY.on(0), title(None, None)), Rejection::ConversationNotFound);
+    }
+
+    #[test]
+    fn both_members_of_a_direct_conversation_give_it_a_topic_but_no_title() {
+        let given = Given::direct(ALICE, BOB);
+        assert!(given.when(BOB.on(0), title(None, Some("Berths"))).is_ok());
+        let refusal = given.refusal(ALICE.on(0), title(Some("Us"), None));
+        assert!(matches!(refusal, Rejection::InvalidField { field: "title", .. }));
+    }
+
+    #[test]
+    fn texts_are_neither_empty_nor_too_long() {
+        let given = Given::group(&[ALICE, BOB]);
+        let name = "ß".repeat(limits::NAME_CHARS_MAX);
+        assert!(given.when(ALICE.on(0), title(Some(&name), None)).is_ok());
+        for (wrong, field_expected) in [
+            (title(Some("  "), None), "title"),
+            (title(Some(&format!("{name}s")), None), "title"),
+            (title(None, Some("")), "topic"),
+            (title(None, Some(&"x".repeat(limits::DESCRIPTION_CHARS_MAX + 1))), "topic"),
+        ] {
+            let refusal = given.refusal(ALICE.on(0), wrong);
+            assert!(matches!(refusal, Rejection::InvalidField { field, .. } if field == field_expected));
+        }
+    }
+}

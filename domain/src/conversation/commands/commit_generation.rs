@@ -69,3 +69,133 @@ impl CommitGeneration {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::ConversationRole;
+    use crate::conversation::commands::AddMember;
+    use crate::conversation::testing::*;
+    use crate::{Blob, HpkeKey, Signature};
+
+    use super::*;
+
+    fn given() -> Given {
+        Given::group(&[ALICE, BOB])
+    }
+
+    #[test]
+    fn a_member_commits_for_exactly_the_active_recipients() {
+        let given = given();
+        let mut command = given.commit(BOB);
+        command.wraps.reverse();
+        let mut wraps = command.wraps.clone();
+        wraps.sort_by_key(|wrap| wrap.recipient_id);
+        let committed = GenerationCommitted {
+            conversation_id: GROUP,
+            generation: 1,
+            suite: Suite::X25519Siv,
+            account_id: BOB.account(),
+            device_id: BOB.device(0),
+            transcript: given.state.next_transcript().unwrap(),
+            wraps,
+        };
+        assert_eq!(given.events(BOB.on(0), command.clone()), Ok(vec![committed.into()]));
+        let after = given.and(BOB.on(0), command.clone());
+        assert_eq!((after.state.generation(), after.state.commit_required()), (1, false));
+        assert_eq!(after.state.transcript(), command.transcript);
+    }
+
+    #[test]
+    fn the_first_commit_of_a_number_wins() {
+        let given = given();
+        let (first, second) = (given.commit(ALICE), given.commit(BOB));
+        let given = given.and(ALICE.on(0), first);
+        assert_eq!(given.refusal(BOB.on(0), second), Rejection::GenerationConflict { current: 1 });
+    }
+
+    #[test]
+    fn numbers_are_not_skipped() {
+        let given = given();
+        for generation in [0, 2] {
+            let command = CommitGeneration { generation, ..given.commit(ALICE) };
+            assert_eq!(given.refusal(ALICE.on(0), command), Rejection::GenerationConflict { current: 0 });
+        }
+    }
+
+    #[test]
+    fn missing_and_extra_wraps_are_named_in_order() {
+        let given = given();
+        let mut command = given.commit(ALICE);
+        let second = command.wraps[1].clone();
+        let stranger = Wrap { recipient_id: MALLORY.device(0).into(), ..second.clone() };
+        let missing = vec![command.wraps[0].recipient_id, command.wraps[2].recipient_id];
+        command.wraps = vec![stranger, second.clone(), command.wraps[3].clone(), second.clone()];
+        let extra = vec![second.recipient_id, MALLORY.device(0).into()];
+        assert_eq!(
+            given.refusal(ALICE.on(0), command),
+            Rejection::WrapsMismatch { missing_recipients: missing, extra_recipients: extra }
+        );
+    }
+
+    #[test]
+    fn a_commit_made_for_another_membership_is_refused() {
+        let given = given();
+        let stale = given.commit(ALICE);
+        let joined = given
+            .clone()
+            .and(ALICE.on(0), AddMember { member: CAROL.candidate(), role: ConversationRole::Member });
+        let missing_recipients = CAROL.candidate().recipients.iter().map(|one| one.recipient_id).collect();
+        assert_eq!(
+            joined.refusal(ALICE.on(0), stale.clone()),
+            Rejection::WrapsMismatch { missing_recipients, extra_recipients: vec![] }
+        );
+        let other = CommitGeneration { transcript: Digest::from_bytes([7; 32]), ..stale };
+        assert_eq!(given.refusal(ALICE.on(0), other), Rejection::TranscriptMismatch);
+    }
+
+    #[test]
+    fn every_wrap_is_well_formed_and_signed_by_the_sending_device() {
+        let given = given();
+        let wrong = |change: fn(&mut Wrap)| {
+            let mut command = given.commit(ALICE);
+            change(&mut command.wraps[3]);
+            let recipient_id = command.wraps[3].recipient_id;
+            assert_eq!(given.refusal(ALICE.on(0), command), Rejection::WrapInvalid { recipient_id });
+        };
+        wrong(|wrap| wrap.ciphertext = Blob::new(vec![0x22; 79]));
+        wrong(|wrap| wrap.ciphertext = Blob::new(vec![0x22; 81]));
+        wrong(|wrap| wrap.ciphertext = Blob::new(vec![0x23; 80]));
+        wrong(|wrap| wrap.encapsulated_key = HpkeKey::from_bytes([0; 32]));
+        wrong(|wrap| wrap.signature = Signature::from_bytes([0; 64]));
+        let anothers = given.commit(BOB);
+        let recipient_id = anothers.wraps[0].recipient_id;
+        assert_eq!(given.refusal(ALICE.on(0), anothers), Rejection::WrapInvalid { recipient_id });
+    }
+
+    #[test]
+    fn wraps_do_not_serve_another_recipient() {
+        let given = given();
+        let mut command = given.commit(ALICE);
+        let (first, second) = (command.wraps[0].recipient_id, command.wraps[1].recipient_id);
+        command.wraps[0].recipient_id = second;
+        command.wraps[1].recipient_id = first;
+        assert_eq!(given.refusal(ALICE.on(0), command), Rejection::WrapInvalid { recipient_id: second });
+    }
+
+    #[test]
+    fn strangers_and_foreign_devices_do_not_commit() {
+        let given = given();
+        assert_eq!(given.refusal(MALLORY.on(0), given.commit(MALLORY)), Rejection::ConversationNotFound);
+        assert_eq!(given.refusal(ALICE.on(1), given.commit(ALICE)), Rejection::DeviceNotInConversation);
+        assert_eq!(given.refusal(ALICE.without_device(), given.commit(ALICE)), Rejection::DeviceRequired);
+    }
+
+    #[test]
+    fn a_commit_ends_all_waiting() {
+        let given = given()
+            .committed(ALICE)
+            .and(ALICE.on(0), AddMember { member: CAROL.candidate(), role: ConversationRole::Member })
+            .committed(BOB);
+        assert_eq!((given.state.generation(), given.state.waiting().len()), (2, 0));
+    }
+}

@@ -110,3 +110,112 @@ impl CreateConversation {
         Ok(absent().map(|candidate| self.joins(candidate)).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::commands::RemoveMember;
+    use crate::conversation::testing::*;
+
+    use super::*;
+
+    #[test]
+    fn a_group_opens_with_its_creator_as_admin() {
+        let drafts = Given::default().when(ALICE.on(0), create_group(ALICE, &[BOB])).unwrap();
+        let created = ConversationCreated {
+            conversation_id: GROUP,
+            organization_id: ORGANIZATION,
+            workspace_id: None,
+            kind: ConversationKind::Group,
+            creator: ALICE.account(),
+            allows_plaintext: false,
+        };
+        let title = create_group(ALICE, &[]).title;
+        let expected = vec![
+            Draft::sealed(created, title, ALICE.account()),
+            ALICE.candidate().joins(GROUP, ConversationRole::Admin, ALICE.account()),
+            BOB.candidate().joins(GROUP, ConversationRole::Member, ALICE.account()),
+        ];
+        assert_eq!(drafts, expected);
+    }
+
+    #[test]
+    fn the_members_of_a_direct_conversation_are_equals() {
+        let given = Given::direct(ALICE, BOB);
+        let roles: Vec<_> = given.state.members().collect();
+        assert_eq!(
+            roles,
+            [(ALICE.account(), ConversationRole::Member), (BOB.account(), ConversationRole::Member)]
+        );
+    }
+
+    #[test]
+    fn guests_open_no_groups_but_write_to_people() {
+        let role = Some(OrganizationRole::Guest);
+        let guest = Candidate { organization_role: role, ..ALICE.candidate() };
+        let group = CreateConversation { creator: guest.clone(), ..create_group(ALICE, &[BOB]) };
+        assert_eq!(Given::default().refusal(ALICE.on(0), group), Rejection::RoleInsufficient);
+        let direct = CreateConversation { creator: guest, ..create_direct(ALICE, BOB) };
+        assert!(Given::default().when(ALICE.on(0), direct).is_ok());
+    }
+
+    #[test]
+    fn everybody_is_a_member_of_the_organization() {
+        let outsider = |person: Person| Candidate { organization_role: None, ..person.candidate() };
+        let creator = CreateConversation { creator: outsider(ALICE), ..create_group(ALICE, &[BOB]) };
+        assert_eq!(Given::default().refusal(ALICE.on(0), creator), Rejection::OrganizationNotFound);
+        let member = CreateConversation { members: vec![outsider(BOB)], ..create_group(ALICE, &[]) };
+        let expected = Rejection::NotOrganizationMember { account_id: BOB.account() };
+        assert_eq!(Given::default().refusal(ALICE.on(0), member), expected);
+    }
+
+    #[test]
+    fn nobody_opens_in_anothers_name_or_twice() {
+        let refusal = Given::default().refusal(BOB.on(0), create_group(ALICE, &[BOB]));
+        assert!(matches!(refusal, Rejection::InvalidField { field: "creator", .. }));
+        assert_eq!(
+            Given::default().refusal(ALICE.on(0), create_group(ALICE, &[ALICE])),
+            Rejection::MemberExists
+        );
+        let given = Given::group(&[ALICE, BOB]);
+        let exists = Rejection::ConversationExists { conversation_id: GROUP };
+        assert_eq!(given.refusal(ALICE.on(0), create_group(ALICE, &[BOB])), exists);
+        assert_eq!(
+            Given::default().refusal(platform(), create_group(ALICE, &[])),
+            Rejection::AccountRequired
+        );
+    }
+
+    #[test]
+    fn a_direct_conversation_is_of_two_under_their_id_without_title_or_workspace() {
+        let refused = |command| Given::default().refusal(ALICE.on(0), command);
+        let direct = || create_direct(ALICE, BOB);
+        let members = |people: &[Person]| people.iter().map(|one| one.candidate()).collect();
+        for wrong in [members(&[]), members(&[ALICE]), members(&[BOB, CAROL])] {
+            let refusal = refused(CreateConversation { members: wrong, ..direct() });
+            assert!(matches!(refusal, Rejection::InvalidField { field: "members", .. }));
+        }
+        let other = CreateConversation { members: members(&[CAROL]), ..direct() };
+        assert_eq!(refused(other), Rejection::DirectIdMismatch);
+        let titled = CreateConversation { title: create_group(ALICE, &[]).title, ..direct() };
+        assert!(matches!(refused(titled), Rejection::InvalidField { field: "title", .. }));
+        let workspace_id = Some(WorkspaceId::from_bytes([1; 16]));
+        let placed = CreateConversation { workspace_id, ..direct() };
+        assert!(matches!(refused(placed), Rejection::InvalidField { field: "workspace_id", .. }));
+    }
+
+    #[test]
+    fn a_direct_conversation_is_there_once_and_opens_again_for_who_comes_back() {
+        let given = Given::direct(ALICE, BOB);
+        let conversation_id = given.state.id().unwrap();
+        assert_eq!(
+            given.refusal(BOB.on(0), create_direct(BOB, ALICE)),
+            Rejection::ConversationExists { conversation_id }
+        );
+        let given = given.committed(ALICE).and(platform(), RemoveMember { account_id: BOB.account() });
+        let joins = BOB.candidate().joins(conversation_id, ConversationRole::Member, BOB.account());
+        assert_eq!(given.when(BOB.on(0), create_direct(BOB, ALICE)), Ok(vec![joins]));
+        let given = given.and(ALICE.on(0), create_direct(ALICE, BOB));
+        assert_eq!(given.state.members().len(), 2);
+        assert!(given.state.commit_required());
+    }
+}

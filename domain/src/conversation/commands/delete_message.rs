@@ -35,3 +35,55 @@ impl DeleteMessage {
         Ok(drafts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::ConversationEvent;
+    use crate::conversation::commands::PinMessage;
+    use crate::conversation::testing::*;
+
+    use super::*;
+
+    const FIRST: DeleteMessage = DeleteMessage { number: 1 };
+
+    fn deleted(by: Person) -> ConversationEvent {
+        MessageDeleted { conversation_id: GROUP, number: 1, deleted_by: by.account() }.into()
+    }
+
+    #[test]
+    fn its_sender_and_an_admin_delete_a_message_from_any_session() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        assert_eq!(given.events(BOB.without_device(), FIRST), Ok(vec![deleted(BOB)]));
+        assert_eq!(given.events(ALICE.without_device(), FIRST), Ok(vec![deleted(ALICE)]));
+    }
+
+    #[test]
+    fn other_members_and_strangers_do_not() {
+        let given = Given::group(&[ALICE, BOB, CAROL]).committed(ALICE).sent(BOB);
+        assert_eq!(given.refusal(CAROL.on(0), FIRST), Rejection::NotSender);
+        assert_eq!(given.refusal(MALLORY.on(0), FIRST), Rejection::ConversationNotFound);
+        assert_eq!(given.refusal(BOB.on(0), DeleteMessage { number: 2 }), Rejection::MessageNotFound);
+    }
+
+    #[test]
+    fn in_a_direct_conversation_everybody_deletes_their_own() {
+        let given = Given::direct(ALICE, BOB).committed(ALICE).sent(BOB).sent(ALICE);
+        assert_eq!(given.refusal(ALICE.on(0), FIRST), Rejection::NotSender);
+        assert_eq!(given.refusal(BOB.on(0), DeleteMessage { number: 2 }), Rejection::NotSender);
+        assert_eq!(given.events(BOB.on(0), FIRST).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_pinned_message_is_unpinned_with_it() {
+        let given =
+            Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB).and(BOB.on(0), PinMessage { number: 1 });
+        let unpinned = MessageUnpinned { conversation_id: GROUP, number: 1, unpinned_by: ALICE.account() };
+        assert_eq!(given.events(ALICE.on(0), FIRST), Ok(vec![deleted(ALICE), unpinned.into()]));
+    }
+
+    #[test]
+    fn deleting_again_changes_nothing() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB).and(BOB.on(0), FIRST);
+        assert_eq!(given.events(ALICE.on(0), FIRST), Ok(vec![]));
+    }
+}

@@ -41,3 +41,54 @@ impl EditMessage {
         Ok(vec![Draft::sealed_for(edited, self.body.clone(), by.caller.account_id, period)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::commands::DeleteMessage;
+    use crate::conversation::testing::*;
+
+    use super::*;
+
+    #[test]
+    fn its_sender_edits_a_message() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        let drafts = given.when(BOB.on(0), given.edit(1)).unwrap();
+        let expected = MessageEdited {
+            conversation_id: GROUP,
+            message_id: given.edit(1).message_id,
+            number: 1,
+            sender_id: BOB.account(),
+            device_id: BOB.device(0),
+            generation: 1,
+            encrypted: true,
+        };
+        let period = Period::at(GROUP, NOW);
+        assert_eq!(drafts, [Draft::sealed_for(expected, given.edit(1).body, BOB.account(), period)]);
+    }
+
+    #[test]
+    fn nobody_else_does_not_even_an_admin() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        assert_eq!(given.refusal(ALICE.on(0), given.edit(1)), Rejection::NotSender);
+        assert_eq!(given.refusal(MALLORY.on(0), given.edit(1)), Rejection::ConversationNotFound);
+    }
+
+    #[test]
+    fn only_messages_that_are_there_are_edited() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        assert_eq!(given.refusal(BOB.on(0), given.edit(0)), Rejection::MessageNotFound);
+        assert_eq!(given.refusal(BOB.on(0), given.edit(2)), Rejection::MessageNotFound);
+        let given = given.and(BOB.on(0), DeleteMessage { number: 1 });
+        assert_eq!(given.refusal(BOB.on(0), given.edit(1)), Rejection::MessageDeleted);
+    }
+
+    #[test]
+    fn an_edit_is_under_the_rules_of_sending() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB).committed(ALICE);
+        let stale = Rejection::StaleGeneration { current: 2, commit_required: false };
+        assert_eq!(given.refusal(BOB.on(0), EditMessage { generation: 1, ..given.edit(1) }), stale);
+        assert_eq!(given.refusal(BOB.on(1), given.edit(1)), Rejection::DeviceNotInConversation);
+        let clear = EditMessage { generation: 0, body: clear_body(), ..given.edit(1) };
+        assert_eq!(given.refusal(BOB.on(0), clear), Rejection::PlaintextRefused);
+    }
+}

@@ -50,72 +50,49 @@ pub use unpin_message::UnpinMessage;
 
 type Decision = Result<Vec<Draft<ConversationEvent>>, Rejection>;
 
-/// A command to a conversation.
-#[derive(Clone, Debug)]
-pub enum ConversationCommand {
-    /// See [`CreateConversation`].
-    Create(CreateConversation),
-    /// See [`ChangeTitle`].
-    ChangeTitle(ChangeTitle),
-    /// See [`AddMember`].
-    AddMember(AddMember),
-    /// See [`ChangeRole`].
-    ChangeRole(ChangeRole),
-    /// See [`RemoveMember`].
-    RemoveMember(RemoveMember),
-    /// See [`AddRecipient`].
-    AddRecipient(AddRecipient),
-    /// See [`RemoveRecipient`].
-    RemoveRecipient(RemoveRecipient),
-    /// See [`CommitGeneration`].
-    CommitGeneration(CommitGeneration),
-    /// See [`AddWrap`].
-    AddWrap(AddWrap),
-    /// See [`ReportWrap`].
-    ReportWrap(ReportWrap),
-    /// See [`SendMessage`].
-    SendMessage(SendMessage),
-    /// See [`EditMessage`].
-    EditMessage(EditMessage),
-    /// See [`DeleteMessage`].
-    DeleteMessage(DeleteMessage),
-    /// See [`SetReaction`].
-    SetReaction(SetReaction),
-    /// See [`ClearReaction`].
-    ClearReaction(ClearReaction),
-    /// See [`PinMessage`].
-    PinMessage(PinMessage),
-    /// See [`UnpinMessage`].
-    UnpinMessage(UnpinMessage),
-    /// See [`RecordReceipt`].
-    RecordReceipt(RecordReceipt),
-    /// See [`DeleteConversation`].
-    Delete(DeleteConversation),
+macro_rules! commands {
+    ($($variant:ident($command:ident);)+) => {
+        /// A command to a conversation.
+        #[derive(Clone, Debug)]
+        pub enum ConversationCommand {
+            $(#[doc = concat!("See [`", stringify!($command), "`].")] $variant($command),)+
+        }
+
+        $(
+            impl From<$command> for ConversationCommand {
+                fn from(command: $command) -> Self {
+                    ConversationCommand::$variant(command)
+                }
+            }
+        )+
+
+        /// Hands the command to its rule.
+        pub(super) fn decide(state: &Conversation, command: &ConversationCommand, context: &Context) -> Decision {
+            match command { $(ConversationCommand::$variant(command) => command.decide(state, context),)+ }
+        }
+    };
 }
 
-/// Hands the command to its rule.
-pub(super) fn decide(state: &Conversation, command: &ConversationCommand, context: &Context) -> Decision {
-    match command {
-        ConversationCommand::Create(command) => command.decide(state, context),
-        ConversationCommand::ChangeTitle(command) => command.decide(state, context),
-        ConversationCommand::AddMember(command) => command.decide(state, context),
-        ConversationCommand::ChangeRole(command) => command.decide(state, context),
-        ConversationCommand::RemoveMember(command) => command.decide(state, context),
-        ConversationCommand::AddRecipient(command) => command.decide(state, context),
-        ConversationCommand::RemoveRecipient(command) => command.decide(state, context),
-        ConversationCommand::CommitGeneration(command) => command.decide(state, context),
-        ConversationCommand::AddWrap(command) => command.decide(state, context),
-        ConversationCommand::ReportWrap(command) => command.decide(state, context),
-        ConversationCommand::SendMessage(command) => command.decide(state, context),
-        ConversationCommand::EditMessage(command) => command.decide(state, context),
-        ConversationCommand::DeleteMessage(command) => command.decide(state, context),
-        ConversationCommand::SetReaction(command) => command.decide(state, context),
-        ConversationCommand::ClearReaction(command) => command.decide(state, context),
-        ConversationCommand::PinMessage(command) => command.decide(state, context),
-        ConversationCommand::UnpinMessage(command) => command.decide(state, context),
-        ConversationCommand::RecordReceipt(command) => command.decide(state, context),
-        ConversationCommand::Delete(command) => command.decide(state, context),
-    }
+commands! {
+    Create(CreateConversation);
+    ChangeTitle(ChangeTitle);
+    AddMember(AddMember);
+    ChangeRole(ChangeRole);
+    RemoveMember(RemoveMember);
+    AddRecipient(AddRecipient);
+    RemoveRecipient(RemoveRecipient);
+    CommitGeneration(CommitGeneration);
+    AddWrap(AddWrap);
+    ReportWrap(ReportWrap);
+    SendMessage(SendMessage);
+    EditMessage(EditMessage);
+    DeleteMessage(DeleteMessage);
+    SetReaction(SetReaction);
+    ClearReaction(ClearReaction);
+    PinMessage(PinMessage);
+    UnpinMessage(UnpinMessage);
+    RecordReceipt(RecordReceipt);
+    Delete(DeleteConversation);
 }
 
 /// Refuses reaction slots that a member does not have.

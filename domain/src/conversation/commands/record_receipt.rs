@@ -39,3 +39,72 @@ impl RecordReceipt {
         Ok(vec![Draft::open(receipt)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::commands::{AddMember, RemoveMember};
+    use crate::conversation::testing::*;
+    use crate::conversation::{ConversationEvent, ConversationRole};
+
+    use super::*;
+
+    fn receipt(delivered_up_to: u64, read_up_to: u64) -> RecordReceipt {
+        RecordReceipt { delivered_up_to, read_up_to }
+    }
+
+    fn recorded(delivered_up_to: u64, read_up_to: u64) -> Result<Vec<ConversationEvent>, Rejection> {
+        Ok(vec![
+            ReceiptRecorded {
+                conversation_id: GROUP,
+                account_id: BOB.account(),
+                device_id: BOB.device(0),
+                delivered_up_to,
+                read_up_to,
+            }
+            .into(),
+        ])
+    }
+
+    fn given() -> Given {
+        Given::group(&[ALICE, BOB]).committed(ALICE).sent(ALICE).sent(ALICE).sent(ALICE)
+    }
+
+    #[test]
+    fn a_device_acknowledges_what_there_is() {
+        assert_eq!(given().events(BOB.on(0), receipt(3, 1)), recorded(3, 1));
+        let refusal = given().refusal(BOB.on(0), receipt(4, 0));
+        assert!(matches!(refusal, Rejection::InvalidField { field: "delivered_up_to", .. }));
+        let refusal = given().refusal(BOB.on(0), receipt(0, 4));
+        assert!(matches!(refusal, Rejection::InvalidField { .. }));
+    }
+
+    #[test]
+    fn what_was_read_was_delivered() {
+        assert_eq!(given().events(BOB.on(0), receipt(1, 2)), recorded(2, 2));
+    }
+
+    #[test]
+    fn neither_mark_ever_falls() {
+        let given = given().and(BOB.on(0), receipt(2, 1));
+        assert_eq!(given.events(BOB.on(0), receipt(2, 1)), Ok(vec![]));
+        assert_eq!(given.events(BOB.on(0), receipt(1, 0)), Ok(vec![]));
+        assert_eq!(given.events(BOB.on(0), receipt(1, 2)), recorded(2, 2));
+        assert_eq!(given.events(BOB.on(0), receipt(3, 0)), recorded(3, 1));
+    }
+
+    #[test]
+    fn a_device_that_comes_back_goes_on_where_it_was() {
+        let given = given()
+            .and(BOB.on(0), receipt(2, 1))
+            .and(BOB.on(0), RemoveMember { account_id: BOB.account() })
+            .and(ALICE.on(0), AddMember { member: BOB.candidate(), role: ConversationRole::Member });
+        assert_eq!(given.events(BOB.on(0), receipt(1, 0)), Ok(vec![]));
+    }
+
+    #[test]
+    fn only_an_active_device_of_a_member_acknowledges() {
+        assert_eq!(given().refusal(MALLORY.on(0), receipt(1, 1)), Rejection::ConversationNotFound);
+        assert_eq!(given().refusal(BOB.on(1), receipt(1, 1)), Rejection::DeviceNotInConversation);
+        assert_eq!(given().refusal(BOB.without_device(), receipt(1, 1)), Rejection::DeviceRequired);
+    }
+}

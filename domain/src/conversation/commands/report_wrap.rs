@@ -34,3 +34,52 @@ impl ReportWrap {
         })])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::testing::*;
+
+    use super::*;
+
+    fn given() -> Given {
+        Given::group(&[ALICE, BOB]).committed(ALICE)
+    }
+
+    fn report(recipient_id: RecipientId) -> ReportWrap {
+        ReportWrap { generation: 1, recipient_id }
+    }
+
+    #[test]
+    fn who_cannot_open_a_wrap_waits_again_and_gets_another() {
+        let device = RecipientId::from(BOB.device(0));
+        let given = given();
+        let reported = WrapReported {
+            conversation_id: GROUP,
+            generation: 1,
+            account_id: BOB.account(),
+            recipient_id: device,
+        };
+        assert_eq!(given.events(BOB.on(0), report(device)), Ok(vec![reported.into()]));
+        let given = given.and(BOB.on(0), report(device));
+        assert!(given.state.is_waiting(device));
+        assert_eq!(given.events(BOB.on(0), report(device)), Ok(vec![]));
+        let wrap = given.late_wrap(ALICE, device);
+        assert!(!given.and(ALICE.on(0), wrap).state.is_waiting(device));
+    }
+
+    #[test]
+    fn a_recovery_key_is_reported_from_any_of_the_accounts_sessions() {
+        let recovery = BOB.recovery_recipient().recipient_id;
+        assert_eq!(given().events(BOB.without_device(), report(recovery)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn nobody_reports_for_others_or_for_another_generation() {
+        let given = given();
+        let bobs = RecipientId::from(BOB.device(0));
+        assert_eq!(given.refusal(ALICE.on(0), report(bobs)), Rejection::RecipientNotFound);
+        assert_eq!(given.refusal(MALLORY.on(0), report(bobs)), Rejection::ConversationNotFound);
+        let stale = Rejection::StaleGeneration { current: 1, commit_required: false };
+        assert_eq!(given.refusal(BOB.on(0), ReportWrap { generation: 2, ..report(bobs) }), stale);
+    }
+}

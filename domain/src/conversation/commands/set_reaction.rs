@@ -42,3 +42,57 @@ impl SetReaction {
         Ok(vec![Draft::sealed_for(set, self.body.clone(), by.caller.account_id, period)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conversation::commands::DeleteMessage;
+    use crate::conversation::testing::*;
+    use crate::{Blob, Rejection};
+
+    use super::*;
+
+    #[test]
+    fn a_member_reacts() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        let drafts = given.when(ALICE.on(0), given.reaction(1, 7)).unwrap();
+        let expected = ReactionSet {
+            conversation_id: GROUP,
+            reaction_id: given.reaction(1, 7).reaction_id,
+            number: 1,
+            account_id: ALICE.account(),
+            device_id: ALICE.device(0),
+            slot: 7,
+            generation: 1,
+            encrypted: true,
+        };
+        let period = Period::at(GROUP, NOW);
+        assert_eq!(drafts, [Draft::sealed_for(expected, given.reaction(1, 7).body, ALICE.account(), period)]);
+    }
+
+    #[test]
+    fn there_are_eight_slots() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        let refusal = given.refusal(ALICE.on(0), given.reaction(1, 8));
+        assert!(matches!(refusal, Rejection::InvalidField { field: "slot", .. }));
+    }
+
+    #[test]
+    fn only_messages_that_are_there_are_reacted_to() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        assert_eq!(given.refusal(ALICE.on(0), given.reaction(2, 0)), Rejection::MessageNotFound);
+        let given = given.and(BOB.on(0), DeleteMessage { number: 1 });
+        assert_eq!(given.refusal(ALICE.on(0), given.reaction(1, 0)), Rejection::MessageDeleted);
+    }
+
+    #[test]
+    fn a_reaction_is_under_the_rules_of_sending_and_short() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        assert_eq!(given.refusal(MALLORY.on(0), given.reaction(1, 0)), Rejection::ConversationNotFound);
+        assert_eq!(given.refusal(ALICE.on(1), given.reaction(1, 0)), Rejection::DeviceNotInConversation);
+        let stale = Rejection::StaleGeneration { current: 1, commit_required: false };
+        assert_eq!(given.refusal(ALICE.on(0), SetReaction { generation: 2, ..given.reaction(1, 0) }), stale);
+        let body = MessageBody { content: Blob::new(vec![0; 257]), ..encrypted_body() };
+        let refusal = given.refusal(ALICE.on(0), SetReaction { body, ..given.reaction(1, 0) });
+        assert!(matches!(refusal, Rejection::InvalidField { field: "content", .. }));
+    }
+}

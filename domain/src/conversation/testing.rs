@@ -1,0 +1,257 @@
+//! People, their devices, and conversations among them, for the tests of this context.
+
+use ed25519_dalek::{Signer, SigningKey};
+
+use crate::organization::OrganizationRole;
+use crate::{
+    AccountId, Actor, Aggregate, Blob, Context, ConversationId, DeviceId, Digest, Draft, HpkeKey, MessageId,
+    Nonce, OrganizationId, RecipientId, Rejection, Signature, Timestamp, VerifyKey,
+};
+
+use super::binding::WrapBinding;
+use super::commands::*;
+use super::*;
+
+pub(super) const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([0xa0; 16]);
+pub(super) const GROUP: ConversationId = ConversationId::from_bytes([0xc0; 16]);
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+pub(super) const ALICE: Person = Person(1);
+pub(super) const BOB: Person = Person(2);
+pub(super) const CAROL: Person = Person(3);
+/// Is in no conversation unless a test says so.
+pub(super) const MALLORY: Person = Person(9);
+
+/// Somebody; devices are numbered from 0, and 0 is the one they have from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Person(pub u8);
+
+impl Person {
+    pub(super) const fn account(self) -> AccountId {
+        AccountId::from_bytes([self.0; 16])
+    }
+
+    pub(super) const fn device(self, nth: u8) -> DeviceId {
+        let mut bytes = [self.0; 16];
+        bytes[1] = 0xd0 + nth;
+        DeviceId::from_bytes(bytes)
+    }
+
+    pub(super) fn signing_key(self, nth: u8) -> SigningKey {
+        let mut seed = [self.0; 32];
+        seed[1] = nth;
+        SigningKey::from_bytes(&seed)
+    }
+
+    pub(super) fn device_recipient(self, nth: u8) -> Recipient {
+        Recipient {
+            recipient_id: self.device(nth).into(),
+            kind: RecipientKind::Device,
+            hpke_key: HpkeKey::from_bytes([self.0 ^ nth; 32]),
+            verify_key: Some(VerifyKey::from_bytes(self.signing_key(nth).verifying_key().to_bytes())),
+        }
+    }
+
+    pub(super) fn recovery_recipient(self) -> Recipient {
+        let mut bytes = [self.0; 16];
+        bytes[1] = 0xee;
+        Recipient {
+            recipient_id: RecipientId::from_bytes(bytes),
+            kind: RecipientKind::Recovery,
+            hpke_key: HpkeKey::from_bytes([self.0 ^ 0xff; 32]),
+            verify_key: None,
+        }
+    }
+
+    pub(super) fn candidate(self) -> Candidate {
+        Candidate {
+            account_id: self.account(),
+            organization_role: Some(OrganizationRole::Member),
+            recipients: vec![self.device_recipient(0), self.recovery_recipient()],
+        }
+    }
+
+    /// Gives commands from device `nth`.
+    pub(super) fn on(self, nth: u8) -> Context {
+        Context { now: NOW, actor: Actor::account(self.account()), device: Some(self.device(nth)) }
+    }
+
+    /// Gives commands from a session without device.
+    pub(super) fn without_device(self) -> Context {
+        Context { device: None, ..self.on(0) }
+    }
+}
+
+pub(super) fn platform() -> Context {
+    Context { now: NOW, actor: Actor::SYSTEM, device: None }
+}
+
+/// A conversation as it is after what happened, and all that happened.
+#[derive(Clone, Default)]
+pub(super) struct Given {
+    pub state: Conversation,
+    pub events: Vec<ConversationEvent>,
+}
+
+impl Given {
+    /// A group that the first opened with the others.
+    pub(super) fn group(people: &[Person]) -> Self {
+        let [creator, members @ ..] = people else { panic!("a group has a creator") };
+        Self::default().and(creator.on(0), create_group(*creator, members))
+    }
+
+    /// A direct conversation.
+    pub(super) fn direct(creator: Person, other: Person) -> Self {
+        Self::default().and(creator.on(0), create_direct(creator, other))
+    }
+
+    /// A group that takes messages in clear.
+    pub(super) fn open_group(people: &[Person]) -> Self {
+        let [creator, members @ ..] = people else { panic!("a group has a creator") };
+        let command = CreateConversation { allows_plaintext: true, ..create_group(*creator, members) };
+        Self::default().and(creator.on(0), command)
+    }
+
+    /// Then a valid generation was committed.
+    pub(super) fn committed(self, by: Person) -> Self {
+        let command = self.commit(by);
+        self.and(by.on(0), command)
+    }
+
+    /// Then a message was sent under the current generation.
+    pub(super) fn sent(self, by: Person) -> Self {
+        let command = self.message();
+        self.and(by.on(0), command)
+    }
+
+    /// Then this was done, which nobody refused.
+    pub(super) fn and(mut self, context: Context, command: impl Into<ConversationCommand>) -> Self {
+        for draft in self.when(context, command).expect("given") {
+            self.state.evolve(&draft.event, context.now);
+            self.events.push(draft.event);
+        }
+        self
+    }
+
+    /// What comes of a command.
+    pub(super) fn when(
+        &self,
+        context: Context,
+        command: impl Into<ConversationCommand>,
+    ) -> Result<Vec<Draft<ConversationEvent>>, Rejection> {
+        self.state.decide(&command.into(), &context)
+    }
+
+    /// The events that come of a command, without their sealed parts.
+    pub(super) fn events(
+        &self,
+        context: Context,
+        command: impl Into<ConversationCommand>,
+    ) -> Result<Vec<ConversationEvent>, Rejection> {
+        let drafts = self.when(context, command)?;
+        Ok(drafts.into_iter().map(|draft| draft.event).collect())
+    }
+
+    /// Why a command is refused.
+    pub(super) fn refusal(&self, context: Context, command: impl Into<ConversationCommand>) -> Rejection {
+        self.when(context, command).expect_err("refused")
+    }
+
+    /// A commit of the next generation by the person's first device that nothing is wrong with.
+    pub(super) fn commit(&self, by: Person) -> CommitGeneration {
+        let generation = self.state.generation() + 1;
+        let transcript = self.state.next_transcript().expect("opened");
+        let recipients: Vec<_> =
+            self.state.recipients().map(|(_, recipient)| recipient.recipient_id).collect();
+        let wraps = recipients.into_iter().map(|id| self.wrap(by, id, generation, transcript)).collect();
+        CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps }
+    }
+
+    /// A wrap of the current generation.
+    pub(super) fn late_wrap(&self, by: Person, recipient_id: RecipientId) -> AddWrap {
+        let generation = self.state.generation();
+        AddWrap { generation, wrap: self.wrap(by, recipient_id, generation, self.state.transcript()) }
+    }
+
+    fn wrap(&self, by: Person, recipient_id: RecipientId, generation: u32, transcript: Digest) -> Wrap {
+        let binding = WrapBinding {
+            organization_id: ORGANIZATION,
+            conversation_id: self.state.id().expect("opened"),
+            generation,
+            suite: Suite::X25519Siv,
+            recipient_id,
+            device_id: by.device(0),
+            transcript,
+        };
+        signed_wrap(&binding, &by.signing_key(0))
+    }
+
+    /// An encrypted message under the current generation.
+    pub(super) fn message(&self) -> SendMessage {
+        SendMessage {
+            message_id: MessageId::from_bytes([0x3e; 16]),
+            generation: self.state.generation(),
+            reply_to: None,
+            body: encrypted_body(),
+        }
+    }
+
+    /// An encrypted edit under the current generation.
+    pub(super) fn edit(&self, number: u64) -> EditMessage {
+        let SendMessage { message_id, generation, body, .. } = self.message();
+        EditMessage { number, message_id, generation, body }
+    }
+
+    /// An encrypted reaction under the current generation.
+    pub(super) fn reaction(&self, number: u64, slot: u8) -> SetReaction {
+        let SendMessage { message_id, generation, body, .. } = self.message();
+        SetReaction { reaction_id: message_id, number, slot, generation, body }
+    }
+}
+
+pub(super) fn signed_wrap(binding: &WrapBinding, key: &SigningKey) -> Wrap {
+    let encapsulated_key = HpkeKey::from_bytes([0x11; 32]);
+    let ciphertext = vec![0x22; 80];
+    let signature = key.sign(&binding.signature_input(&encapsulated_key, &ciphertext));
+    Wrap {
+        recipient_id: binding.recipient_id,
+        encapsulated_key,
+        ciphertext: Blob::new(ciphertext),
+        signature: Signature::from_bytes(signature.to_bytes()),
+    }
+}
+
+pub(super) fn create_group(creator: Person, members: &[Person]) -> CreateConversation {
+    CreateConversation {
+        conversation_id: GROUP,
+        organization_id: ORGANIZATION,
+        workspace_id: None,
+        kind: ConversationKind::Group,
+        title: ConversationTitle { title: Some("Harbour".to_owned()), topic: None },
+        allows_plaintext: false,
+        creator: creator.candidate(),
+        members: members.iter().map(|person| person.candidate()).collect(),
+    }
+}
+
+pub(super) fn create_direct(creator: Person, other: Person) -> CreateConversation {
+    CreateConversation {
+        conversation_id: direct_conversation_id(ORGANIZATION, creator.account(), other.account()),
+        kind: ConversationKind::Direct,
+        title: ConversationTitle { title: None, topic: None },
+        ..create_group(creator, &[other])
+    }
+}
+
+pub(super) fn encrypted_body() -> MessageBody {
+    let cipher = Cipher {
+        nonce: Nonce::from_bytes([1; 16]),
+        commitment: Digest::from_bytes([2; 32]),
+        signature: Signature::from_bytes([3; 64]),
+    };
+    MessageBody { content: Blob::new(vec![0x55; 128]), cipher: Some(cipher) }
+}
+
+pub(super) fn clear_body() -> MessageBody {
+    MessageBody { content: Blob::new(b"hello".to_vec()), cipher: None }
+}
