@@ -3,6 +3,7 @@
 
 use crate::{
     AccountId, ActorKind, Aggregate, Context, ConversationId, DeviceId, Digest, Rejection, VerifyKey, limits,
+    text,
 };
 
 use super::binding::WrapBinding;
@@ -189,30 +190,18 @@ impl Conversation {
 }
 
 impl ConversationTitle {
-    /// The title as it is recorded: texts without space around them, within their limits. Groups have titles; a direct
-    /// conversation is called by its members' names.
-    pub(super) fn tidied(&self, kind: ConversationKind) -> Result<Self, Rejection> {
-        if kind == ConversationKind::Direct && self.title.is_some() {
-            return Err(Rejection::InvalidField { field: "title", reason: "is for groups" });
+    /// Refuses texts that break the rules of [`text`]. Groups have titles; a direct conversation is called by its members'
+    /// names.
+    pub(super) fn check(&self, kind: ConversationKind) -> Result<(), Rejection> {
+        if let Some(title) = &self.title {
+            if kind == ConversationKind::Direct {
+                return Err(Rejection::InvalidField { field: "title", reason: "is for groups" });
+            }
+            text::check_name("title", title)?;
         }
-        let title =
-            self.title.as_deref().map(|text| tidy("title", text, limits::NAME_CHARS_MAX)).transpose()?;
-        let topic = self
-            .topic
-            .as_deref()
-            .map(|text| tidy("topic", text, limits::DESCRIPTION_CHARS_MAX))
-            .transpose()?;
-        Ok(Self { title, topic })
+        match &self.topic {
+            Some(topic) => text::check_text("topic", topic, limits::DESCRIPTION_CHARS_MAX),
+            None => Ok(()),
+        }
     }
-}
-
-fn tidy(field: &'static str, text: &str, chars_max: usize) -> Result<String, Rejection> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(Rejection::InvalidField { field, reason: "is empty" });
-    }
-    if text.chars().count() > chars_max {
-        return Err(Rejection::InvalidField { field, reason: "is too long" });
-    }
-    Ok(text.to_owned())
 }

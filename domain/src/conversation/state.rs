@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::binding::Transcript;
-use super::commands::{self, ConversationCommand};
+use super::commands::ConversationCommand;
 use super::{
     ConversationCreated, ConversationEvent, ConversationKind, ConversationMemberJoined, ConversationRole,
     GenerationCommitted, MessageSent, ReceiptRecorded, Recipient, Suite,
@@ -118,7 +118,7 @@ impl Aggregate for Conversation {
         command: &Self::Command,
         context: &Context,
     ) -> Result<Vec<Draft<Self::Event>>, Rejection> {
-        commands::decide(self, command, context)
+        command.decide(self, context)
     }
 
     fn evolve(&mut self, event: &Self::Event, _at: Timestamp) {

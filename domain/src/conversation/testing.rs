@@ -5,7 +5,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use crate::organization::OrganizationRole;
 use crate::{
     AccountId, Actor, Aggregate, Blob, Context, ConversationId, DeviceId, Digest, Draft, HpkeKey, MessageId,
-    Nonce, OrganizationId, RecipientId, Rejection, Signature, Timestamp, VerifyKey,
+    Nonce, OrganizationId, RecipientId, Rejection, Signature, VerifyKey,
 };
 
 use super::binding::WrapBinding;
@@ -14,7 +14,7 @@ use super::*;
 
 pub(super) const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([0xa0; 16]);
 pub(super) const GROUP: ConversationId = ConversationId::from_bytes([0xc0; 16]);
-pub(super) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+pub(super) use crate::testing::NOW;
 
 pub(super) const ALICE: Person = Person(1);
 pub(super) const BOB: Person = Person(2);

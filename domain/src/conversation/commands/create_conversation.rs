@@ -53,7 +53,7 @@ impl CreateConversation {
         if state.id().is_some() {
             return self.reopen(state);
         }
-        let title = self.title.tidied(self.kind)?;
+        self.title.check(self.kind)?;
         admit(state, self.candidates())?;
         let created = ConversationCreated {
             conversation_id: self.conversation_id,
@@ -63,7 +63,7 @@ impl CreateConversation {
             creator,
             allows_plaintext: self.allows_plaintext,
         };
-        let mut drafts = vec![Draft::sealed(created, title, creator)];
+        let mut drafts = vec![Draft::sealed(created, self.title.clone(), creator)];
         drafts.extend(self.candidates().map(|candidate| self.joins(candidate)));
         Ok(drafts)
     }

@@ -21,7 +21,8 @@ mod send_message;
 mod set_reaction;
 mod unpin_message;
 
-use crate::{Context, Draft, Rejection, limits};
+use crate::command::commands;
+use crate::{Draft, Rejection, limits};
 
 use super::{Conversation, ConversationEvent};
 
@@ -50,49 +51,29 @@ pub use unpin_message::UnpinMessage;
 
 type Decision = Result<Vec<Draft<ConversationEvent>>, Rejection>;
 
-macro_rules! commands {
-    ($($variant:ident($command:ident);)+) => {
-        /// A command to a conversation.
-        #[derive(Clone, Debug)]
-        pub enum ConversationCommand {
-            $(#[doc = concat!("See [`", stringify!($command), "`].")] $variant($command),)+
-        }
-
-        $(
-            impl From<$command> for ConversationCommand {
-                fn from(command: $command) -> Self {
-                    ConversationCommand::$variant(command)
-                }
-            }
-        )+
-
-        /// Hands the command to its rule.
-        pub(super) fn decide(state: &Conversation, command: &ConversationCommand, context: &Context) -> Decision {
-            match command { $(ConversationCommand::$variant(command) => command.decide(state, context),)+ }
-        }
-    };
-}
-
 commands! {
-    Create(CreateConversation);
-    ChangeTitle(ChangeTitle);
-    AddMember(AddMember);
-    ChangeRole(ChangeRole);
-    RemoveMember(RemoveMember);
-    AddRecipient(AddRecipient);
-    RemoveRecipient(RemoveRecipient);
-    CommitGeneration(CommitGeneration);
-    AddWrap(AddWrap);
-    ReportWrap(ReportWrap);
-    SendMessage(SendMessage);
-    EditMessage(EditMessage);
-    DeleteMessage(DeleteMessage);
-    SetReaction(SetReaction);
-    ClearReaction(ClearReaction);
-    PinMessage(PinMessage);
-    UnpinMessage(UnpinMessage);
-    RecordReceipt(RecordReceipt);
-    Delete(DeleteConversation);
+    /// A command to a conversation.
+    pub enum ConversationCommand to Conversation yielding ConversationEvent {
+        Create(CreateConversation);
+        ChangeTitle(ChangeTitle);
+        AddMember(AddMember);
+        ChangeRole(ChangeRole);
+        RemoveMember(RemoveMember);
+        AddRecipient(AddRecipient);
+        RemoveRecipient(RemoveRecipient);
+        CommitGeneration(CommitGeneration);
+        AddWrap(AddWrap);
+        ReportWrap(ReportWrap);
+        SendMessage(SendMessage);
+        EditMessage(EditMessage);
+        DeleteMessage(DeleteMessage);
+        SetReaction(SetReaction);
+        ClearReaction(ClearReaction);
+        PinMessage(PinMessage);
+        UnpinMessage(UnpinMessage);
+        RecordReceipt(RecordReceipt);
+        Delete(DeleteConversation);
+    }
 }
 
 /// Refuses reaction slots that a member does not have.
