@@ -2,5 +2,7 @@
 
 pub mod commands;
 mod events;
+mod state;
 
 pub use events::*;
+pub use state::{Operations, OperationsId};

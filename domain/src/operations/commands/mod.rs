@@ -1,14 +1,24 @@
 //! What operators can ask.
 
-use crate::Digest;
+mod discard_parked_stream;
+mod retry_parked_stream;
 
-/// A command about a projection's parked stream.
-#[derive(Clone, Debug)]
-pub enum OperationsCommand {
-    /// Fold it again.
-    RetryParkedStream(ParkedStream),
-    /// Leave the event out and go on.
-    DiscardParkedStream(ParkedStream),
+pub use discard_parked_stream::DiscardParkedStream;
+pub use retry_parked_stream::RetryParkedStream;
+
+use crate::Digest;
+use crate::aggregate::{ActorKind, Context};
+use crate::command::commands;
+use crate::rejection::Rejection;
+
+use super::{Operations, OperationsEvent};
+
+commands! {
+    /// A command about a projection's parked stream.
+    pub enum OperationsCommand to Operations yielding OperationsEvent {
+        RetryParkedStream(RetryParkedStream);
+        DiscardParkedStream(DiscardParkedStream);
+    }
 }
 
 /// Names a parked stream.
@@ -20,4 +30,8 @@ pub struct ParkedStream {
     pub stream: Digest,
     /// Position of the event that failed.
     pub position: u64,
+}
+
+fn check_operator(context: &Context) -> Result<(), Rejection> {
+    if context.actor.kind == ActorKind::Operator { Ok(()) } else { Err(Rejection::PlatformOnly) }
 }

@@ -1,59 +1,25 @@
 //! What can be asked of a session.
 
-use crate::{AccountId, DeviceId, Digest, SessionId};
+mod bind_device;
+mod refresh;
+mod revoke;
+mod start;
 
-use super::{SessionOrigin, SessionRevocationCause};
+pub use bind_device::BindDevice;
+pub use refresh::RefreshSession;
+pub use revoke::RevokeSession;
+pub use start::StartSession;
 
-/// A command to a session.
-#[derive(Clone, Debug)]
-pub enum SessionCommand {
-    /// See [`StartSession`].
-    Start(StartSession),
-    /// See [`RefreshSession`].
-    Refresh(RefreshSession),
-    /// See [`BindDevice`].
-    BindDevice(BindDevice),
-    /// See [`RevokeSession`].
-    Revoke(RevokeSession),
-}
+use crate::command::commands;
 
-/// Starts a session after the password was verified.
-#[derive(Clone, Debug)]
-pub struct StartSession {
-    /// The session.
-    pub session_id: SessionId,
-    /// Who logs in.
-    pub account_id: AccountId,
-    /// From which active device of the account, if any.
-    pub device_id: Option<DeviceId>,
-    /// BLAKE3 of the first refresh token.
-    pub refresh_hash: Digest,
-    /// Where from.
-    pub origin: SessionOrigin,
-}
+use super::{Session, SessionEvent};
 
-/// Exchanges the refresh token.
-///
-/// The current token is exchanged. The one before it is answered again with no event, so that a lost answer can be
-/// repeated once. Any older one revokes the session (the decision is an event, not a rejection).
-#[derive(Clone, Debug)]
-pub struct RefreshSession {
-    /// BLAKE3 of the token presented.
-    pub presented_hash: Digest,
-    /// BLAKE3 of its successor.
-    pub successor_hash: Digest,
-}
-
-/// Binds the session to a device of its account; once.
-#[derive(Clone, Debug)]
-pub struct BindDevice {
-    /// An active device of the session's account.
-    pub device_id: DeviceId,
-}
-
-/// Ends the session. Ending it again does nothing.
-#[derive(Clone, Debug)]
-pub struct RevokeSession {
-    /// Why.
-    pub cause: SessionRevocationCause,
+commands! {
+    /// A command to a session.
+    pub enum SessionCommand to Session yielding SessionEvent {
+        Start(StartSession);
+        Refresh(RefreshSession);
+        BindDevice(BindDevice);
+        Revoke(RevokeSession);
+    }
 }

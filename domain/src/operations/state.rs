@@ -1,0 +1,72 @@
+//! What the operators' decisions about one projection add up to.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::{Aggregate, Category, Context, Draft};
+use crate::rejection::Rejection;
+use crate::{Digest, OrganizationId, Timestamp};
+
+use super::OperationsEvent;
+use super::commands::OperationsCommand;
+
+/// Names the stream of a projection: the first 16 bytes of BLAKE3 of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperationsId([u8; 16]);
+
+impl OperationsId {
+    /// The id for the projection whose name has this hash.
+    pub fn of(projection: &Digest) -> Self {
+        let (id, _) = projection.as_bytes().split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+        Self(*id)
+    }
+}
+
+impl From<OperationsId> for uuid::Uuid {
+    fn from(id: OperationsId) -> Self {
+        uuid::Uuid::from_bytes(id.0)
+    }
+}
+
+/// The events that operators had left out of a projection.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Operations {
+    discarded: BTreeSet<u64>,
+}
+
+impl Operations {
+    /// Whether the event at this position is left out of the projection.
+    pub fn is_discarded(&self, position: u64) -> bool {
+        self.discarded.contains(&position)
+    }
+}
+
+impl Aggregate for Operations {
+    const CATEGORY: Category = Category::Operations;
+    const STATE_VERSION: u16 = 1;
+    type Id = OperationsId;
+    type Event = OperationsEvent;
+    type Command = OperationsCommand;
+
+    fn decide(
+        &self,
+        command: &OperationsCommand,
+        context: &Context,
+    ) -> Result<Vec<Draft<OperationsEvent>>, Rejection> {
+        command.decide(self, context)
+    }
+
+    fn evolve(&mut self, event: &OperationsEvent, _at: Timestamp) {
+        match event {
+            OperationsEvent::ParkedStreamRetried(_) => {}
+            OperationsEvent::ParkedStreamDiscarded(event) => {
+                self.discarded.insert(event.position);
+            }
+        }
+    }
+
+    fn organization(&self) -> Option<OrganizationId> {
+        None
+    }
+}

@@ -1,0 +1,177 @@
+//! What an organization's events add up to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::{Aggregate, Category, Context, Draft};
+use crate::rejection::Rejection;
+use crate::{AccountId, Digest, InvitationId, OrganizationId, Timestamp};
+
+use super::commands::OrganizationCommand;
+use super::{OrganizationEvent, OrganizationRole};
+
+/// An open invitation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// As what the invited join.
+    pub role: OrganizationRole,
+    /// BLAKE3 of the secret.
+    pub token_hash: Digest,
+    /// How many may still use it; never zero.
+    pub uses_left: u32,
+    /// From when on it is refused.
+    pub expires_at: Timestamp,
+}
+
+/// An organization: members with roles, and open invitations.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Organization {
+    organization_id: Option<OrganizationId>,
+    members: BTreeMap<AccountId, OrganizationRole>,
+    owners: usize,
+    invitations: BTreeMap<InvitationId, Invitation>,
+}
+
+impl OrganizationRole {
+    /// Whether this role manages members, invitations, settings and every workspace.
+    pub const fn manages(self) -> bool {
+        match self {
+            Self::Owner | Self::Admin => true,
+            Self::ComplianceOfficer | Self::Auditor | Self::Member | Self::Guest => false,
+        }
+    }
+
+    /// Whether this role may give, take or invite with `other`: an owner all of them, an admin all but owner.
+    pub const fn grants(self, other: OrganizationRole) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Admin => !matches!(other, Self::Owner),
+            Self::ComplianceOfficer | Self::Auditor | Self::Member | Self::Guest => false,
+        }
+    }
+}
+
+impl Organization {
+    /// The organization's id; `None` for a stream without events.
+    pub fn id(&self) -> Option<OrganizationId> {
+        self.organization_id
+    }
+
+    /// The role of a member; `None` for everybody else.
+    pub fn role(&self, account: AccountId) -> Option<OrganizationRole> {
+        self.members.get(&account).copied()
+    }
+
+    /// How many members there are.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The members with their roles, ordered by id.
+    pub fn members(&self) -> impl Iterator<Item = (AccountId, OrganizationRole)> {
+        self.members.iter().map(|(account, role)| (*account, *role))
+    }
+
+    /// An invitation that was neither withdrawn nor used up; it may have expired.
+    pub fn invitation(&self, invitation: InvitationId) -> Option<&Invitation> {
+        self.invitations.get(&invitation)
+    }
+
+    /// How many invitations are open at `now`.
+    pub(super) fn invitation_count(&self, now: Timestamp) -> usize {
+        self.invitations.values().filter(|invitation| now < invitation.expires_at).count()
+    }
+
+    /// Who acts and in which role. Whoever is no member learns nothing, not even that the organization exists.
+    pub(super) fn actor(
+        &self,
+        context: &Context,
+    ) -> Result<(OrganizationId, AccountId, OrganizationRole), Rejection> {
+        let account = context.account()?;
+        let id = self.organization_id.ok_or(Rejection::OrganizationNotFound)?;
+        let role = self.role(account).ok_or(Rejection::OrganizationNotFound)?;
+        Ok((id, account, role))
+    }
+
+    /// The same for those who manage.
+    pub(super) fn manager(
+        &self,
+        context: &Context,
+    ) -> Result<(OrganizationId, AccountId, OrganizationRole), Rejection> {
+        let actor = self.actor(context)?;
+        if actor.2.manages() { Ok(actor) } else { Err(Rejection::RoleInsufficient) }
+    }
+
+    /// Refuses to take the role of owner from the only one.
+    pub(super) fn check_owner_remains(&self, losing: OrganizationRole) -> Result<(), Rejection> {
+        if losing == OrganizationRole::Owner && self.owners <= 1 { Err(Rejection::LastOwner) } else { Ok(()) }
+    }
+
+    fn set_role(&mut self, account: AccountId, role: Option<OrganizationRole>) {
+        let before = match role {
+            Some(role) => self.members.insert(account, role),
+            None => self.members.remove(&account),
+        };
+        self.owners += usize::from(role == Some(OrganizationRole::Owner));
+        self.owners -= usize::from(before == Some(OrganizationRole::Owner));
+    }
+
+    fn use_invitation(&mut self, id: InvitationId) {
+        if let Some(invitation) = self.invitations.get_mut(&id) {
+            invitation.uses_left = invitation.uses_left.saturating_sub(1);
+            if invitation.uses_left == 0 {
+                self.invitations.remove(&id);
+            }
+        }
+    }
+}
+
+impl Aggregate for Organization {
+    const CATEGORY: Category = Category::Organization;
+    const STATE_VERSION: u16 = 1;
+    type Id = OrganizationId;
+    type Event = OrganizationEvent;
+    type Command = OrganizationCommand;
+
+    fn decide(
+        &self,
+        command: &OrganizationCommand,
+        context: &Context,
+    ) -> Result<Vec<Draft<OrganizationEvent>>, Rejection> {
+        command.decide(self, context)
+    }
+
+    fn evolve(&mut self, event: &OrganizationEvent, at: Timestamp) {
+        match event {
+            OrganizationEvent::Created(event) => self.organization_id = Some(event.organization_id),
+            OrganizationEvent::ProfileChanged(_) => {}
+            OrganizationEvent::MemberJoined(event) => {
+                self.set_role(event.account_id, Some(event.role));
+                if let Some(id) = event.invitation_id {
+                    self.use_invitation(id);
+                }
+            }
+            OrganizationEvent::MemberRoleChanged(event) => self.set_role(event.account_id, Some(event.role)),
+            OrganizationEvent::MemberRemoved(event) => self.set_role(event.account_id, None),
+            OrganizationEvent::InvitationCreated(event) => {
+                // What has expired is dropped here, so that the map stays within the limit on open ones.
+                self.invitations.retain(|_, invitation| at < invitation.expires_at);
+                let invitation = Invitation {
+                    role: event.role,
+                    token_hash: event.token_hash,
+                    uses_left: event.uses_max,
+                    expires_at: event.expires_at,
+                };
+                self.invitations.insert(event.invitation_id, invitation);
+            }
+            OrganizationEvent::InvitationRevoked(event) => {
+                self.invitations.remove(&event.invitation_id);
+            }
+        }
+    }
+
+    fn organization(&self) -> Option<OrganizationId> {
+        self.organization_id
+    }
+}

@@ -1,0 +1,139 @@
+//! What a session's events add up to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::{ActorKind, Aggregate, Category, Context, Draft};
+use crate::rejection::Rejection;
+use crate::{AccountId, DeviceId, Digest, OrganizationId, SessionId, Timestamp};
+
+use super::commands::SessionCommand;
+use super::{SessionEvent, SessionRevocationCause};
+
+/// A session once it was started.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Started {
+    pub(super) session_id: SessionId,
+    pub(super) account_id: AccountId,
+    pub(super) device_id: Option<DeviceId>,
+    pub(super) current: Digest,
+    pub(super) previous: Option<Digest>,
+    pub(super) rotation: u32,
+    pub(super) expires_at: Timestamp,
+}
+
+/// A login session. Of its refresh tokens it knows the last two, by hash.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    started: Option<Started>,
+    revoked: Option<SessionRevocationCause>,
+}
+
+impl Session {
+    /// The session's id; `None` for a stream without events.
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.started.map(|started| started.session_id)
+    }
+
+    /// Who logged in.
+    pub fn account_id(&self) -> Option<AccountId> {
+        self.started.map(|started| started.account_id)
+    }
+
+    /// The device that the session acts for.
+    pub fn device_id(&self) -> Option<DeviceId> {
+        self.started.and_then(|started| started.device_id)
+    }
+
+    /// How often the refresh token was exchanged.
+    pub fn rotation(&self) -> u32 {
+        self.started.map_or(0, |started| started.rotation)
+    }
+
+    /// From when on the refresh token is refused.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.started.map(|started| started.expires_at)
+    }
+
+    /// Why it was revoked, if it was.
+    pub fn revoked(&self) -> Option<SessionRevocationCause> {
+        self.revoked
+    }
+
+    /// Whether it was started, not revoked, and its refresh token still holds.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.started.is_some_and(|started| now < started.expires_at)
+    }
+
+    /// The session, if it was ever started.
+    pub(super) fn started(&self) -> Result<Started, Rejection> {
+        self.started.ok_or(Rejection::SessionNotFound)
+    }
+
+    /// The session, if it is active.
+    pub(super) fn active(&self, now: Timestamp) -> Result<Started, Rejection> {
+        let started = self.started()?;
+        if self.is_active(now) { Ok(started) } else { Err(Rejection::SessionEnded) }
+    }
+}
+
+impl Started {
+    /// Refuses other accounts, for which the session is unknown. The platform and its operators pass.
+    pub(super) fn check_owner(&self, context: &Context) -> Result<(), Rejection> {
+        match context.actor.kind {
+            ActorKind::System | ActorKind::Operator => Ok(()),
+            ActorKind::Anonymous => Err(Rejection::AccountRequired),
+            ActorKind::Account if context.account()? == self.account_id => Ok(()),
+            ActorKind::Account => Err(Rejection::SessionNotFound),
+        }
+    }
+}
+
+impl Aggregate for Session {
+    const CATEGORY: Category = Category::Session;
+    const STATE_VERSION: u16 = 1;
+    type Id = SessionId;
+    type Event = SessionEvent;
+    type Command = SessionCommand;
+
+    fn decide(
+        &self,
+        command: &SessionCommand,
+        context: &Context,
+    ) -> Result<Vec<Draft<SessionEvent>>, Rejection> {
+        command.decide(self, context)
+    }
+
+    fn evolve(&mut self, event: &SessionEvent, _at: Timestamp) {
+        match event {
+            SessionEvent::Started(event) => {
+                self.started = Some(Started {
+                    session_id: event.session_id,
+                    account_id: event.account_id,
+                    device_id: event.device_id,
+                    current: event.refresh_hash,
+                    previous: None,
+                    rotation: 0,
+                    expires_at: event.expires_at,
+                });
+            }
+            SessionEvent::Refreshed(event) => {
+                if let Some(started) = &mut self.started {
+                    started.previous = Some(started.current);
+                    started.current = event.refresh_hash;
+                    started.rotation = event.rotation;
+                    started.expires_at = event.expires_at;
+                }
+            }
+            SessionEvent::DeviceBound(event) => {
+                if let Some(started) = &mut self.started {
+                    started.device_id = Some(event.device_id);
+                }
+            }
+            SessionEvent::Revoked(event) => self.revoked = Some(event.cause),
+        }
+    }
+
+    fn organization(&self) -> Option<OrganizationId> {
+        None
+    }
+}
