@@ -3,6 +3,10 @@
 pub mod commands;
 mod events;
 mod records;
+mod state;
+#[cfg(test)]
+mod tests;
 
 pub use events::*;
 pub use records::*;
+pub use state::Workspace;
