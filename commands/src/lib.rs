@@ -7,7 +7,7 @@
 //! - A command takes effect once. A repeated one (same [`domain::CommandId`], same fingerprint) is answered with what it did
 //!   the first time; the same id with other content is refused.
 //! - An answer says what is durable. When that is unknown, the error says so and repeating is safe.
-//! - One command appends to one stream. Work that spans streams is done by `services` in steps that can each be repeated,
+//! - One command appends to one stream. Work that spans streams is done by [`services`] in steps that can each be repeated,
 //!   or by `reactions`, which follow the log at least once with ids derived from what they follow.
 //!
 //! # What it deliberately knows nothing of
@@ -18,7 +18,7 @@
 //!
 //! 1. The rule: see the recipe of `domain`.
 //! 2. The use case: a method in `services/<context>.rs` that gathers the facts the command carries and calls
-//!    `Executor::execute`.
+//!    [`executor::Executor::execute`].
 //!
 //! # Recipe: a reaction
 //!
@@ -36,5 +36,7 @@ pub mod metrics;
 pub mod migrations;
 pub mod request;
 pub mod reservations;
+pub mod services;
 
 pub use migrations::migrate;
+pub use services::{Parts, Services};

@@ -167,6 +167,8 @@ pub struct Head {
 pub struct ReadFilter {
     /// Categories of streams; empty for all.
     pub categories: Vec<Category>,
+    /// Names of events; empty for all. Both have to pass: who follows a few rare events never reads the others.
+    pub event_types: Vec<&'static str>,
 }
 
 impl ReadFilter {
@@ -175,9 +177,10 @@ impl ReadFilter {
         Self::default()
     }
 
-    /// Whether events of `category` pass.
-    pub fn passes(&self, category: Category) -> bool {
-        self.categories.is_empty() || self.categories.contains(&category)
+    /// Whether an event of this category and name passes.
+    pub fn passes(&self, category: Category, event_type: &str) -> bool {
+        let category = self.categories.is_empty() || self.categories.contains(&category);
+        category && (self.event_types.is_empty() || self.event_types.contains(&event_type))
     }
 }
 

@@ -105,6 +105,22 @@ impl Executor {
         answer
     }
 
+    /// Refuses a command for a reason that lies outside its aggregate; one that is on record is answered as the first time.
+    ///
+    /// # Errors
+    /// `error`, or what [`Executor::execute`] says of a command that is on record.
+    pub async fn refuse<A: Aggregate>(
+        &self,
+        id: A::Id,
+        request: &Request,
+        error: ExecuteError,
+    ) -> Result<Executed<A::Event>, ExecuteError> {
+        let stream = StreamId::new(A::CATEGORY, id);
+        let answer = outcome::recorded_or::<A>(&self.shared, stream, request.command, Err(error)).await;
+        self.shared.count::<A>(&answer);
+        answer
+    }
+
     /// Looks at an aggregate's state as the log has it now, in line with the commands that came before.
     ///
     /// # Errors

@@ -71,6 +71,8 @@ secrets! {
     AccessTokenSigning = "access-token-signing";
     /// Blind index of e-mail addresses.
     EmailIndex = "email-index";
+    /// Derives the tokens of invitations.
+    InvitationTokens = "invitation-tokens";
     /// Seed of the Ed25519 key that signs the checkpoints of the proof log.
     LogSigning = "log-signing";
     /// Blind index of whoever tries to log in.

@@ -1,0 +1,81 @@
+//! Keys and devices of an account.
+
+use domain::device::commands::{DeviceCommand, EnrollDevice, PublishIdentity, RenameDevice, RevokeDevice};
+use domain::device::{DeviceEvent, DeviceSet};
+use domain::session::Session;
+use domain::session::commands::{BindDevice, SessionCommand};
+use domain::{DeviceId, Rejection, SessionId};
+
+use crate::executor::{ExecuteError, Executed, Executor};
+use crate::request::Request;
+
+type Answer = Result<Executed<DeviceEvent>, ExecuteError>;
+
+/// What accounts do about their own keys and devices; the account is the request's actor.
+#[derive(Clone)]
+pub struct Devices {
+    executor: Executor,
+}
+
+impl Devices {
+    pub(super) fn new(executor: Executor) -> Self {
+        Self { executor }
+    }
+
+    /// Publishes identity and recovery key, once.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub async fn publish_identity(&self, request: &Request, command: PublishIdentity) -> Answer {
+        self.execute(request, DeviceCommand::PublishIdentity(command)).await
+    }
+
+    /// Adds a device and binds the session to it. Repeated after a failure in between, it goes on where it stopped.
+    ///
+    /// # Errors
+    /// [`Rejection::SessionBound`] when the session acts for another device already; see [`ExecuteError`].
+    pub async fn enroll(&self, request: &Request, session_id: SessionId, command: EnrollDevice) -> Answer {
+        let device_id = command.device_id;
+        let bound = self.executor.view::<Session, _>(session_id, |state, _| state.device_id()).await?;
+        if bound.is_some_and(|bound| bound != device_id) {
+            let account_id = request.context.account()?;
+            let refusal = ExecuteError::from(Rejection::SessionBound);
+            return self.executor.refuse::<DeviceSet>(account_id, request, refusal).await;
+        }
+        let mut enrolled = self.execute(request, DeviceCommand::Enroll(command)).await?;
+        let bound = self.bind(&request.step("bind session"), session_id, device_id).await?;
+        enrolled.position = enrolled.position.max(bound);
+        Ok(enrolled)
+    }
+
+    async fn bind(
+        &self,
+        request: &Request,
+        session_id: SessionId,
+        device_id: DeviceId,
+    ) -> Result<eventstore_schema::Position, ExecuteError> {
+        let command = SessionCommand::BindDevice(BindDevice { device_id });
+        Ok(self.executor.execute::<Session>(session_id, command, request).await?.position)
+    }
+
+    /// Gives a device another label.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub async fn rename(&self, request: &Request, command: RenameDevice) -> Answer {
+        self.execute(request, DeviceCommand::Rename(command)).await
+    }
+
+    /// Revokes a device, for good. Its sessions end, and conversations drop it, by reactions.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub async fn revoke(&self, request: &Request, command: RevokeDevice) -> Answer {
+        self.execute(request, DeviceCommand::Revoke(command)).await
+    }
+
+    async fn execute(&self, request: &Request, command: DeviceCommand) -> Answer {
+        let account_id = request.context.account()?;
+        self.executor.execute::<DeviceSet>(account_id, command, request).await
+    }
+}
