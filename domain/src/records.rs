@@ -5,6 +5,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::event::SealedSchema;
+
 /// A personal record's stored form.
 pub trait Record: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync + 'static {
     /// Name for ever.
@@ -57,6 +59,19 @@ macro_rules! records {
                 match self { $(PersonalRecord::$variant(_) => $version,)+ }
             }
 
+            /// The registry: every kind of record, in a fixed order.
+            pub fn types() -> Vec<SealedSchema> {
+                vec![$(SealedSchema { name: $name, version: $version, schema: || schemars::schema_for!($record) },)+]
+            }
+
+            /// Decodes the current version of record `name`; `None` for an unknown name.
+            pub fn decode<D: RecordDecoder>(name: &str, decoder: D) -> Option<Result<Self, D::Error>> {
+                match name {
+                    $($name => Some(decoder.decode::<$record>().map(PersonalRecord::$variant)),)+
+                    _ => None,
+                }
+            }
+
             /// Hands the record to `visitor`.
             pub fn visit<V: RecordVisitor>(&self, visitor: V) -> V::Output {
                 match self { $(PersonalRecord::$variant(record) => visitor.visit(record),)+ }
@@ -77,6 +92,14 @@ pub trait RecordVisitor {
     type Output;
     /// Is called once, with the record.
     fn visit<R: Record>(self, record: &R) -> Self::Output;
+}
+
+/// Makes a record of a given type from stored bytes.
+pub trait RecordDecoder {
+    /// Why it could not.
+    type Error;
+    /// Is called once, for the type that the name stands for.
+    fn decode<R: Record>(self) -> Result<R, Self::Error>;
 }
 
 records! {

@@ -1,24 +1,31 @@
-//! The catalogue: from (event name, version) to the typed event.
+//! The catalogue: from (name, version) to the typed event or record, whatever version was written.
+//!
+//! A changed struct is a new version: its old form stays beside it as a struct of its own, with a line in `UPCASTERS` that
+//! turns the old bytes into those of the next version. Versions are climbed one by one, so a line once written stays.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use domain::{Event, EventGroup, Payload, PayloadDecoder, PayloadVisitor, Record};
+use domain::records::RecordDecoder;
+use domain::{Event, EventGroup, Payload, PayloadDecoder, PayloadVisitor, PersonalRecord, Record};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use crate::codec::{self, CodecError};
 use crate::envelope::RecordedEvent;
 
-/// Why a recorded event cannot be understood.
+/// Why stored bytes cannot be understood.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
-    /// No event of that name.
-    #[error("event type {0} is not in the catalogue")]
+    /// No event or record of that name.
+    #[error("type {0} is not in the catalogue")]
     UnknownType(String),
     /// No decoder for that version: written by a newer release.
-    #[error("event type {name} version {version} is not in the catalogue, which knows up to {known}")]
+    #[error("type {name} version {version} is not in the catalogue, which knows up to {known}")]
     UnknownVersion {
-        /// Name of the event.
+        /// Name of the event or record.
         name: String,
         /// Version found.
         version: u16,
@@ -26,15 +33,41 @@ pub enum CatalogueError {
         known: u16,
     },
     /// The bytes are not of that type.
-    #[error("event type {name} version {version}")]
+    #[error("type {name} version {version}")]
     Codec {
-        /// Name of the event.
+        /// Name of the event or record.
         name: String,
         /// Version found.
         version: u16,
         /// What is wrong with the bytes.
         source: CodecError,
     },
+}
+
+/// Turns the stored bytes of one version into those of the next.
+#[derive(Clone, Copy)]
+pub struct Upcaster {
+    /// Name of the event or record.
+    pub name: &'static str,
+    /// Version that it reads; it writes the next.
+    pub from: u16,
+    /// The change; [`upcast`] for a struct and its successor.
+    pub change: fn(&[u8]) -> Result<Zeroizing<Vec<u8>>, CodecError>,
+}
+
+/// Every change of a stored struct, ever: one line each. None has changed yet.
+const UPCASTERS: &[Upcaster] = &[];
+
+/// The change from a struct to its successor: `upcast::<OldV1, New>`.
+///
+/// # Errors
+/// When the bytes are not of the old struct.
+pub fn upcast<Old, New>(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, CodecError>
+where
+    Old: DeserializeOwned,
+    New: Serialize + From<Old>,
+{
+    codec::encode_secret(&New::from(codec::decode::<Old>(bytes)?))
 }
 
 struct Encode;
@@ -47,20 +80,51 @@ impl PayloadVisitor for Encode {
     }
 }
 
+/// Stored bytes of a version, and the way up from it.
 struct Decode<'a> {
+    upcasters: &'a [Upcaster],
     version: u16,
     bytes: &'a [u8],
+}
+
+impl Decode<'_> {
+    /// Climbs to version `known` of `name` and decodes there.
+    fn climb<T: DeserializeOwned>(self, name: &str, known: u16) -> Result<T, CatalogueError> {
+        let Self { upcasters, version, bytes } = self;
+        let codec = |source| CatalogueError::Codec { name: name.to_owned(), version, source };
+        if version == known {
+            return codec::decode(bytes).map_err(codec);
+        }
+        let mut raised = Zeroizing::new(bytes.to_vec());
+        for from in version..known {
+            let step = upcasters.iter().find(|one| one.name == name && one.from == from);
+            let Some(step) = step else { return Err(unknown_version(name, version, known)) };
+            raised = (step.change)(&raised).map_err(codec)?;
+        }
+        if version > known {
+            return Err(unknown_version(name, version, known));
+        }
+        codec::decode(&raised).map_err(codec)
+    }
+}
+
+fn unknown_version(name: &str, version: u16, known: u16) -> CatalogueError {
+    CatalogueError::UnknownVersion { name: name.to_owned(), version, known }
 }
 
 impl PayloadDecoder for Decode<'_> {
     type Error = CatalogueError;
 
     fn decode<P: Payload>(self) -> Result<P, CatalogueError> {
-        let (name, version) = (P::NAME.to_owned(), self.version);
-        if version != P::VERSION {
-            return Err(CatalogueError::UnknownVersion { name, version, known: P::VERSION });
-        }
-        codec::decode(self.bytes).map_err(|source| CatalogueError::Codec { name, version, source })
+        self.climb(P::NAME, P::VERSION)
+    }
+}
+
+impl RecordDecoder for Decode<'_> {
+    type Error = CatalogueError;
+
+    fn decode<R: Record>(self) -> Result<R, CatalogueError> {
+        self.climb(R::NAME, R::VERSION)
     }
 }
 
@@ -77,7 +141,16 @@ pub fn encode(event: &impl EventGroup) -> Result<Bytes, CodecError> {
 /// # Errors
 /// When name or version are unknown or the bytes are not of that type.
 pub fn decode(name: &str, version: u16, payload: &[u8]) -> Result<Event, CatalogueError> {
-    Event::decode(name, Decode { version, bytes: payload })
+    decode_with(UPCASTERS, name, version, payload)
+}
+
+fn decode_with(
+    upcasters: &[Upcaster],
+    name: &str,
+    version: u16,
+    payload: &[u8],
+) -> Result<Event, CatalogueError> {
+    Event::decode(name, Decode { upcasters, version, bytes: payload })
         .unwrap_or_else(|| Err(CatalogueError::UnknownType(name.to_owned())))
 }
 
@@ -89,6 +162,23 @@ pub fn decode_recorded(event: &RecordedEvent) -> Result<Event, CatalogueError> {
     decode(&event.event_type, event.version, &event.payload)
 }
 
+/// Decodes a personal record of a type known to the caller, whatever version it was written in.
+///
+/// # Errors
+/// When the version is unknown or the bytes are not of that record.
+pub fn decode_record<R: Record>(version: u16, bytes: &[u8]) -> Result<R, CatalogueError> {
+    RecordDecoder::decode(Decode { upcasters: UPCASTERS, version, bytes })
+}
+
+/// Decodes a personal record by name.
+///
+/// # Errors
+/// When name or version are unknown or the bytes are not of that record.
+pub fn decode_named_record(name: &str, version: u16, bytes: &[u8]) -> Result<PersonalRecord, CatalogueError> {
+    PersonalRecord::decode(name, Decode { upcasters: UPCASTERS, version, bytes })
+        .unwrap_or_else(|| Err(CatalogueError::UnknownType(name.to_owned())))
+}
+
 static SEALED_RECORDS: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
     Event::types().into_iter().filter_map(|one| one.sealed.map(|sealed| (one.name, sealed.name))).collect()
 });
@@ -98,13 +188,5 @@ pub fn sealed_record(event_type: &str) -> Option<&'static str> {
     SEALED_RECORDS.get(event_type).copied()
 }
 
-/// Decodes a sealed record, whatever version it was written in.
-///
-/// # Errors
-/// When the version is unknown or the bytes are not of that record.
-pub fn decode_record<R: Record>(version: u16, bytes: &[u8]) -> Result<R, CodecError> {
-    if version != R::VERSION {
-        return Err(CodecError::Version { version, known: R::VERSION });
-    }
-    codec::decode(bytes)
-}
+#[cfg(test)]
+mod tests;

@@ -25,14 +25,6 @@ pub enum CodecError {
     /// Bytes are left over.
     #[error("cannot decode: {0} bytes are left over")]
     Trailing(usize),
-    /// Written by a newer release.
-    #[error("version {version} is not in the catalogue, which knows up to {known}")]
-    Version {
-        /// Version found.
-        version: u16,
-        /// Version written today.
-        known: u16,
-    },
 }
 
 /// Encodes one struct.

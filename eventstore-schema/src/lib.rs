@@ -16,9 +16,11 @@ pub mod codec;
 pub mod database;
 mod entropy;
 mod envelope;
+pub mod golden;
 pub mod keyring;
 mod log;
 pub mod migrations;
+pub mod schema;
 mod sealed;
 pub mod sealing;
 #[cfg(any(test, feature = "testing"))]

@@ -11,7 +11,7 @@ use domain::{EventId, PersonalRecord, Record};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-use crate::catalogue;
+use crate::catalogue::{self, CatalogueError};
 use crate::codec::{self, CodecError};
 use crate::entropy::{self, EntropyError};
 use crate::keyring::{KeyError, KeyName, KeyVersions, Keyring};
@@ -46,15 +46,23 @@ pub enum SealError {
         /// The event.
         event_id: EventId,
     },
-    /// The record cannot be encoded or decoded.
-    #[error("record {record} of event {event_id}")]
-    Codec {
+    /// The record cannot be encoded.
+    #[error("cannot encode record {record} of event {event_id}")]
+    Encode {
         /// Name of the record.
         record: &'static str,
         /// The event.
         event_id: EventId,
         /// What is wrong.
         source: CodecError,
+    },
+    /// The record cannot be decoded.
+    #[error("cannot decode the sealed part of event {event_id}")]
+    Decode {
+        /// The event.
+        event_id: EventId,
+        /// What is wrong.
+        source: CatalogueError,
     },
     /// There was no nonce.
     #[error("cannot make a nonce")]
@@ -91,7 +99,7 @@ impl Sealer {
     /// [`KeyError::Destroyed`] for a tenant, subject or period whose key is destroyed; see [`SealError`].
     pub async fn seal(&self, header: &SealHeader, record: &PersonalRecord) -> Result<Bytes, SealError> {
         expect_record(header, record.name())?;
-        let codec = |source| SealError::Codec { record: record.name(), event_id: header.event_id, source };
+        let codec = |source| SealError::Encode { record: record.name(), event_id: header.event_id, source };
         let plaintext = record.visit(EncodeRecord).map_err(codec)?;
         let names: Vec<_> = header.key_ref.keys().collect();
         let entries = self.keyring.usable(&names).await?;
@@ -203,7 +211,7 @@ fn open_with<R: Record>(cell: &SealedCell, entries: &[Arc<KeyVersions>]) -> Resu
     };
     let plain = parts.open(&key, &cell.header).map_err(|_| SealError::Tampered { event_id })?;
     let record = catalogue::decode_record::<R>(parts.record_version, &plain)
-        .map_err(|source| SealError::Codec { record: R::NAME, event_id, source })?;
+        .map_err(|source| SealError::Decode { event_id, source })?;
     Ok(Opened::Clear(record))
 }
 
