@@ -40,3 +40,7 @@ pub mod services;
 
 pub use migrations::migrate;
 pub use services::{Parts, Services};
+
+/// A database with the log and the write side, for tests.
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

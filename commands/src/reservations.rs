@@ -93,6 +93,8 @@ impl Reservations {
             .execute(&insert, &[&kind.code(), &index, &owner, &command_id.as_uuid(), &expires_at])
             .await
             .map_err(|error| failed(attempt, &error))?;
+        // Given back before the next one is taken: callers that each hold one and wait for another would wait for ever.
+        drop(client);
         let found = self.find(kind, blind_index).await?;
         match found {
             Some(row) if row.command_id == command_id => Ok(Reserved::Granted),
@@ -243,4 +245,81 @@ fn failed(attempt: &'static str, error: &tokio_postgres::Error) -> ReservationEr
     // The database's own text only: its detail would quote the row.
     let reason = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
     ReservationError { attempt, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use eventstore_schema::database::Role;
+
+    use super::*;
+    use crate::testing;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+    const INDEX: [u8; 32] = [5; 32];
+
+    fn command(number: u8) -> CommandId {
+        CommandId::from_bytes([number; 16])
+    }
+
+    fn owner(number: u8) -> Uuid {
+        Uuid::from_bytes([number; 16])
+    }
+
+    async fn reserve(reservations: &Reservations, number: u8) -> Reserved {
+        reservations
+            .reserve(ReservationKind::Email, &INDEX, owner(number), command(number), NOW)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_first_command_gets_it_and_its_retry_gets_it_again() {
+        let database = testing::database().await;
+        let reservations = Reservations::new(database.pool(Role::App));
+        assert_eq!(reserve(&reservations, 1).await, Reserved::Granted);
+        assert_eq!(reserve(&reservations, 1).await, Reserved::Granted);
+        assert!(matches!(reserve(&reservations, 2).await, Reserved::Taken(row) if row.owner == owner(1)));
+        assert!(reservations.confirm(ReservationKind::Email, &INDEX, owner(1)).await.unwrap());
+        assert!(!reservations.confirm(ReservationKind::Email, &INDEX, owner(2)).await.unwrap());
+        assert_eq!(reserve(&reservations, 1).await, Reserved::Granted);
+    }
+
+    #[tokio::test]
+    async fn only_one_of_many_at_once_gets_it() {
+        let database = testing::database().await;
+        let reservations = Reservations::new(database.pool(Role::App));
+        let tries =
+            futures_util::future::join_all((1..=8).map(|number| reserve(&reservations, number))).await;
+        assert_eq!(tries.iter().filter(|one| **one == Reserved::Granted).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn only_an_expired_pending_one_is_taken_over() {
+        let database = testing::database().await;
+        let reservations = Reservations::new(database.pool(Role::App));
+        reserve(&reservations, 1).await;
+        let Reserved::Taken(row) = reserve(&reservations, 2).await else { panic!("taken") };
+        let take = async |now: Timestamp| {
+            let kind = ReservationKind::Email;
+            reservations.take_over(kind, &INDEX, &row, owner(2), command(2), now).await.unwrap()
+        };
+        assert!(!take(NOW.plus_seconds(PENDING_SECONDS - 1)).await);
+        assert!(take(NOW.plus_seconds(PENDING_SECONDS)).await);
+        assert!(!take(NOW.plus_seconds(PENDING_SECONDS)).await, "it has another command now");
+        assert!(!reservations.confirm(ReservationKind::Email, &INDEX, owner(1)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_confirmed_one_is_neither_released_nor_taken_over() {
+        let database = testing::database().await;
+        let reservations = Reservations::new(database.pool(Role::App));
+        reserve(&reservations, 1).await;
+        reservations.confirm(ReservationKind::Email, &INDEX, owner(1)).await.unwrap();
+        assert!(!reservations.release(ReservationKind::Email, &INDEX, command(1)).await.unwrap());
+        let row = reservations.find(ReservationKind::Email, &INDEX).await.unwrap().unwrap();
+        let late = NOW.plus_seconds(PENDING_SECONDS * 2);
+        let taken =
+            reservations.take_over(ReservationKind::Email, &INDEX, &row, owner(2), command(2), late).await;
+        assert!(!taken.unwrap());
+    }
 }

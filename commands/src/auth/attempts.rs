@@ -145,4 +145,31 @@ mod tests {
         assert_eq!(seconds(FREE_FAILURES + 3), Some(240));
         assert_eq!(seconds(u32::MAX), Some(LOCK_SECONDS_MAX));
     }
+
+    #[tokio::test]
+    async fn failures_lock_an_address_and_success_forgets_them() {
+        let database = crate::testing::database().await;
+        let attempts = LoginAttempts::new(database.pool(eventstore_schema::database::Role::App));
+        let address = [3; 32];
+        for _ in 1..FREE_FAILURES {
+            assert_eq!(attempts.failed(&address, NOW).await.unwrap(), None);
+        }
+        let lock = attempts.failed(&address, NOW).await.unwrap().unwrap();
+        assert_eq!(lock.failures, FREE_FAILURES);
+        assert_eq!(attempts.locked(&address, NOW).await.unwrap(), Some(lock.until));
+        assert_eq!(attempts.locked(&address, lock.until).await.unwrap(), None);
+        assert_eq!(attempts.locked(&[4; 32], NOW).await.unwrap(), None);
+        attempts.succeeded(&address).await.unwrap();
+        assert_eq!(attempts.failed(&address, NOW).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn old_failures_do_not_count() {
+        let database = crate::testing::database().await;
+        let attempts = LoginAttempts::new(database.pool(eventstore_schema::database::Role::App));
+        for _ in 0..FREE_FAILURES {
+            attempts.failed(&[3; 32], NOW).await.unwrap();
+        }
+        assert_eq!(attempts.failed(&[3; 32], NOW.plus_seconds(FORGET_SECONDS + 1)).await.unwrap(), None);
+    }
 }
