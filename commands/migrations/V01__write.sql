@@ -14,7 +14,9 @@ CREATE TABLE write.reaction_checkpoints (
 CREATE TABLE write.reaction_parked (
     reaction text NOT NULL,
     position bigint NOT NULL,
-    event_id uuid NOT NULL,
+    -- Name of the event's stream, and its place there.
+    stream text NOT NULL,
+    revision bigint NOT NULL,
     reason text NOT NULL,
     attempts integer NOT NULL,
     -- Microseconds since the Unix epoch.
@@ -22,20 +24,22 @@ CREATE TABLE write.reaction_parked (
     PRIMARY KEY (reaction, position)
 );
 
--- The conversations that an account is a member of.
+-- The conversations that an account is a member of, and since which position of the log.
 CREATE TABLE write.conversation_members_by_account (
     account_id uuid NOT NULL,
     conversation_id uuid NOT NULL,
     organization_id uuid NOT NULL,
+    position bigint NOT NULL,
     PRIMARY KEY (account_id, conversation_id)
 );
 CREATE INDEX conversation_members_by_conversation ON write.conversation_members_by_account (conversation_id);
 
--- The workspaces that an account is a member of.
+-- The workspaces that an account is a member of, and since which position of the log.
 CREATE TABLE write.workspace_members_by_account (
     account_id uuid NOT NULL,
     workspace_id uuid NOT NULL,
     organization_id uuid NOT NULL,
+    position bigint NOT NULL,
     PRIMARY KEY (account_id, workspace_id)
 );
 

@@ -8,7 +8,7 @@
 //!   the first time; the same id with other content is refused.
 //! - An answer says what is durable. When that is unknown, the error says so and repeating is safe.
 //! - One command appends to one stream. Work that spans streams is done by [`services`] in steps that can each be repeated,
-//!   or by `reactions`, which follow the log at least once with ids derived from what they follow.
+//!   or by [`reactions`], which follow the log at least once with ids derived from what they follow.
 //!
 //! # What it deliberately knows nothing of
 //!
@@ -22,9 +22,9 @@
 //!
 //! # Recipe: a reaction
 //!
-//! 1. A file in `reactions/`: a type with `reactions::Reaction`; the ids of the commands it gives come from
+//! 1. A file in `reactions/`: a type with [`reactions::Reaction`]; the ids of the commands it gives come from
 //!    [`request::Request::reaction`].
-//! 2. A line in `reactions::all`.
+//! 2. A line in [`reactions::all`].
 //! 3. What it has to look up by another key than a stream's id: a table in `migrations/`, kept by an index reaction.
 
 pub mod auth;
@@ -34,6 +34,7 @@ pub mod limits;
 pub mod mail;
 pub mod metrics;
 pub mod migrations;
+pub mod reactions;
 pub mod request;
 pub mod reservations;
 pub mod services;

@@ -28,6 +28,24 @@ pub const SNAPSHOT_EVENTS_MIN: u64 = 500;
 /// Bytes of snapshot written for each event, at most: a state of n bytes is snapshotted every n / 256 events, so the cost
 /// of an event stays the same however large the state grows.
 pub const SNAPSHOT_BYTES_PER_EVENT: u64 = 256;
+/// Events that a reaction reads at a time: its checkpoint is written once for them.
+pub const REACTION_BATCH_EVENTS: usize = 200;
+/// How often a process asks whether a reaction is without leader: so long a reaction may stand still after its leader died.
+pub const REACTION_LEAD_POLL: Duration = Duration::from_secs(1);
+/// How long a reaction waits for events before it looks after its connection and what was set aside.
+pub const REACTION_TICK: Duration = Duration::from_secs(5);
+/// Failures after which an event is set aside, so that those behind it are answered.
+pub const REACTION_ATTEMPTS_MAX: u32 = 5;
+/// First wait before an event is tried again; it doubles each time.
+pub const REACTION_RETRY_DELAY_MIN: Duration = Duration::from_millis(20);
+/// Longest wait before an event is tried again.
+pub const REACTION_RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
+/// How long an event that was set aside rests before it is tried again: an hour, in which an operator may have mended it.
+pub const REACTION_PARKED_RETRY_SECONDS: i64 = 3_600;
+/// Events set aside that are tried again, or shown, at a time.
+pub const REACTION_PARKED_SHOWN_MAX: i64 = 100;
+/// Commands that one event's answer has under way at once: enough to hide round trips, few enough to leave the log to people.
+pub const REACTION_COMMANDS_AT_ONCE: usize = 8;
 
 const _: () = assert!(BATCH_COMMANDS_MAX <= WAITING_PER_STREAM_MAX);
 const _: () = assert!(WAITING_PER_STREAM_MAX <= WAITING_MAX);

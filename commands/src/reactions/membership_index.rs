@@ -1,0 +1,155 @@
+//! Keeps which conversations and workspaces an account is a member of: streams are named by conversation and workspace, and
+//! what happens to an account has to reach all of its own.
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use domain::conversation::ConversationEvent;
+use domain::workspace::WorkspaceEvent;
+use domain::{AccountId, Event};
+use eventstore_schema::RecordedEvent;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{Reaction, ReactionError, store};
+
+/// Its name: reactions that read the index follow it.
+pub(super) const NAME: &str = "membership_index";
+
+/// The reaction.
+pub(super) struct MembershipIndex {
+    pool: Pool,
+}
+
+impl MembershipIndex {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<(), ReactionError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql).await?;
+        client.execute(&statement, values).await?;
+        Ok(())
+    }
+
+    async fn join(&self, sql: &str, account: AccountId, event: &RecordedEvent) -> Result<(), ReactionError> {
+        let Some(organization) = event.origin.organization_id else {
+            return Err(ReactionError::Failed("a membership without organization".to_owned()));
+        };
+        let position = store::stored(event.position)?;
+        let (account, organization) = (account.as_uuid(), organization.as_uuid());
+        self.execute(sql, &[&account, &event.stream.id, &organization, &position]).await
+    }
+}
+
+#[async_trait]
+impl Reaction for MembershipIndex {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &[
+            "conversation.member_joined",
+            "conversation.member_left",
+            "conversation.deleted",
+            "workspace.member_joined",
+            "workspace.member_removed",
+        ]
+    }
+
+    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+        let stream = &recorded.stream.id;
+        match event {
+            Event::Conversation(ConversationEvent::MemberJoined(event)) => {
+                self.join(
+                    "INSERT INTO write.conversation_members_by_account \
+                     (account_id, conversation_id, organization_id, position) VALUES ($1, $2, $3, $4) \
+                     ON CONFLICT (account_id, conversation_id) DO UPDATE SET position = excluded.position",
+                    event.account_id,
+                    recorded,
+                )
+                .await
+            }
+            Event::Conversation(ConversationEvent::MemberLeft(event)) => {
+                let sql = "DELETE FROM write.conversation_members_by_account \
+                           WHERE account_id = $1 AND conversation_id = $2";
+                self.execute(sql, &[&event.account_id.as_uuid(), stream]).await
+            }
+            Event::Conversation(ConversationEvent::Deleted(_)) => {
+                let sql = "DELETE FROM write.conversation_members_by_account WHERE conversation_id = $1";
+                self.execute(sql, &[stream]).await
+            }
+            Event::Workspace(WorkspaceEvent::MemberJoined(event)) => {
+                self.join(
+                    "INSERT INTO write.workspace_members_by_account \
+                     (account_id, workspace_id, organization_id, position) VALUES ($1, $2, $3, $4) \
+                     ON CONFLICT (account_id, workspace_id) DO UPDATE SET position = excluded.position",
+                    event.account_id,
+                    recorded,
+                )
+                .await
+            }
+            Event::Workspace(WorkspaceEvent::MemberRemoved(event)) => {
+                let sql = "DELETE FROM write.workspace_members_by_account \
+                           WHERE account_id = $1 AND workspace_id = $2";
+                self.execute(sql, &[&event.account_id.as_uuid(), stream]).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Which memberships are meant.
+#[derive(Clone, Copy)]
+pub(super) enum Memberships {
+    Conversations,
+    Workspaces,
+}
+
+impl Memberships {
+    /// The streams that an account is a member of.
+    pub(super) async fn of_account(
+        self,
+        pool: &Pool,
+        account: AccountId,
+    ) -> Result<Vec<Uuid>, ReactionError> {
+        let sql = match self {
+            Memberships::Conversations => {
+                "SELECT conversation_id FROM write.conversation_members_by_account WHERE account_id = $1"
+            }
+            Memberships::Workspaces => {
+                "SELECT workspace_id FROM write.workspace_members_by_account WHERE account_id = $1"
+            }
+        };
+        read(pool, sql, &[&account.as_uuid()]).await
+    }
+
+    /// The streams of one organization that an account became a member of before an event.
+    pub(super) async fn before(
+        self,
+        pool: &Pool,
+        account: AccountId,
+        event: &RecordedEvent,
+    ) -> Result<Vec<Uuid>, ReactionError> {
+        let sql = match self {
+            Memberships::Conversations => {
+                "SELECT conversation_id FROM write.conversation_members_by_account \
+                 WHERE account_id = $1 AND organization_id = $2 AND position < $3"
+            }
+            Memberships::Workspaces => {
+                "SELECT workspace_id FROM write.workspace_members_by_account \
+                 WHERE account_id = $1 AND organization_id = $2 AND position < $3"
+            }
+        };
+        let position = store::stored(event.position)?;
+        read(pool, sql, &[&account.as_uuid(), &event.stream.id, &position]).await
+    }
+}
+
+async fn read(pool: &Pool, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Uuid>, ReactionError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, values).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}

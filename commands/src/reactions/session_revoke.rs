@@ -1,0 +1,164 @@
+//! Ends sessions: those of a revoked device, and an account's others when its password is set anew. It keeps its own index of
+//! an account's sessions, in the order of the log, so that no session is missed.
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use domain::account::{AccountEvent, PasswordCause};
+use domain::device::{DeviceEvent, DeviceSet};
+use domain::session::commands::{RevokeSession, SessionCommand};
+use domain::session::{Session, SessionEvent, SessionRevocationCause};
+use domain::{AccountId, DeviceId, Event, SessionId};
+use eventstore_schema::RecordedEvent;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{Reaction, ReactionError};
+use crate::clock::Clock;
+use crate::executor::Executor;
+use crate::request::Request;
+
+const NAME: &str = "session_revoke";
+
+/// The reaction.
+pub(super) struct SessionRevoke {
+    executor: Executor,
+    pool: Pool,
+    clock: Clock,
+}
+
+impl SessionRevoke {
+    pub(super) fn new(executor: Executor, pool: Pool, clock: Clock) -> Self {
+        Self { executor, pool, clock }
+    }
+
+    async fn index(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<(), ReactionError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql).await?;
+        client.execute(&statement, values).await?;
+        Ok(())
+    }
+
+    /// An account's sessions with their devices.
+    async fn sessions(
+        &self,
+        account_id: AccountId,
+    ) -> Result<Vec<(SessionId, Option<DeviceId>)>, ReactionError> {
+        let sql = "SELECT session_id, device_id FROM write.sessions_by_account WHERE account_id = $1";
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql).await?;
+        let mut sessions = Vec::new();
+        for row in client.query(&statement, &[&account_id.as_uuid()]).await? {
+            let (session, device): (Uuid, Option<Uuid>) = (row.try_get(0)?, row.try_get(1)?);
+            sessions.push((SessionId::from(session), device.map(DeviceId::from)));
+        }
+        Ok(sessions)
+    }
+
+    async fn revoke(
+        &self,
+        event: &RecordedEvent,
+        id: SessionId,
+        cause: SessionRevocationCause,
+    ) -> Result<(), ReactionError> {
+        let request = Request::reaction(NAME, event, id.as_bytes(), self.clock.now());
+        let command = SessionCommand::Revoke(RevokeSession { cause });
+        self.executor.execute::<Session>(id, command, &request).await?;
+        Ok(())
+    }
+
+    /// Ends a session that acts for a device which was revoked while the session was being made.
+    async fn check_device(
+        &self,
+        event: &RecordedEvent,
+        account_id: AccountId,
+        session_id: SessionId,
+        device_id: Option<DeviceId>,
+    ) -> Result<(), ReactionError> {
+        let Some(device_id) = device_id else { return Ok(()) };
+        let look = move |state: &DeviceSet, _| state.is_revoked(device_id);
+        if self.executor.view(account_id, look).await? {
+            self.revoke(event, session_id, SessionRevocationCause::DeviceRevoked).await?;
+        }
+        Ok(())
+    }
+
+    async fn session(&self, recorded: &RecordedEvent, event: &SessionEvent) -> Result<(), ReactionError> {
+        match event {
+            SessionEvent::Started(event) => {
+                let sql = "INSERT INTO write.sessions_by_account (account_id, session_id, device_id) \
+                           VALUES ($1, $2, $3) ON CONFLICT (account_id, session_id) DO NOTHING";
+                let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
+                let device = event.device_id.map(|id| id.as_uuid());
+                self.index(sql, &[&account, &session, &device]).await?;
+                self.check_device(recorded, event.account_id, event.session_id, event.device_id).await
+            }
+            SessionEvent::DeviceBound(event) => {
+                let sql = "UPDATE write.sessions_by_account SET device_id = $3 \
+                           WHERE account_id = $1 AND session_id = $2";
+                let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
+                self.index(sql, &[&account, &session, &event.device_id.as_uuid()]).await?;
+                self.check_device(recorded, event.account_id, event.session_id, Some(event.device_id)).await
+            }
+            SessionEvent::Revoked(event) => {
+                let sql = "DELETE FROM write.sessions_by_account WHERE account_id = $1 AND session_id = $2";
+                self.index(sql, &[&event.account_id.as_uuid(), &event.session_id.as_uuid()]).await
+            }
+            SessionEvent::Refreshed(_) => Ok(()),
+        }
+    }
+
+    /// The device from which the password was changed keeps its sessions; a reset ends all.
+    async fn password_set(
+        &self,
+        recorded: &RecordedEvent,
+        account_id: AccountId,
+        cause: PasswordCause,
+    ) -> Result<(), ReactionError> {
+        let spared = match cause {
+            PasswordCause::Registration | PasswordCause::Upgrade => return Ok(()),
+            PasswordCause::Change => recorded.origin.device_id,
+            PasswordCause::Reset => None,
+        };
+        for (session_id, device_id) in self.sessions(account_id).await? {
+            if spared.is_none() || device_id != spared {
+                self.revoke(recorded, session_id, SessionRevocationCause::PasswordChanged).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reaction for SessionRevoke {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &[
+            "session.started",
+            "session.device_bound",
+            "session.revoked",
+            "device.revoked",
+            "account.password_set",
+        ]
+    }
+
+    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+        match event {
+            Event::Session(event) => self.session(recorded, event).await,
+            Event::Device(DeviceEvent::Revoked(event)) => {
+                for (session_id, device_id) in self.sessions(event.account_id).await? {
+                    if device_id == Some(event.device_id) {
+                        self.revoke(recorded, session_id, SessionRevocationCause::DeviceRevoked).await?;
+                    }
+                }
+                Ok(())
+            }
+            Event::Account(AccountEvent::PasswordSet(event)) => {
+                self.password_set(recorded, event.account_id, event.cause).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
