@@ -1,1 +1,425 @@
+//! Random histories against a model that shares no code with the aggregate: the model knows only what was done and says
+//! what must come of it.
 
+mod model;
+
+use proptest::prelude::*;
+
+use crate::{Aggregate, Context, Digest, MessageId, RecipientId, Rejection, Timestamp};
+
+use super::commands::*;
+use super::testing::*;
+use super::*;
+use model::{DEVICES, Model, PEOPLE, device, person};
+
+/// What may be wrong with a commit or a wrap.
+#[derive(Clone, Copy, Debug)]
+enum Flaw {
+    None,
+    Skips,
+    Misses,
+    Exceeds,
+    Doubles,
+    Forges,
+    Misremembers,
+}
+
+/// One attempt. People and devices are numbers; `(person, device)` is who tries.
+#[derive(Clone, Debug)]
+enum Step {
+    Enroll(u8, u8),
+    Revoke(u8, u8),
+    Add(u8, u8),
+    Remove(u8, u8),
+    Expel(u8),
+    Appoint(u8, u8),
+    Commit(u8, u8, Flaw),
+    Wrap(u8, u8, u8, u8, Flaw),
+    Report(u8, u8, u8),
+    Send { by: (u8, u8), borrowed: bool, behind: u32, clear: bool },
+    Edit { by: (u8, u8), number: u64, behind: u32 },
+    React { by: (u8, u8), number: u64, behind: u32 },
+    Delete(u8, u64),
+    Pin(u8, u64),
+    Receive(u8, u8, u64, u64),
+    Close(u8),
+}
+
+/// Mostly what may succeed, so that histories grow long enough for the rest to find something to break.
+fn step() -> impl Strategy<Value = Step> {
+    let person = || prop_oneof![3 => Just(0), 2 => Just(1), 2 => 2..PEOPLE];
+    let device = || prop_oneof![5 => Just(0), 2 => 1..DEVICES];
+    let by = move || (person(), device());
+    let behind = || prop_oneof![8 => Just(0u32), 1 => Just(1), 1 => Just(u32::MAX)];
+    let flaw = || {
+        use Flaw::*;
+        let wrong = prop::sample::select(vec![Skips, Misses, Exceeds, Doubles, Forges, Misremembers]);
+        prop_oneof![4 => Just(None), 1 => wrong]
+    };
+    let number = || 0..12u64;
+    prop_oneof![
+        6 => (0..PEOPLE, 0..DEVICES).prop_map(|(p, d)| Step::Enroll(p, d)),
+        2 => by().prop_map(|(p, d)| Step::Revoke(p, d)),
+        6 => (person(), 0..PEOPLE).prop_map(|(by, p)| Step::Add(by, p)),
+        2 => (person(), person()).prop_map(|(by, p)| Step::Remove(by, p)),
+        1 => (0..PEOPLE).prop_map(Step::Expel),
+        2 => (person(), person()).prop_map(|(by, p)| Step::Appoint(by, p)),
+        10 => (by(), flaw()).prop_map(|((p, d), flaw)| Step::Commit(p, d, flaw)),
+        10 => (by(), by(), flaw()).prop_map(|((p, d), (q, e), flaw)| Step::Wrap(p, d, q, e, flaw)),
+        4 => (person(), by()).prop_map(|(p, (q, e))| Step::Report(p, q, e)),
+        40 => (by(), prop::bool::weighted(0.1), behind(), prop::bool::weighted(0.1))
+            .prop_map(|(by, borrowed, behind, clear)| Step::Send { by, borrowed, behind, clear }),
+        8 => (by(), number(), behind()).prop_map(|(by, number, behind)| Step::Edit { by, number, behind }),
+        8 => (by(), number(), behind()).prop_map(|(by, number, behind)| Step::React { by, number, behind }),
+        3 => (person(), number()).prop_map(|(p, number)| Step::Delete(p, number)),
+        3 => (person(), number()).prop_map(|(p, number)| Step::Pin(p, number)),
+        6 => (by(), number(), number()).prop_map(|((p, d), a, b)| Step::Receive(p, d, a, b)),
+        1 => prop_oneof![9 => Just(PEOPLE), 1 => person()].prop_map(Step::Close),
+    ]
+}
+
+/// The aggregate and the model side by side.
+struct Run {
+    given: Given,
+    model: Model,
+    now: i64,
+    recorded: Vec<(ConversationEvent, Timestamp)>,
+}
+
+impl Run {
+    fn new() -> Self {
+        let mut run = Self { given: Given::default(), model: Model::default(), now: 0, recorded: Vec::new() };
+        run.model.enrolled = (0..PEOPLE).map(|who| (who, 0)).collect();
+        let command =
+            CreateConversation { allows_plaintext: true, ..create_group(person(0), &[person(1), person(2)]) };
+        assert!(run.attempt(person(0).on(0), command).is_ok());
+        run.model.join(0, true);
+        run.model.join(1, false);
+        run.model.join(2, false);
+        run
+    }
+
+    /// Does what the aggregate decides; says how many events came of it.
+    fn attempt(
+        &mut self,
+        context: Context,
+        command: impl Into<ConversationCommand>,
+    ) -> Result<usize, Rejection> {
+        // The clock goes forward and backward: nothing may hang on its order.
+        self.now += if self.recorded.len() % 3 == 0 { -7 } else { 1_000_000 };
+        let context = Context { now: Timestamp::from_micros(NOW.as_micros() + self.now), ..context };
+        let events = self.given.events(context, command)?;
+        for event in &events {
+            self.given.state.evolve(event, context.now);
+            self.recorded.push((event.clone(), context.now));
+        }
+        Ok(events.len())
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Enroll(who, nth) => self.enroll(who, nth),
+            Step::Revoke(who, nth) => self.revoke(who, nth),
+            Step::Add(by, who) => self.add(by, who),
+            Step::Remove(by, who) => self.remove(by, who),
+            Step::Expel(who) => self.expel(who),
+            Step::Appoint(by, who) => self.appoint(by, who),
+            Step::Commit(who, nth, flaw) => self.commit((who, nth), flaw),
+            Step::Wrap(who, nth, to, to_nth, flaw) => self.wrap((who, nth), device(to, to_nth), flaw),
+            Step::Report(by, who, nth) => self.report(by, who, nth),
+            Step::Send { by, borrowed, behind, clear } => self.send(by, borrowed, behind, clear),
+            Step::Edit { by, number, behind } => self.edit(by, number, behind),
+            Step::React { by, number, behind } => self.react(by, number, behind),
+            Step::Delete(by, number) => self.delete(by, number),
+            Step::Pin(by, number) => self.pin(by, number),
+            Step::Receive(who, nth, delivered, read) => self.receive((who, nth), delivered, read),
+            Step::Close(by) => self.close(by),
+        }
+    }
+
+    fn enroll(&mut self, who: u8, nth: u8) {
+        self.model.enrolled.insert((who, nth));
+        let command =
+            AddRecipient { account_id: person(who).account(), recipient: person(who).device_recipient(nth) };
+        let joins = !self.model.closed
+            && self.model.members.contains_key(&who)
+            && self.model.active.insert(device(who, nth), (who, Some(nth))).is_none();
+        assert_eq!(self.attempt(platform(), command), Ok(usize::from(joins)));
+    }
+
+    fn revoke(&mut self, who: u8, nth: u8) {
+        self.model.enrolled.remove(&(who, nth));
+        let command = RemoveRecipient { account_id: person(who).account(), recipient_id: device(who, nth) };
+        let goes = !self.model.closed && self.model.active.remove(&device(who, nth)).is_some();
+        if goes {
+            self.model.leaked = true;
+            self.model.holders.remove(&device(who, nth));
+        }
+        assert_eq!(self.attempt(platform(), command), Ok(usize::from(goes)));
+    }
+
+    fn add(&mut self, by: u8, who: u8) {
+        let member = self.model.candidate(who);
+        let may = self.administers(by) && !self.model.members.contains_key(&who);
+        let done = self.attempt(person(by).on(0), AddMember { member, role: ConversationRole::Member });
+        assert_eq!(done.is_ok(), may, "{done:?}");
+        if may {
+            self.model.join(who, false);
+        }
+    }
+
+    fn remove(&mut self, by: u8, who: u8) {
+        let alone = self.model.members.len() == 1;
+        let others_lead = self.model.members.iter().any(|(one, admin)| *one != who && *admin);
+        let may = !self.model.closed
+            && self.model.members.contains_key(&who)
+            && match by == who {
+                true => alone || others_lead || !self.model.members[&who],
+                false => self.administers(by),
+            };
+        let done = self.attempt(person(by).on(0), RemoveMember { account_id: person(who).account() });
+        assert_eq!(done.is_ok(), may, "{done:?}");
+        if may {
+            self.model.go(who);
+        }
+    }
+
+    fn expel(&mut self, who: u8) {
+        let goes = !self.model.closed && self.model.members.contains_key(&who);
+        let done = self
+            .attempt(platform(), RemoveMember { account_id: person(who).account() })
+            .expect("the platform may");
+        assert_eq!(done > 0, goes);
+        if goes {
+            self.model.go(who);
+            // Somebody leads a group that still has members; who, is the aggregate's to say.
+            let led: Vec<_> =
+                self.given.state.members().filter(|(_, role)| *role == ConversationRole::Admin).collect();
+            assert!(self.model.members.is_empty() || !led.is_empty());
+            for (number, admin) in &mut self.model.members {
+                *admin = led.iter().any(|(account, _)| *account == person(*number).account());
+            }
+        }
+    }
+
+    fn appoint(&mut self, by: u8, who: u8) {
+        let may = self.administers(by) && self.model.members.contains_key(&who);
+        let command = ChangeRole { account_id: person(who).account(), role: ConversationRole::Admin };
+        assert_eq!(self.attempt(person(by).on(0), command).is_ok(), may);
+        if may {
+            self.model.members.insert(who, true);
+        }
+    }
+
+    fn commit(&mut self, by: (u8, u8), flaw: Flaw) {
+        let generation = self.model.generation + if matches!(flaw, Flaw::Skips) { 2 } else { 1 };
+        let transcript = match flaw {
+            Flaw::Misremembers => Digest::from_bytes([0xbb; 32]),
+            Flaw::None | Flaw::Skips | Flaw::Misses | Flaw::Exceeds | Flaw::Doubles | Flaw::Forges => {
+                self.model.next_transcript()
+            }
+        };
+        let ids: Vec<_> = self.model.active.keys().copied().collect();
+        let mut wraps: Vec<_> =
+            ids.iter().map(|id| self.model.wrap(by, *id, generation, transcript)).collect();
+        match flaw {
+            Flaw::None | Flaw::Skips | Flaw::Misremembers => {}
+            Flaw::Misses => drop(wraps.pop()),
+            Flaw::Exceeds => {
+                wraps.push(self.model.wrap(by, MALLORY.device(0).into(), generation, transcript))
+            }
+            Flaw::Doubles => wraps.extend(wraps.first().cloned()),
+            Flaw::Forges => {
+                wraps.iter_mut().for_each(|wrap| wrap.encapsulated_key = crate::HpkeKey::from_bytes([9; 32]))
+            }
+        }
+        let may = self.model.may_speak(by) && matches!(flaw, Flaw::None);
+        let command = CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps };
+        let done = self.attempt(person(by.0).on(by.1), command);
+        assert_eq!(done.is_ok(), may, "{flaw:?} {done:?}");
+        if may {
+            self.model.generation = generation;
+            self.model.transcript = *transcript.as_bytes();
+            self.model.holders = ids.into_iter().collect();
+            self.model.leaked = false;
+        }
+    }
+
+    fn wrap(&mut self, by: (u8, u8), to: RecipientId, flaw: Flaw) {
+        let generation = self.model.generation + u32::from(matches!(flaw, Flaw::Skips));
+        let transcript = Digest::from_bytes(self.model.transcript);
+        let mut wrap = self.model.wrap(by, to, generation, transcript);
+        let forged = matches!(flaw, Flaw::Forges | Flaw::Misremembers);
+        if forged {
+            wrap.signature = crate::Signature::from_bytes([4; 64]);
+        }
+        let may = self.model.may_speak(by)
+            && generation == self.model.generation
+            && generation > 0
+            && !forged
+            && self.model.active.contains_key(&to)
+            && !self.model.holders.contains(&to);
+        let done = self.attempt(person(by.0).on(by.1), AddWrap { generation, wrap });
+        assert_eq!(done.is_ok(), may, "{done:?}");
+        if may {
+            self.model.holders.insert(to);
+        }
+    }
+
+    fn report(&mut self, by: u8, who: u8, nth: u8) {
+        let recipient_id = device(who, nth);
+        let may = !self.model.closed
+            && self.model.members.contains_key(&by)
+            && by == who
+            && self.model.generation > 0
+            && self.model.active.contains_key(&recipient_id);
+        let command = ReportWrap { generation: self.model.generation, recipient_id };
+        let done = self.attempt(person(by).without_device(), command);
+        let expected = may.then(|| usize::from(self.model.holders.contains(&recipient_id)));
+        assert_eq!(done.ok(), expected);
+        if may {
+            self.model.holders.remove(&recipient_id);
+        }
+    }
+
+    fn send(&mut self, by: (u8, u8), borrowed: bool, behind: u32, clear: bool) {
+        let generation = if clear { 0 } else { self.model.generation.wrapping_sub(behind) };
+        let body = if clear { clear_body() } else { encrypted_body() };
+        let mut context = person(by.0).on(by.1);
+        if borrowed {
+            context.device = Some(person((by.0 + 1) % PEOPLE).device(by.1));
+        }
+        let may = self.model.may_speak(by) && !borrowed && (clear || self.model.in_force(generation));
+        let message_id = MessageId::from_bytes([self.model.messages.len() as u8; 16]);
+        let done = self.attempt(context, SendMessage { message_id, generation, reply_to: None, body });
+        assert_eq!(done.is_ok(), may, "{done:?}");
+        if may {
+            self.model.messages.push((by.0, false));
+        }
+    }
+
+    fn edit(&mut self, by: (u8, u8), number: u64, behind: u32) {
+        let generation = self.model.generation.wrapping_sub(behind);
+        let may = self.model.may_speak(by)
+            && self.model.live(number)
+            && self.model.sender(number) == Some(by.0)
+            && self.model.in_force(generation);
+        let message_id = MessageId::from_bytes([number as u8; 16]);
+        let command = EditMessage { number, message_id, generation, body: encrypted_body() };
+        assert_eq!(self.attempt(person(by.0).on(by.1), command).is_ok(), may);
+    }
+
+    fn react(&mut self, by: (u8, u8), number: u64, behind: u32) {
+        let generation = self.model.generation.wrapping_sub(behind);
+        let may = self.model.may_speak(by) && self.model.live(number) && self.model.in_force(generation);
+        let command = SetReaction { generation, ..self.given.reaction(number, 0) };
+        assert_eq!(self.attempt(person(by.0).on(by.1), command).is_ok(), may);
+    }
+
+    fn delete(&mut self, by: u8, number: u64) {
+        let may = !self.model.closed
+            && self.model.members.contains_key(&by)
+            && self.model.sender(number).is_some_and(|sender| sender == by || self.administers(by));
+        assert_eq!(self.attempt(person(by).on(0), DeleteMessage { number }).is_ok(), may);
+        if may {
+            self.model.messages[number as usize - 1].1 = true;
+        }
+    }
+
+    fn pin(&mut self, by: u8, number: u64) {
+        let may = !self.model.closed && self.model.members.contains_key(&by) && self.model.live(number);
+        assert_eq!(self.attempt(person(by).on(0), PinMessage { number }).is_ok(), may);
+    }
+
+    fn receive(&mut self, by: (u8, u8), delivered: u64, read: u64) {
+        let last = self.model.messages.len() as u64;
+        let may = self.model.may_speak(by) && delivered <= last && read <= last;
+        let before = self.model.watermarks.get(&device(by.0, by.1)).copied().unwrap_or_default();
+        let after = (before.0.max(delivered).max(read), before.1.max(read));
+        let command = RecordReceipt { delivered_up_to: delivered, read_up_to: read };
+        let done = self.attempt(person(by.0).on(by.1), command);
+        assert_eq!(done.ok(), may.then(|| usize::from(after != before)));
+        if may {
+            self.model.watermarks.insert(device(by.0, by.1), after);
+        }
+    }
+
+    fn close(&mut self, by: u8) {
+        if by < PEOPLE {
+            let may = self.administers(by);
+            assert_eq!(self.attempt(person(by).on(0), DeleteConversation {}).is_ok(), may);
+            self.model.closed |= may;
+        }
+    }
+
+    fn administers(&self, who: u8) -> bool {
+        !self.model.closed && self.model.members.get(&who) == Some(&true)
+    }
+
+    /// What is waited for is what the model says nobody has.
+    fn check_waiting(&self) {
+        let model: Vec<_> = match self.model.generation {
+            0 => Vec::new(),
+            _ => self.model.active.keys().filter(|id| !self.model.holders.contains(id)).copied().collect(),
+        };
+        assert_eq!(self.given.state.waiting().collect::<Vec<_>>(), model);
+        assert_eq!(self.given.state.generation(), self.model.generation);
+    }
+}
+
+fn replayed<'a>(events: impl IntoIterator<Item = &'a (ConversationEvent, Timestamp)>) -> Conversation {
+    let mut state = Conversation::default();
+    for (event, at) in events {
+        state.evolve(event, *at);
+    }
+    state
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_accepted_that_must_not_be_and_nothing_refused_that_may(steps in prop::collection::vec(step(), 60..200)) {
+        let mut run = Run::new();
+        for step in steps {
+            run.step(step);
+            run.check_waiting();
+        }
+
+        prop_assert_eq!(&replayed(&run.recorded), &run.given.state, "replaying gives the same state");
+
+        let half = run.recorded.len() / 2;
+        let snapshot = bincode::serde::encode_to_vec(replayed(&run.recorded[..half]), bincode::config::standard()).unwrap();
+        let (mut state, used): (Conversation, usize) =
+            bincode::serde::decode_from_slice(&snapshot, bincode::config::standard()).unwrap();
+        prop_assert_eq!(used, snapshot.len());
+        for (event, at) in &run.recorded[half..] {
+            state.evolve(event, *at);
+        }
+        prop_assert_eq!(&state, &run.given.state, "a snapshot goes on where it was taken");
+
+        let numbers: Vec<u64> = run
+            .recorded
+            .iter()
+            .filter_map(|(event, _)| match event {
+                ConversationEvent::MessageSent(sent) => Some(sent.number),
+                _ => None,
+            })
+            .collect();
+        prop_assert_eq!(numbers, (1..=run.model.messages.len() as u64).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_message_costs_the_state_a_few_bytes() {
+    let mut given = Given::group(&[ALICE, BOB]).committed(ALICE);
+    let bytes = |state: &Conversation| {
+        bincode::serde::encode_to_vec(state, bincode::config::standard()).unwrap().len()
+    };
+    let before = bytes(&given.state);
+    for _ in 0..1_000 {
+        given = given.sent(BOB);
+    }
+    let each = (bytes(&given.state) - before) / 1_000;
+    assert!(each <= 4, "{each} bytes");
+}
