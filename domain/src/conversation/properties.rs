@@ -106,7 +106,7 @@ impl Run {
         command: impl Into<ConversationCommand>,
     ) -> Result<usize, Rejection> {
         // The clock goes forward and backward: nothing may hang on its order.
-        self.now += if self.recorded.len() % 3 == 0 { -7 } else { 1_000_000 };
+        self.now += if self.recorded.len().is_multiple_of(3) { -7 } else { 1_000_000 };
         let context = Context { now: Timestamp::from_micros(NOW.as_micros() + self.now), ..context };
         let events = self.given.events(context, command)?;
         for event in &events {
