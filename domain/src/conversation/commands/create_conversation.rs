@@ -33,7 +33,7 @@ pub struct CreateConversation {
 
 impl CreateConversation {
     /// A direct conversation that is there already is opened again for those of its two members who had left the
-    /// organization and are back; when both are there, it exists.
+    /// organization and are back; when both are there, it exists. One that was deleted stays so.
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let creator = context.account()?;
         if self.creator.account_id != creator {
@@ -100,11 +100,14 @@ impl CreateConversation {
 
     fn reopen(&self, state: &Conversation) -> Decision {
         let absent = || self.candidates().filter(|candidate| state.role(candidate.account_id).is_none());
-        if self.kind == ConversationKind::Group || absent().next().is_none() {
+        if self.kind == ConversationKind::Group {
             return Err(Rejection::ConversationExists { conversation_id: self.conversation_id });
         }
         if state.is_deleted() {
             return Err(Rejection::ConversationDeleted);
+        }
+        if absent().next().is_none() {
+            return Err(Rejection::ConversationExists { conversation_id: self.conversation_id });
         }
         admit(state, absent())?;
         Ok(absent().map(|candidate| self.joins(candidate)).collect())
@@ -113,7 +116,7 @@ impl CreateConversation {
 
 #[cfg(test)]
 mod tests {
-    use crate::conversation::commands::RemoveMember;
+    use crate::conversation::commands::{DeleteConversation, RemoveMember};
     use crate::conversation::testing::*;
 
     use super::*;
@@ -217,5 +220,11 @@ mod tests {
         let given = given.and(ALICE.on(0), create_direct(ALICE, BOB));
         assert_eq!(given.state.members().len(), 2);
         assert!(given.state.commit_required());
+    }
+
+    #[test]
+    fn a_deleted_direct_conversation_stays_deleted() {
+        let given = Given::direct(ALICE, BOB).and(ALICE.on(0), DeleteConversation {});
+        assert_eq!(given.refusal(BOB.on(0), create_direct(BOB, ALICE)), Rejection::ConversationDeleted);
     }
 }
