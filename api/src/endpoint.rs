@@ -104,7 +104,7 @@ impl Role {
 pub mod who {
     use super::Role;
     use super::Role::{
-        Admin, Anonymous, Auditor, ComplianceOfficer, Guest, Member, Moderator, Owner, Participant, Stranger,
+        Admin, Auditor, ComplianceOfficer, Guest, Member, Moderator, Owner, Participant, Stranger,
     };
 
     /// Everybody, logged in or not.
@@ -123,8 +123,10 @@ pub mod who {
     pub const PARTICIPANTS: &[Role] = &[Participant, Moderator];
     /// Admins of the workspace or conversation.
     pub const MODERATORS: &[Role] = &[Moderator];
-    /// Nobody at all.
-    pub const NOBODY_BUT_ANONYMOUS: &[Role] = &[Anonymous];
+    /// Who may create workspaces.
+    pub const WORKERS: &[Role] = &[Owner, Admin, Member, Participant, Moderator];
+    /// Who manages the organization, or the workspace.
+    pub const MANAGERS_AND_MODERATORS: &[Role] = &[Owner, Admin, Moderator];
 }
 
 /// What a route is, for the router, the documentation and the matrix.
@@ -151,6 +153,62 @@ pub struct About {
 }
 
 impl About {
+    const fn new(
+        verb: Verb,
+        status: u16,
+        name: &'static str,
+        path: &'static str,
+        text: &'static str,
+    ) -> Self {
+        let body_bytes_max = crate::limits::BODY_BYTES_MAX;
+        Self { name, verb, path, status, text, errors: &[], body_bytes_max, who: &[], reads: &[] }
+    }
+
+    /// A route that reads.
+    pub const fn get(name: &'static str, path: &'static str, text: &'static str) -> Self {
+        Self::new(Verb::Get, 200, name, path, text)
+    }
+
+    /// A route that creates, or does what its path names.
+    pub const fn post(name: &'static str, path: &'static str, text: &'static str) -> Self {
+        Self::new(Verb::Post, 201, name, path, text)
+    }
+
+    /// A route that replaces.
+    pub const fn put(name: &'static str, path: &'static str, text: &'static str) -> Self {
+        Self::new(Verb::Put, 204, name, path, text)
+    }
+
+    /// A route that takes away.
+    pub const fn delete(name: &'static str, path: &'static str, text: &'static str) -> Self {
+        Self::new(Verb::Delete, 204, name, path, text)
+    }
+
+    /// The same with who gets through: without it, no route passes the tests.
+    pub const fn who(self, who: &'static [Role]) -> Self {
+        Self { who, ..self }
+    }
+
+    /// The same with another status of success.
+    pub const fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same with codes of its own.
+    pub const fn errors(self, errors: &'static [&'static str]) -> Self {
+        Self { errors, ..self }
+    }
+
+    /// The same with another limit of its body.
+    pub const fn body_bytes_max(self, body_bytes_max: usize) -> Self {
+        Self { body_bytes_max, ..self }
+    }
+
+    /// The same with the projections that it shows.
+    pub const fn reads(self, reads: &'static [&'static str]) -> Self {
+        Self { reads, ..self }
+    }
+
     /// The context that the route belongs to.
     pub fn context(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(context, _)| context)
@@ -357,4 +415,15 @@ async fn answer<E: Endpoint>(state: &State, call: Call<'_>) -> Result<Outcome, P
         Vec::new()
     };
     Ok(Outcome { status: E::ABOUT.status, body, revision: reply.revision, effect: reply.effect })
+}
+
+/// What nearly every endpoint uses.
+pub mod prelude {
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+
+    pub use super::{About, Endpoint, Input, Nothing, Reply, who};
+    pub use crate::extract::{Anonymous, Authenticated, Command, DeviceBound, Exchange, Query};
+    pub use crate::problem::Problem;
+    pub use crate::state::State;
 }

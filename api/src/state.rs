@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use commands::auth::access_token::{AccessTokens, Identity};
 use commands::clock::Clock;
-use eventstore_schema::Incarnation;
+use commands::services::Services;
+use eventstore_schema::{Incarnation, Sealer};
 use prometheus::Registry;
 
 use crate::cursor::{Cursors, Place};
@@ -16,6 +17,10 @@ use crate::rates::Rates;
 pub struct State {
     /// Time, randomness, new ids.
     pub clock: Clock,
+    /// Everything that can be done.
+    pub services: Services,
+    /// Opens what is personal, for those who may see it.
+    pub sealer: Arc<Sealer>,
     /// Issues and verifies access tokens.
     pub tokens: Arc<AccessTokens>,
     /// Seals positions and cursors.

@@ -1,8 +1,10 @@
 //! Headers with a meaning: idempotency keys, expected revisions, positions to read from.
 
 use commands::request::{Request, command_id, fingerprint};
-use domain::{Actor, CommandId};
+use domain::{Actor, CommandId, MessageId};
 use eventstore_schema::{CommandRef, Revision};
+
+use uuid::Uuid;
 
 use super::Call;
 use crate::endpoint::{About, Intent, IntentKind, Verb};
@@ -15,6 +17,8 @@ use crate::state::State;
 pub struct Command {
     /// What the write side needs to know of it.
     pub request: Request,
+    /// The idempotency key, where it is a UUID: messages are named by it.
+    pub key: Option<Uuid>,
 }
 
 impl Intent for Command {
@@ -38,7 +42,20 @@ impl Intent for Command {
         let request = Request::new(state.clock.now(), actor, command, call.origin.correlation_id())
             .with_device(call.identity.as_ref().and_then(|one| one.device_id))
             .with_expected_revision(call.if_match.map(revision).transpose()?);
-        Ok(Self { request })
+        Ok(Self { request, key: call.idempotency_key.and_then(|key| Uuid::try_parse(key).ok()) })
+    }
+}
+
+impl Command {
+    /// The id of the message that the command sends: its idempotency key.
+    ///
+    /// # Errors
+    /// When the key is no UUID.
+    pub fn message_id(&self) -> Result<MessageId, Problem> {
+        let problem = || {
+            Problem::from(Code::InvalidHeader).detail("Idempotency-Key has to be the message's id, a UUID")
+        };
+        self.key.map(MessageId::from).ok_or_else(problem)
     }
 }
 

@@ -1,13 +1,55 @@
 //! The registry of routes: one line each. Router, documentation, batches, live socket and authorisation matrix derive
 //! from it.
 
+mod conversations;
+mod devices;
+mod messages;
+mod organizations;
 mod system;
+mod workspaces;
 
 use crate::endpoint::Route;
 
 /// Every route.
-pub static ROUTES: &[Route] =
-    &[Route::of::<system::get_keys::GetKeys>(), Route::of::<system::get_openapi::GetOpenapi>()];
+pub static ROUTES: &[Route] = &[
+    Route::of::<conversations::add_member::AddMember>(),
+    Route::of::<conversations::add_wrap::AddWrap>(),
+    Route::of::<conversations::change_member_role::ChangeMemberRole>(),
+    Route::of::<conversations::change_title::ChangeTitle>(),
+    Route::of::<conversations::commit_generation::CommitGeneration>(),
+    Route::of::<conversations::create_group::CreateGroup>(),
+    Route::of::<conversations::delete_conversation::DeleteConversation>(),
+    Route::of::<conversations::open_direct::OpenDirect>(),
+    Route::of::<conversations::remove_member::RemoveMember>(),
+    Route::of::<conversations::report_wrap::ReportWrap>(),
+    Route::of::<devices::enroll_device::EnrollDevice>(),
+    Route::of::<devices::publish_identity::PublishIdentity>(),
+    Route::of::<devices::rename_device::RenameDevice>(),
+    Route::of::<devices::revoke_device::RevokeDevice>(),
+    Route::of::<messages::clear_reaction::ClearReaction>(),
+    Route::of::<messages::delete_message::DeleteMessage>(),
+    Route::of::<messages::edit_message::EditMessage>(),
+    Route::of::<messages::pin_message::PinMessage>(),
+    Route::of::<messages::record_receipt::RecordReceipt>(),
+    Route::of::<messages::send_message::SendMessage>(),
+    Route::of::<messages::set_reaction::SetReaction>(),
+    Route::of::<messages::unpin_message::UnpinMessage>(),
+    Route::of::<organizations::accept_invitation::AcceptInvitation>(),
+    Route::of::<organizations::change_member_role::ChangeMemberRole>(),
+    Route::of::<organizations::change_profile::ChangeProfile>(),
+    Route::of::<organizations::create_invitation::CreateInvitation>(),
+    Route::of::<organizations::create_organization::CreateOrganization>(),
+    Route::of::<organizations::remove_member::RemoveMember>(),
+    Route::of::<organizations::revoke_invitation::RevokeInvitation>(),
+    Route::of::<system::get_keys::GetKeys>(),
+    Route::of::<system::get_openapi::GetOpenapi>(),
+    Route::of::<workspaces::add_member::AddMember>(),
+    Route::of::<workspaces::archive_workspace::ArchiveWorkspace>(),
+    Route::of::<workspaces::change_member_role::ChangeMemberRole>(),
+    Route::of::<workspaces::change_profile::ChangeProfile>(),
+    Route::of::<workspaces::create_workspace::CreateWorkspace>(),
+    Route::of::<workspaces::remove_member::RemoveMember>(),
+];
 
 /// The route with this name.
 pub fn find(name: &str) -> Option<&'static Route> {

@@ -2,26 +2,18 @@
 
 use serde_json::Value;
 
-use crate::endpoint::{About, Endpoint, Input, Nothing, Reply, Verb, who};
-use crate::extract::{Anonymous, Exchange};
-use crate::problem::Problem;
-use crate::state::State;
+use crate::endpoint::prelude::*;
 
 /// See [`Endpoint::ABOUT`].
 pub struct GetKeys;
 
 impl Endpoint for GetKeys {
-    const ABOUT: About = About {
-        name: "system.get_keys",
-        verb: Verb::Get,
-        path: "/.well-known/jwks.json",
-        status: 200,
-        text: "Shows the public keys that access tokens are signed with.\n\nA JSON Web Key Set (RFC 7517).",
-        errors: &[],
-        body_bytes_max: 0,
-        who: who::ANYBODY,
-        reads: &[],
-    };
+    const ABOUT: About = About::get(
+        "system.get_keys",
+        "/.well-known/jwks.json",
+        "Shows the public keys that access tokens are signed with.\n\nA JSON Web Key Set (RFC 7517).",
+    )
+    .who(who::ANYBODY);
     type Caller = Anonymous;
     type Intent = Exchange;
     type Path = Nothing;
