@@ -12,7 +12,7 @@ use domain::conversation::{Conversation, ConversationEvent, Recipient};
 use domain::device::DeviceEvent;
 use domain::{AccountId, ConversationId, Event, RecipientId};
 use eventstore_schema::RecordedEvent;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use super::membership_index::{self, Memberships};
 use super::{Reaction, ReactionError};
@@ -39,11 +39,13 @@ impl DeviceFanout {
     async fn everywhere(&self, event: &RecordedEvent, account_id: AccountId) -> Result<(), ReactionError> {
         let conversations = Memberships::Conversations.of_account(&self.pool, account_id).await?;
         let recipients = facts::recipients(&self.executor, account_id).await?;
-        stream::iter(conversations)
+        let answers: Vec<_> = stream::iter(conversations)
             .map(|id| self.settle(event, ConversationId::from(id), account_id, recipients.clone()))
             .buffer_unordered(REACTION_COMMANDS_AT_ONCE)
-            .try_collect::<()>()
-            .await
+            .collect()
+            .await;
+        // A conversation that refuses a device must not keep the others from losing a revoked one.
+        answers.into_iter().collect()
     }
 
     /// Makes the conversation's recipients of an account those that the account has.
