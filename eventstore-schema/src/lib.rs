@@ -25,6 +25,8 @@ mod sealed;
 pub mod sealing;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod vectors;
 
 pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId, record_hash};
 pub use keyring::Keyring;

@@ -98,13 +98,19 @@ pub struct SealHeader {
     pub key_ref: KeyRef,
 }
 
-/// A sealed part with its header: what a read row stores and hands on unopened.
-#[derive(Clone, Debug, PartialEq)]
+/// A sealed part with its header: what a read row stores and hands on unopened. `Debug` shows the header only.
+#[derive(Clone, PartialEq)]
 pub struct SealedCell {
     /// What it is bound to.
     pub header: SealHeader,
     /// The sealed bytes.
     pub sealed: Bytes,
+}
+
+impl std::fmt::Debug for SealedCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedCell").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 /// The bytes are no sealed cell.

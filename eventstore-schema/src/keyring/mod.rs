@@ -310,3 +310,6 @@ impl Keyring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

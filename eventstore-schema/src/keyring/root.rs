@@ -246,3 +246,6 @@ impl RootProvider for RootKeyFile {
         self.0.unwrap_key(context, wrapped).await
     }
 }
+
+#[cfg(test)]
+mod tests;

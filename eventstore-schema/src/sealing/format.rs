@@ -5,7 +5,7 @@
 use aes_siv::KeyInit;
 use aes_siv::siv::Aes256Siv;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::keyring::SivKey;
 use crate::sealed::SealHeader;
@@ -61,8 +61,10 @@ impl ComposedKey {
             None => hasher.update(&[NO_PERIOD]),
         };
         let mut key: SivKey = Zeroizing::new([0; 64]);
-        hasher.finalize_xof().fill(key.as_mut_slice());
-        zeroize::Zeroize::zeroize(&mut hasher);
+        let mut output = hasher.finalize_xof();
+        output.fill(key.as_mut_slice());
+        output.zeroize();
+        hasher.zeroize();
         let commitment = blake3::derive_key(COMMITMENT_CONTEXT, key.as_slice());
         Self { key, commitment }
     }
@@ -184,3 +186,6 @@ impl AssociatedData {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;
