@@ -115,6 +115,10 @@ fn the_forms_are_these_for_ever() {
         &hex(b"sealed"),
     ];
     assert_eq!(hex(&input), expected.concat());
+}
+
+#[test]
+fn the_transcript_is_this_for_ever() {
     let hashed = [
         &[0x09; 32][..],
         &[0, 0, 0, 2],
