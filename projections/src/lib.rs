@@ -20,21 +20,42 @@
 //! 3. Its queries: `<name>/queries.rs`, a [`result!`] and a function each, over the views in schema `read`.
 //! 4. A line in [`registry`].
 
+mod batch;
 pub mod cell;
+mod checkpoint;
+pub mod feed;
+mod leader;
+mod metrics;
+mod migrations;
 pub mod organizations;
+mod progress;
+#[allow(clippy::module_inception)]
+mod projections;
 mod projector;
 pub mod reader;
+mod rebuild;
 mod rows;
+mod runner;
+mod store;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 pub mod testing;
+mod verify;
 
 pub use cell::{Cell, CellError, Sql};
+pub use feed::{Feed, FeedSubscription};
+pub use metrics::Metrics;
+pub use migrations::migrate;
+pub use progress::{Progress, State, WaitError};
+pub use projections::{ParkedStream, Projections, Status, StatusError, parked, status};
 pub use projector::{Decoded, Item, Projector, Undecodable};
 pub use reader::{PAGE_ROWS_MAX, Page, QueryError, Reader, Shape, Viewer};
+pub use rebuild::{RebuildError, RebuildProgress, Rebuilt, rebuild};
 pub use rows::{FoldError, Keys, Rows, TableDef};
+pub use store::StoreError;
 pub use table::{Column, Row, Set, Table, View, Visible};
+pub use verify::{TableDigest, Verified, VerifiedTable, VerifyError, digests, verify};
 
 use std::sync::Arc;
 

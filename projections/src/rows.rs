@@ -109,6 +109,17 @@ impl Rows {
         self.table::<T>()?.delete(key, position)
     }
 
+    /// Removes all rows of a set, loaded or not: the one door for changes to rows that are not named one by one (the purge
+    /// of a subject). Nothing needs to be declared; rows added later in the same batch stay.
+    ///
+    /// # Errors
+    /// When the table is none of the projector's.
+    pub fn sweep<S: Set>(&mut self, set: &S) -> Result<(), FoldError> {
+        let position = self.position;
+        self.table::<S::Row>()?.sweep(set, position);
+        Ok(())
+    }
+
     /// Keys of all rows of a declared set, ascending.
     ///
     /// # Errors
@@ -160,7 +171,8 @@ impl Rows {
 
     /// What has to be written, a table each. The unit of work is empty afterwards.
     pub fn drain(&mut self) -> Vec<Pending> {
-        self.tables.iter_mut().filter_map(|table| table.drain()).collect()
+        let indexed = self.tables.iter_mut().enumerate();
+        indexed.filter_map(|(index, table)| table.drain(index)).collect()
     }
 
     /// Makes keys declared as fresh be loaded all the same; for finding the event whose claim was wrong.

@@ -59,6 +59,8 @@ pub struct Wanted {
 pub struct Pending {
     /// The table.
     pub table: &'static Table,
+    /// Sets whose stored rows are to be deleted before anything else is written.
+    pub sweeps: Vec<Wanted>,
     /// How many rows are new.
     pub inserts: usize,
     /// Fields of the new rows with `position`, ascending by key.
@@ -73,6 +75,7 @@ pub struct Pending {
     pub deleted: BytesMut,
 }
 
+#[derive(Clone)]
 struct Entry<T> {
     row: Option<T>,
     position: Position,
@@ -90,20 +93,23 @@ pub(super) trait AnyTable: Send + Sync {
     fn distrust_fresh(&mut self);
     fn wanted(&mut self, index: usize) -> Vec<Wanted>;
     fn loaded<'a>(&mut self, next: &mut dyn FnMut() -> Option<&'a [u8]>) -> Result<(), CellError>;
-    fn drain(&mut self) -> Option<Pending>;
+    fn drain(&mut self, index: usize) -> Option<Pending>;
 }
 
 /// Columns, number of tuples and their fields, of one kind of set.
 type WantedSets = (&'static [Column], usize, BytesMut);
 
 /// What to restore: the key, and what was there before the event.
-type Undo<T> = (<T as Row>::Key, Option<T>, Position, bool);
+type Undo<T> = (<T as Row>::Key, Entry<T>);
 
 pub(super) struct TableRows<T: Row> {
     entries: HashMap<T::Key, Entry<T>>,
     wanted_keys: Vec<T::Key>,
     wanted_sets: Vec<WantedSets>,
+    sweeps: Vec<WantedSets>,
     journal: Vec<Undo<T>>,
+    /// How many sweeps there were when the event began.
+    sweeps_before: usize,
     trust_fresh: bool,
 }
 
@@ -113,6 +119,8 @@ impl<T: Row> TableRows<T> {
             entries: HashMap::new(),
             wanted_keys: Vec::new(),
             wanted_sets: Vec::new(),
+            sweeps: Vec::new(),
+            sweeps_before: 0,
             journal: Vec::new(),
             trust_fresh: true,
         })
@@ -175,7 +183,7 @@ impl<T: Row> TableRows<T> {
         change: impl FnOnce(&mut Option<T>) -> Result<(), FoldError>,
     ) -> Result<(), FoldError> {
         let entry = self.entries.get_mut(key).ok_or_else(|| Self::undeclared(key))?;
-        let before = (key.clone(), entry.row.clone(), entry.position, entry.changed);
+        let before = (key.clone(), entry.clone());
         change(&mut entry.row)?;
         entry.position = position;
         entry.changed = true;
@@ -215,6 +223,20 @@ impl<T: Row> TableRows<T> {
         })
     }
 
+    /// Removes all rows of a set: those in memory here, those stored by one statement before anything else is written. So
+    /// rows added after the sweep stay.
+    pub(super) fn sweep<S: Set<Row = T>>(&mut self, set: &S, position: Position) {
+        let mut fields = BytesMut::new();
+        set.put(&mut fields);
+        self.sweeps.push((S::COLUMNS, 1, fields));
+        for (key, entry) in &mut self.entries {
+            if entry.row.as_ref().is_some_and(|row| set.contains(row)) {
+                self.journal.push((key.clone(), entry.clone()));
+                *entry = Entry { row: None, position, stored: false, changed: true };
+            }
+        }
+    }
+
     pub(super) fn delete(&mut self, key: &T::Key, position: Position) -> Result<(), FoldError> {
         self.change(key, position, |place| {
             *place = None;
@@ -230,16 +252,14 @@ impl<T: Row> AnyTable for TableRows<T> {
 
     fn begin(&mut self) {
         self.journal.clear();
+        self.sweeps_before = self.sweeps.len();
     }
 
     fn roll_back(&mut self) {
-        while let Some((key, row, position, changed)) = self.journal.pop() {
-            if let Some(entry) = self.entries.get_mut(&key) {
-                entry.row = row;
-                entry.position = position;
-                entry.changed = changed;
-            }
+        while let Some((key, entry)) = self.journal.pop() {
+            self.entries.insert(key, entry);
         }
+        self.sweeps.truncate(self.sweeps_before);
     }
 
     fn is_empty(&self) -> bool {
@@ -273,16 +293,28 @@ impl<T: Row> AnyTable for TableRows<T> {
         Ok(())
     }
 
-    fn drain(&mut self) -> Option<Pending> {
+    fn drain(&mut self, index: usize) -> Option<Pending> {
         let mut entries: Vec<_> =
             std::mem::take(&mut self.entries).into_iter().filter(|(_, entry)| entry.changed).collect();
         self.journal.clear();
-        if entries.is_empty() {
+        let mut sweeps: Vec<Wanted> = Vec::new();
+        for (columns, count, fields) in std::mem::take(&mut self.sweeps) {
+            match sweeps.iter_mut().find(|sweep| std::ptr::eq(sweep.columns, columns)) {
+                Some(sweep) => {
+                    sweep.count += count;
+                    sweep.fields.extend_from_slice(&fields);
+                }
+                None => sweeps.push(Wanted { index, table: T::TABLE, columns, count, fields }),
+            }
+        }
+        self.sweeps_before = 0;
+        if entries.is_empty() && sweeps.is_empty() {
             return None;
         }
         entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut pending = Pending {
             table: T::TABLE,
+            sweeps,
             inserts: 0,
             inserted: BytesMut::new(),
             updates: 0,

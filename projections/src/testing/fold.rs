@@ -64,20 +64,9 @@ impl<P: Projector> Fold<P> {
     }
 
     fn load(&self, wanted: &Wanted, rows: &mut Rows) {
-        let names: Vec<_> = wanted.table.all_columns().map(|column| column.name).collect();
-        let places: Vec<_> = wanted
-            .columns
-            .iter()
-            .map(|column| names.iter().position(|name| *name == column.name).expect("a column of the table"))
-            .collect();
-        let tuples: Vec<Vec<&[u8]>> =
-            Fields(&wanted.fields).collect::<Vec<_>>().chunks(places.len()).map(<[&[u8]]>::to_vec).collect();
-        assert_eq!(tuples.len(), wanted.count);
         for bytes in self.tables.get(wanted.table.name).into_iter().flat_map(BTreeMap::values) {
-            let fields: Vec<_> = Fields(bytes).collect();
-            let tuple: Vec<_> = places.iter().map(|place| fields[*place]).collect();
-            if tuples.contains(&tuple) {
-                let mut fields = fields.into_iter();
+            if agrees(wanted, bytes) {
+                let mut fields = Fields(bytes);
                 rows.loaded(wanted, &mut || fields.next().and_then(content)).expect("a row reads back");
             }
         }
@@ -85,6 +74,9 @@ impl<P: Projector> Fold<P> {
 
     fn write(&mut self, pending: &Pending) {
         let stored = self.tables.entry(pending.table.name).or_default();
+        for sweep in &pending.sweeps {
+            stored.retain(|_, row| !agrees(sweep, row));
+        }
         for (count, bytes, is_new) in
             [(pending.inserts, &pending.inserted, true), (pending.updates, &pending.updated, false)]
         {
@@ -118,4 +110,15 @@ fn split(bytes: &[u8], width: usize, count: usize) -> Vec<Vec<u8>> {
 
 fn row_key(table: &Table, row: &[u8]) -> Vec<u8> {
     Fields(row).take(table.key.len()).collect::<Vec<_>>().concat()
+}
+
+/// Whether the row is one of those wanted.
+fn agrees(wanted: &Wanted, row: &[u8]) -> bool {
+    let names: Vec<_> = wanted.table.all_columns().map(|column| column.name).collect();
+    let fields: Vec<_> = Fields(row).collect();
+    let place = |name| names.iter().position(|one| *one == name).expect("a column of the table");
+    let tuple: Vec<_> = wanted.columns.iter().map(|column| fields[place(column.name)]).collect();
+    let tuples: Vec<_> = Fields(&wanted.fields).collect();
+    assert_eq!(tuples.len(), wanted.count * wanted.columns.len());
+    tuples.chunks(wanted.columns.len()).any(|one| one == tuple)
 }

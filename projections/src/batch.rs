@@ -1,0 +1,177 @@
+//! Folding a batch: what live and rebuild have in common.
+
+use std::collections::HashSet;
+use std::error::Error;
+
+use domain::Digest;
+use eventstore_schema::{Position, RecordedEvent, StreamId};
+use tokio_postgres::Client;
+
+use crate::cell::Sql;
+use crate::checkpoint::{Mark, get};
+use crate::projector::{Item, Projector};
+use crate::rows::{Keys, Pending, Rows};
+use crate::store::{Store, StoreError};
+
+/// An event that waits: it could not be folded, or it comes behind one of its stream that could not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parked {
+    pub(crate) position: Position,
+    pub(crate) stream: StreamId,
+    pub(crate) revision: u64,
+    pub(crate) event_type: String,
+    /// Why it could not be folded; none for those that queue behind.
+    pub(crate) reason: Option<String>,
+}
+
+/// What a batch comes to.
+pub(crate) struct Outcome {
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) parked: Vec<Parked>,
+}
+
+impl Outcome {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.parked.is_empty()
+    }
+}
+
+/// The place of a batch's last event.
+pub(crate) fn mark_of(items: &[Item]) -> Option<Mark> {
+    let last = items.last()?.recorded();
+    Some(Mark { position: last.position, hash: last.hash })
+}
+
+/// Folds a batch: loads the rows that its events touch, applies the events in order. Events of the streams in `parked` and
+/// those that cannot be folded are put aside.
+pub(crate) async fn fold(
+    projector: &dyn Projector,
+    store: &mut Store,
+    schema: &str,
+    items: &[Item],
+    parked: &HashSet<StreamId>,
+    trusts_fresh: bool,
+) -> Result<Outcome, StoreError> {
+    let mut rows = Rows::new(projector.tables());
+    if !trusts_fresh {
+        rows.distrust_fresh();
+    }
+    let mut undeclarable = HashSet::new();
+    for item in items {
+        if let Item::Event(event) = item
+            && !parked.contains(&event.recorded.stream)
+        {
+            let mut keys = Keys::new(&mut rows);
+            projector.keys(event, &mut keys);
+            if keys.finish().is_err() {
+                undeclarable.insert(event.position());
+            }
+        }
+    }
+    if !rows.is_empty() {
+        store.load(schema, &mut rows).await?;
+    }
+    let mut aside = Vec::new();
+    let mut newly = HashSet::new();
+    for item in items {
+        let recorded = item.recorded();
+        let queues = parked.contains(&recorded.stream) || newly.contains(&recorded.stream);
+        if queues {
+            aside.push(put_aside(recorded, None));
+        } else if let Some(reason) = apply(projector, item, &mut rows) {
+            newly.insert(recorded.stream);
+            aside.push(put_aside(recorded, Some(reason)));
+        }
+    }
+    Ok(Outcome { pending: rows.drain(), parked: aside })
+}
+
+/// Applies one event; why it could not be.
+fn apply(projector: &dyn Projector, item: &Item, rows: &mut Rows) -> Option<String> {
+    match item {
+        Item::Event(event) => {
+            rows.begin(event.position());
+            let error = projector.apply(event, rows).err()?;
+            rows.roll_back();
+            Some(chain(&error))
+        }
+        Item::Undecodable(failed) => Some(chain(&failed.cause)),
+    }
+}
+
+fn put_aside(recorded: &RecordedEvent, reason: Option<String>) -> Parked {
+    Parked {
+        position: recorded.position,
+        stream: recorded.stream,
+        revision: recorded.revision.get(),
+        event_type: recorded.event_type.clone(),
+        reason,
+    }
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// BLAKE3 of a name, as operators' events name projections and streams.
+pub(crate) fn name_digest(name: &str) -> Digest {
+    Digest::from_bytes(*blake3::hash(name.as_bytes()).as_bytes())
+}
+
+/// Records parked events, in the transaction that is open.
+pub(crate) async fn store_parked(client: &Client, name: &str, parked: &[Parked]) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO projection.parked_events \
+         (projection, position, stream, revision, event_type, reason) VALUES ($1, $2, $3, $4, $5, $6)";
+    for one in parked {
+        let stream = one.stream.to_string();
+        client
+            .execute(
+                SQL,
+                &[&name, &Sql(one.position), &stream, &Sql(one.revision), &one.event_type, &one.reason],
+            )
+            .await
+            .map_err(StoreError::at("parking an event"))?;
+    }
+    Ok(())
+}
+
+/// The streams that are parked.
+pub(crate) async fn parked_streams(client: &Client, name: &str) -> Result<HashSet<StreamId>, StoreError> {
+    const SQL: &str = "SELECT DISTINCT stream FROM projection.parked_events WHERE projection = $1";
+    let rows =
+        client.query(SQL, &[&name]).await.map_err(StoreError::at("reading which streams are parked"))?;
+    // A name that is no stream's cannot have been written here.
+    Ok(rows.iter().filter_map(|row| row.try_get::<_, &str>(0).ok()?.parse().ok()).collect())
+}
+
+/// Position and revision of a stream's parked events, in order.
+pub(crate) async fn parked_of(
+    client: &Client,
+    name: &str,
+    stream: StreamId,
+) -> Result<Vec<(Position, u64)>, StoreError> {
+    const SQL: &str = "SELECT position, revision FROM projection.parked_events \
+         WHERE projection = $1 AND stream = $2 ORDER BY position";
+    let failed = || StoreError::at("reading a parked stream");
+    let rows = client.query(SQL, &[&name, &stream.to_string()]).await.map_err(failed())?;
+    let read = |row| Ok((get(row, "position")?, get(row, "revision")?));
+    rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())
+}
+
+/// Forgets a stream's parked events, in the transaction that is open.
+pub(crate) async fn clear_parked(client: &Client, name: &str, stream: StreamId) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM projection.parked_events WHERE projection = $1 AND stream = $2";
+    client
+        .execute(SQL, &[&name, &stream.to_string()])
+        .await
+        .map_err(StoreError::at("clearing a parked stream"))?;
+    Ok(())
+}

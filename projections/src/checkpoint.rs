@@ -1,0 +1,194 @@
+//! How far a projection is: which event it folded last, of which log, into which generation of its tables.
+
+use domain::Digest;
+use eventstore_schema::{EventLog, Incarnation, LogError, Position, ReadFilter};
+use tokio_postgres::{Client, Row};
+
+use crate::cell::{Cell, Sql};
+use crate::projector::Projector;
+use crate::store::StoreError;
+
+/// The last event folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) position: Position,
+    pub(crate) hash: Digest,
+}
+
+/// A projection's checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    /// Number of the schema `rm_<name>_<generation>` that is live.
+    pub(crate) generation: i32,
+    /// [`Projector::fingerprint`] that filled it.
+    pub(crate) fingerprint: Digest,
+    /// The log that it was filled from.
+    pub(crate) incarnation: Incarnation,
+    /// `None` before the first event.
+    pub(crate) mark: Option<Mark>,
+}
+
+const COLUMNS: &str = "generation, fingerprint, incarnation, position, hash";
+
+impl Checkpoint {
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.mark.map(|mark| mark.position)
+    }
+
+    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        let position: Option<Position> = get(row, "position")?;
+        let hash: Option<Digest> = get(row, "hash")?;
+        Ok(Self {
+            generation: get(row, "generation")?,
+            fingerprint: get(row, "fingerprint")?,
+            incarnation: Incarnation(get(row, "incarnation")?),
+            mark: position.zip(hash).map(|(position, hash)| Mark { position, hash }),
+        })
+    }
+
+    /// The checkpoint, if the projection was ever installed.
+    pub(crate) async fn read(client: &Client, name: &str) -> Result<Option<Self>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1");
+        Self::query(client, &sql, name).await
+    }
+
+    /// As [`Checkpoint::read`], holding the row until the transaction ends: nobody moves it meanwhile.
+    pub(crate) async fn lock(client: &Client, name: &str) -> Result<Option<Self>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1 FOR UPDATE");
+        Self::query(client, &sql, name).await
+    }
+
+    async fn query(client: &Client, sql: &str, name: &str) -> Result<Option<Self>, StoreError> {
+        let row = client.query_opt(sql, &[&name]).await.map_err(StoreError::at("reading a checkpoint"))?;
+        row.as_ref().map(Self::from_row).transpose().map_err(StoreError::at("reading a checkpoint"))
+    }
+
+    /// Writes the checkpoint whatever is there.
+    pub(crate) async fn put(&self, client: &Client, name: &str) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO projection.checkpoints \
+             (name, generation, fingerprint, incarnation, position, hash) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (name) DO UPDATE SET generation = excluded.generation, \
+             fingerprint = excluded.fingerprint, incarnation = excluded.incarnation, \
+             position = excluded.position, hash = excluded.hash, state = 'following', error = NULL, \
+             moved_at = now()";
+        let (position, hash) = (Sql(self.position()), Sql(self.mark.map(|mark| mark.hash)));
+        client
+            .execute(
+                SQL,
+                &[&name, &self.generation, &Sql(self.fingerprint), &self.incarnation.0, &position, &hash],
+            )
+            .await
+            .map_err(StoreError::at("writing a checkpoint"))?;
+        Ok(())
+    }
+
+    /// Moves the checkpoint to `mark` if it still is where this one says.
+    pub(crate) async fn advance(
+        &self,
+        client: &Client,
+        name: &'static str,
+        mark: Mark,
+    ) -> Result<Self, StoreError> {
+        const SQL: &str = "UPDATE projection.checkpoints SET position = $1, hash = $2, moved_at = now() \
+             WHERE name = $3 AND generation = $4 AND position IS NOT DISTINCT FROM $5";
+        let moved = client
+            .execute(
+                SQL,
+                &[&Sql(mark.position), &Sql(mark.hash), &name, &self.generation, &Sql(self.position())],
+            )
+            .await
+            .map_err(StoreError::at("moving a checkpoint"))?;
+        match moved {
+            1 => Ok(Self { mark: Some(mark), ..*self }),
+            _ => Err(StoreError::Fenced { projection: name }),
+        }
+    }
+
+    /// Whether the log has what was folded last at the place where it was; why not otherwise.
+    pub(crate) async fn compare(&self, log: &dyn EventLog) -> Result<Option<String>, LogError> {
+        let head = log.head().await?;
+        if head.incarnation != self.incarnation {
+            let (ours, theirs) = (self.incarnation.0, head.incarnation.0);
+            return Ok(Some(format!("the log is another one: {theirs} in place of {ours}")));
+        }
+        let Some(mark) = self.mark else { return Ok(None) };
+        if head.position < Some(mark.position) {
+            return Ok(Some(format!("the log ends before position {}", mark.position)));
+        }
+        let before = mark.position.get().checked_sub(1).map(Position::new);
+        let found = log.read_all(before, 1, &ReadFilter::all()).await?;
+        let is_same =
+            found.first().is_some_and(|event| event.position == mark.position && event.hash == mark.hash);
+        Ok((!is_same).then(|| format!("the log has another event at position {}", mark.position)))
+    }
+}
+
+/// Records in which state a projection is, for those who look from other processes.
+pub(crate) async fn put_state(
+    client: &Client,
+    name: &str,
+    state: &str,
+    error: Option<&str>,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE projection.checkpoints SET state = $2, error = $3 WHERE name = $1 \
+         AND (state, error) IS DISTINCT FROM ($2, $3)";
+    client
+        .execute(SQL, &[&name, &state, &error])
+        .await
+        .map_err(StoreError::at("recording a projection's state"))?;
+    Ok(())
+}
+
+pub(crate) fn get<C: Cell>(row: &Row, column: &str) -> Result<C, tokio_postgres::Error> {
+    row.try_get::<_, Sql<C>>(column).map(|cell| cell.0)
+}
+
+/// Statements that make a read model's relations.
+pub(crate) struct Layout<'a>(pub(crate) &'a dyn Projector);
+
+impl Layout<'_> {
+    /// The schema of a generation.
+    pub(crate) fn schema(&self, generation: i32) -> String {
+        format!("rm_{}_{generation}", self.0.name())
+    }
+
+    /// Makes the schema anew with empty tables.
+    pub(crate) fn create(&self, schema: &str) -> String {
+        let mut sql = format!(
+            "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; \
+             GRANT USAGE ON SCHEMA {schema} TO envoi_reader;\n"
+        );
+        self.0.tables().iter().for_each(|def| sql.push_str(&def.table().create(schema)));
+        sql
+    }
+
+    /// Makes the indexes that only queries need.
+    pub(crate) fn create_indexes(&self, schema: &str) -> String {
+        self.0.tables().iter().map(|def| def.table().create_indexes(schema)).collect()
+    }
+
+    /// Gathers statistics.
+    pub(crate) fn analyze(&self, schema: &str) -> String {
+        let tables = self.0.tables().iter();
+        tables.map(|def| format!("ANALYZE {schema}.{};\n", def.table().name)).collect()
+    }
+
+    /// Points the views in `read` at the schema. Whoever reads meanwhile waits for the transaction's end, then goes on.
+    pub(crate) fn publish(&self, schema: &str) -> String {
+        let tables = self.0.tables().iter().map(|def| {
+            let table = def.table();
+            (table.name, format!("SELECT {} FROM {schema}.{}", table.column_list(), table.name))
+        });
+        let views = self.0.views().iter().map(|view| (view.name, view.sql.replace("{schema}", schema)));
+        tables
+            .chain(views)
+            .map(|(name, query)| {
+                format!(
+                    "DROP VIEW IF EXISTS read.{name};\n\
+                     CREATE VIEW read.{name} WITH (security_invoker = true) AS {query};\n\
+                     GRANT SELECT ON read.{name} TO envoi_reader;\n"
+                )
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,205 @@
+//! All projections of one process: running them, asking how far they are, waiting for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventstore_schema::database::{self, Role};
+use eventstore_schema::{EventLog, LogError, Position};
+use tokio::task::JoinHandle;
+use tokio_postgres::Config;
+
+use crate::batch::name_digest;
+use crate::checkpoint::get;
+use crate::feed::Feed;
+use crate::metrics::Metrics;
+use crate::progress::{Gauge, Progress, WaitError};
+use crate::projector::Projector;
+use crate::runner::{self, Context};
+use crate::store::StoreError;
+
+/// The projections that a process runs or stands by for. Dropping it stops them; what they committed stays.
+pub struct Projections {
+    running: Vec<(Arc<Context>, JoinHandle<()>)>,
+}
+
+impl Projections {
+    /// Starts `projectors`, each as a task with a connection of its own. A process that does not lead only watches, so that
+    /// waiting works in it.
+    pub fn start(
+        config: &Config,
+        feed: &Arc<Feed>,
+        projectors: Vec<Arc<dyn Projector>>,
+        metrics: &Metrics,
+        leads: bool,
+    ) -> Self {
+        let start = |projector| {
+            let context = Arc::new(Context {
+                config: config.clone(),
+                feed: Arc::clone(feed),
+                projector,
+                gauge: Gauge::new(),
+                metrics: metrics.clone(),
+                leads,
+            });
+            (Arc::clone(&context), tokio::spawn(runner::run(context)))
+        };
+        Self { running: projectors.into_iter().map(start).collect() }
+    }
+
+    /// Where each projection is, as this process sees it.
+    pub fn progress(&self) -> Vec<(&'static str, Progress)> {
+        self.running.iter().map(|(context, _)| (context.name(), context.gauge.get())).collect()
+    }
+
+    /// Waits until queries see the event at `position` through `projection`.
+    ///
+    /// # Errors
+    /// See [`WaitError`].
+    pub async fn wait_for(
+        &self,
+        projection: &str,
+        position: Position,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        let found = self.running.iter().find(|(context, _)| context.name() == projection);
+        let (context, _) = found.ok_or_else(|| WaitError::Unknown(projection.to_owned()))?;
+        context.gauge.wait_for(position, timeout).await
+    }
+
+    /// Waits until queries see the event at `position` through every projection.
+    ///
+    /// # Errors
+    /// See [`WaitError`].
+    pub async fn wait_for_all(&self, position: Position, timeout: Duration) -> Result<(), WaitError> {
+        let waits = self.running.iter().map(|(context, _)| context.gauge.wait_for(position, timeout));
+        futures_util::future::try_join_all(waits).await.map(|_| ())
+    }
+}
+
+impl Drop for Projections {
+    fn drop(&mut self) {
+        self.running.iter().for_each(|(_, task)| task.abort());
+    }
+}
+
+/// Where a projection is, as the database says: the same from every process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The projection.
+    pub projection: String,
+    /// Number of its live tables' schema.
+    pub generation: i32,
+    /// `following`, `rebuilding`, `diverged`.
+    pub state: String,
+    /// The last event that was saved as folded.
+    pub position: Option<Position>,
+    /// Positions that the log is ahead. Progress over events that change nothing is saved now and then only, so this may
+    /// show a few hundred milliseconds of lag that is none.
+    pub lag: u64,
+    /// Streams that are parked.
+    pub parked_streams: u64,
+    /// Events in them.
+    pub parked_events: u64,
+    /// What keeps it from going on.
+    pub error: Option<String>,
+}
+
+/// A stream that a projection put aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedStream {
+    /// The projection.
+    pub projection: String,
+    /// The stream's name.
+    pub stream: String,
+    /// Position of the event that could not be folded.
+    pub position: Position,
+    /// Its type.
+    pub event_type: String,
+    /// Why not.
+    pub reason: String,
+    /// Events that wait, with the first.
+    pub events: u64,
+}
+
+impl ParkedStream {
+    /// What names it in a [`domain::operations::commands::ParkedStream`]. Recording that command's event is how an operator
+    /// retries or discards: the projection's leader acts when it meets the event.
+    pub fn command(&self) -> domain::operations::commands::ParkedStream {
+        domain::operations::commands::ParkedStream {
+            projection: name_digest(&self.projection),
+            stream: name_digest(&self.stream),
+            position: self.position.get(),
+        }
+    }
+}
+
+/// Why the status cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// PostgreSQL cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log cannot be asked.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// Where every projection is.
+///
+/// # Errors
+/// When the database or the log cannot be reached.
+pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, StatusError> {
+    const SQL: &str = "SELECT name, generation, state, position, error, count(DISTINCT stream) AS streams, \
+         count(stream) AS events FROM projection.checkpoints \
+         LEFT JOIN (SELECT projection, stream FROM projection.parked_events) AS parked ON projection = name \
+         GROUP BY name ORDER BY name";
+    let head = log.head().await?.position.map_or(0, Position::get);
+    let failed = || StoreError::at("reading the projections' status");
+    let client = connect(config).await?;
+    let rows = client.query(SQL, &[]).await.map_err(failed())?;
+    let read = |row| {
+        let position: Option<Position> = get(row, "position")?;
+        Ok(Status {
+            projection: get(row, "name")?,
+            generation: get(row, "generation")?,
+            state: get(row, "state")?,
+            position,
+            lag: head.saturating_sub(position.map_or(0, Position::get)),
+            parked_streams: get(row, "streams")?,
+            parked_events: get(row, "events")?,
+            error: get(row, "error")?,
+        })
+    };
+    Ok(rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())?)
+}
+
+/// Every parked stream, oldest first.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn parked(config: &Config) -> Result<Vec<ParkedStream>, StatusError> {
+    const SQL: &str = "SELECT DISTINCT ON (projection, stream) projection, stream, position, event_type, \
+         coalesce(reason, '') AS reason, count(*) OVER (PARTITION BY projection, stream) AS events \
+         FROM projection.parked_events ORDER BY projection, stream, position";
+    let failed = || StoreError::at("reading what is parked");
+    let client = connect(config).await?;
+    let rows = client.query(SQL, &[]).await.map_err(failed())?;
+    let read = |row| {
+        Ok(ParkedStream {
+            projection: get(row, "projection")?,
+            stream: get(row, "stream")?,
+            position: get(row, "position")?,
+            event_type: get(row, "event_type")?,
+            reason: get(row, "reason")?,
+            events: get(row, "events")?,
+        })
+    };
+    let mut streams: Vec<ParkedStream> = rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())?;
+    streams.sort_by_key(|stream| stream.position);
+    Ok(streams)
+}
+
+async fn connect(config: &Config) -> Result<tokio_postgres::Client, StoreError> {
+    let config = database::in_role(config, Role::Projector);
+    database::connect(&config).await.map_err(StoreError::at("connecting"))
+}
