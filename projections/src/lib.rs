@@ -20,11 +20,14 @@
 //! 3. Its queries: `<name>/queries.rs`, a [`result!`] and a function each, over the views in schema `read`.
 //! 4. A line in [`registry`].
 
+pub mod audit;
 mod batch;
 pub mod cell;
 mod checkpoint;
+pub mod conversations;
 pub mod feed;
 mod leader;
+pub mod messages;
 mod metrics;
 mod migrations;
 pub mod organizations;
@@ -61,5 +64,10 @@ use std::sync::Arc;
 
 /// Every projection, one line each.
 pub fn registry() -> Vec<Arc<dyn Projector>> {
-    vec![Arc::new(organizations::Organizations)]
+    vec![
+        Arc::new(audit::Audit),
+        Arc::new(conversations::Conversations),
+        Arc::new(messages::Messages),
+        Arc::new(organizations::Organizations),
+    ]
 }

@@ -33,6 +33,18 @@ codes! {
 }
 
 codes! {
+    /// How far a message has come to a device.
+    pub enum DeliveryState {
+        /// The server has it.
+        Sent = 1, "sent";
+        /// The device has it.
+        Delivered = 2, "delivered";
+        /// Its owner has read it there.
+        Read = 3, "read";
+    }
+}
+
+codes! {
     /// What a wrap is made for.
     pub enum RecipientKind {
         /// A device.

@@ -1,0 +1,302 @@
+//! Conversations, their members, whom keys are wrapped for, generations and wraps.
+
+pub mod queries;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use tables::*;
+
+use domain::conversation::{
+    ConversationCreated, ConversationEvent, ConversationMemberJoined, ConversationMemberLeft,
+    GenerationCommitted, Recipient, Wrap, WrapAdded, WrapReported,
+};
+use domain::{AccountId, ConversationId, DeviceId, Event};
+
+use crate::projector::{Decoded, Projector};
+use crate::rows::{FoldError, Keys, Rows, TableDef};
+
+/// The projection `conversations`.
+pub struct Conversations;
+
+impl Projector for Conversations {
+    fn name(&self) -> &'static str {
+        "conversations"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [TableDef] {
+        const TABLES: &[TableDef] = &[
+            TableDef::of::<Conversation>(),
+            TableDef::of::<ConversationMember>(),
+            TableDef::of::<ConversationRecipient>(),
+            TableDef::of::<EncryptionKey>(),
+            TableDef::of::<MemberKeyWrap>(),
+        ];
+        TABLES
+    }
+
+    fn keys(&self, event: &Decoded, keys: &mut Keys<'_>) {
+        match &event.event {
+            Event::Conversation(event) => conversation_keys(event, keys),
+            Event::Account(_)
+            | Event::Device(_)
+            | Event::Operations(_)
+            | Event::Organization(_)
+            | Event::Session(_)
+            | Event::Workspace(_) => {}
+        }
+    }
+
+    fn apply(&self, event: &Decoded, rows: &mut Rows) -> Result<(), FoldError> {
+        match &event.event {
+            Event::Conversation(change) => apply(event, change, rows),
+            Event::Account(_)
+            | Event::Device(_)
+            | Event::Operations(_)
+            | Event::Organization(_)
+            | Event::Session(_)
+            | Event::Workspace(_) => Ok(()),
+        }
+    }
+}
+
+fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
+    match event {
+        ConversationEvent::Created(it) => keys.fresh::<Conversation>(it.conversation_id),
+        ConversationEvent::TitleChanged(it) => keys.load::<Conversation>(it.conversation_id),
+        ConversationEvent::MemberJoined(it) => {
+            keys.load::<Conversation>(it.conversation_id);
+            keys.load::<ConversationMember>((it.conversation_id, it.account_id));
+            for recipient in &it.recipients {
+                keys.load::<ConversationRecipient>((it.conversation_id, recipient.recipient_id));
+            }
+        }
+        ConversationEvent::MemberRoleChanged(it) => {
+            keys.load::<ConversationMember>((it.conversation_id, it.account_id));
+        }
+        ConversationEvent::MemberLeft(it) => {
+            keys.load::<Conversation>(it.conversation_id);
+            keys.load::<ConversationMember>((it.conversation_id, it.account_id));
+            keys.set(RecipientsOf { conversation_id: it.conversation_id });
+        }
+        ConversationEvent::RecipientAdded(it) => {
+            keys.load::<Conversation>(it.conversation_id);
+            keys.load::<ConversationRecipient>((it.conversation_id, it.recipient.recipient_id));
+        }
+        ConversationEvent::RecipientRemoved(it) => {
+            keys.load::<Conversation>(it.conversation_id);
+            keys.load::<ConversationRecipient>((it.conversation_id, it.recipient_id));
+        }
+        ConversationEvent::GenerationCommitted(it) => {
+            keys.load::<Conversation>(it.conversation_id);
+            keys.fresh::<EncryptionKey>((it.conversation_id, it.generation));
+            keys.set(RecipientsOf { conversation_id: it.conversation_id });
+            for wrap in &it.wraps {
+                keys.fresh::<MemberKeyWrap>((it.conversation_id, it.generation, wrap.recipient_id));
+            }
+        }
+        ConversationEvent::WrapAdded(it) => {
+            keys.load::<ConversationRecipient>((it.conversation_id, it.wrap.recipient_id));
+            keys.load::<MemberKeyWrap>((it.conversation_id, it.generation, it.wrap.recipient_id));
+        }
+        ConversationEvent::WrapReported(it) => {
+            keys.load::<ConversationRecipient>((it.conversation_id, it.recipient_id));
+            keys.load::<MemberKeyWrap>((it.conversation_id, it.generation, it.recipient_id));
+        }
+        ConversationEvent::Deleted(it) => keys.load::<Conversation>(it.conversation_id),
+        ConversationEvent::MessageSent(_)
+        | ConversationEvent::MessageEdited(_)
+        | ConversationEvent::MessageDeleted(_)
+        | ConversationEvent::ReactionSet(_)
+        | ConversationEvent::ReactionCleared(_)
+        | ConversationEvent::MessagePinned(_)
+        | ConversationEvent::MessageUnpinned(_)
+        | ConversationEvent::ReceiptRecorded(_) => {}
+    }
+}
+
+fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result<(), FoldError> {
+    match change {
+        ConversationEvent::Created(it) => create(event, it, rows),
+        ConversationEvent::TitleChanged(it) => {
+            let title = event.sealed()?;
+            rows.update::<Conversation>(&it.conversation_id, |row| row.title = title)
+        }
+        ConversationEvent::MemberJoined(it) => join(event, it, rows),
+        ConversationEvent::MemberRoleChanged(it) => {
+            let key = (it.conversation_id, it.account_id);
+            rows.update::<ConversationMember>(&key, |row| row.role = it.role)
+        }
+        ConversationEvent::MemberLeft(it) => leave(event, it, rows),
+        ConversationEvent::RecipientAdded(it) => {
+            admit(event, it.conversation_id, it.account_id, &it.recipient, rows)
+        }
+        ConversationEvent::RecipientRemoved(it) => {
+            let key = (it.conversation_id, it.recipient_id);
+            rows.update::<ConversationRecipient>(&key, |row| {
+                row.active = false;
+                row.waiting = false;
+            })?;
+            rows.update::<Conversation>(&it.conversation_id, |row| row.commit_required = true)
+        }
+        ConversationEvent::GenerationCommitted(it) => commit(event, it, rows),
+        ConversationEvent::WrapAdded(it) => add_wrap(event, it, rows),
+        ConversationEvent::WrapReported(it) => report_wrap(event, it, rows),
+        ConversationEvent::Deleted(it) => {
+            rows.update::<Conversation>(&it.conversation_id, |row| row.deleted_at = Some(event.at()))
+        }
+        ConversationEvent::MessageSent(_)
+        | ConversationEvent::MessageEdited(_)
+        | ConversationEvent::MessageDeleted(_)
+        | ConversationEvent::ReactionSet(_)
+        | ConversationEvent::ReactionCleared(_)
+        | ConversationEvent::MessagePinned(_)
+        | ConversationEvent::MessageUnpinned(_)
+        | ConversationEvent::ReceiptRecorded(_) => Ok(()),
+    }
+}
+
+fn create(event: &Decoded, it: &ConversationCreated, rows: &mut Rows) -> Result<(), FoldError> {
+    rows.insert(Conversation {
+        conversation_id: it.conversation_id,
+        organization_id: it.organization_id,
+        workspace_id: it.workspace_id,
+        kind: it.kind,
+        creator: it.creator,
+        title: event.sealed()?,
+        allows_plaintext: it.allows_plaintext,
+        members: 0,
+        generation: 0,
+        commit_required: true,
+        created_at: event.at(),
+        deleted_at: None,
+    })
+}
+
+fn join(event: &Decoded, it: &ConversationMemberJoined, rows: &mut Rows) -> Result<(), FoldError> {
+    rows.put(ConversationMember {
+        conversation_id: it.conversation_id,
+        account_id: it.account_id,
+        organization_id: event.organization()?,
+        role: it.role,
+        added_by: it.added_by,
+        joined_at: event.at(),
+        joined_position: event.position(),
+        left_at: None,
+        left_position: None,
+        removed_by: None,
+    })?;
+    rows.update::<Conversation>(&it.conversation_id, |row| row.members = row.members.saturating_add(1))?;
+    for recipient in &it.recipients {
+        admit(event, it.conversation_id, it.account_id, recipient, rows)?;
+    }
+    Ok(())
+}
+
+/// A recipient that comes waits for its wrap, unless there is no generation yet.
+fn admit(
+    event: &Decoded,
+    conversation_id: ConversationId,
+    account_id: AccountId,
+    recipient: &Recipient,
+    rows: &mut Rows,
+) -> Result<(), FoldError> {
+    let waiting = rows.get::<Conversation>(&conversation_id)?.is_some_and(|row| row.generation > 0);
+    rows.put(ConversationRecipient {
+        conversation_id,
+        recipient_id: recipient.recipient_id,
+        organization_id: event.organization()?,
+        account_id,
+        kind: recipient.kind,
+        hpke_key: recipient.hpke_key,
+        verify_key: recipient.verify_key,
+        active: true,
+        waiting,
+        added_at: event.at(),
+    })
+}
+
+fn leave(event: &Decoded, it: &ConversationMemberLeft, rows: &mut Rows) -> Result<(), FoldError> {
+    rows.update::<ConversationMember>(&(it.conversation_id, it.account_id), |row| {
+        row.left_at = Some(event.at());
+        row.left_position = Some(event.position());
+        row.removed_by = it.removed_by;
+    })?;
+    for key in rows.keys_of(&RecipientsOf { conversation_id: it.conversation_id })? {
+        if rows.get::<ConversationRecipient>(&key)?.is_some_and(|row| row.account_id == it.account_id) {
+            rows.update::<ConversationRecipient>(&key, |row| {
+                row.active = false;
+                row.waiting = false;
+            })?;
+        }
+    }
+    rows.update::<Conversation>(&it.conversation_id, |row| {
+        row.members = row.members.saturating_sub(1);
+        row.commit_required = true;
+    })
+}
+
+fn commit(event: &Decoded, it: &GenerationCommitted, rows: &mut Rows) -> Result<(), FoldError> {
+    rows.insert(EncryptionKey {
+        conversation_id: it.conversation_id,
+        generation: it.generation,
+        organization_id: event.organization()?,
+        suite: it.suite,
+        account_id: it.account_id,
+        device_id: it.device_id,
+        transcript: it.transcript,
+        committed_at: event.at(),
+    })?;
+    for wrap in &it.wraps {
+        rows.insert(wrapped(event, it.conversation_id, it.generation, (it.account_id, it.device_id), wrap)?)?;
+    }
+    for key in rows.keys_of(&RecipientsOf { conversation_id: it.conversation_id })? {
+        if rows.get::<ConversationRecipient>(&key)?.is_some_and(|row| row.waiting) {
+            rows.update::<ConversationRecipient>(&key, |row| row.waiting = false)?;
+        }
+    }
+    rows.update::<Conversation>(&it.conversation_id, |row| {
+        row.generation = it.generation;
+        row.commit_required = false;
+    })
+}
+
+fn wrapped(
+    event: &Decoded,
+    conversation_id: ConversationId,
+    generation: u32,
+    (sender_id, device_id): (AccountId, DeviceId),
+    wrap: &Wrap,
+) -> Result<MemberKeyWrap, FoldError> {
+    Ok(MemberKeyWrap {
+        conversation_id,
+        generation,
+        recipient_id: wrap.recipient_id,
+        organization_id: event.organization()?,
+        sender_id,
+        device_id,
+        encapsulated_key: wrap.encapsulated_key,
+        ciphertext: wrap.ciphertext.clone(),
+        signature: wrap.signature,
+        added_at: event.at(),
+        reported_at: None,
+    })
+}
+
+/// A reported wrap is replaced by the one made after the report; the log keeps both.
+fn add_wrap(event: &Decoded, it: &WrapAdded, rows: &mut Rows) -> Result<(), FoldError> {
+    rows.put(wrapped(event, it.conversation_id, it.generation, (it.account_id, it.device_id), &it.wrap)?)?;
+    let key = (it.conversation_id, it.wrap.recipient_id);
+    rows.update::<ConversationRecipient>(&key, |row| row.waiting = false)
+}
+
+fn report_wrap(event: &Decoded, it: &WrapReported, rows: &mut Rows) -> Result<(), FoldError> {
+    let key = (it.conversation_id, it.generation, it.recipient_id);
+    rows.update::<MemberKeyWrap>(&key, |row| row.reported_at = Some(event.at()))?;
+    let key = (it.conversation_id, it.recipient_id);
+    rows.update::<ConversationRecipient>(&key, |row| row.waiting = true)
+}

@@ -1,0 +1,294 @@
+//! Queries over the conversations. Each shows a conversation to its current members only.
+
+use domain::conversation::{ConversationKind, ConversationRole, RecipientKind, Suite};
+use domain::{
+    AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, OrganizationId, RecipientId, Signature,
+    Timestamp, VerifyKey, WorkspaceId,
+};
+use eventstore_schema::{Position, SealedCell};
+
+use crate::cell::Sql;
+use crate::reader::{Page, QueryError, Reader, Viewer};
+
+crate::result! {
+    /// A conversation as one of its members sees it.
+    pub struct ConversationView {
+        /// Its id.
+        conversation_id: ConversationId,
+        /// Its organization.
+        organization_id: OrganizationId,
+        /// Its workspace, if it lies in one.
+        workspace_id: Option<WorkspaceId>,
+        /// Which kind.
+        kind: ConversationKind,
+        /// Who opened it.
+        creator: AccountId,
+        /// [`domain::conversation::ConversationTitle`], sealed.
+        title: SealedCell,
+        /// Whether messages in clear are taken.
+        allows_plaintext: bool,
+        /// Members there are.
+        members: u32,
+        /// The viewer's role.
+        role: ConversationRole,
+        /// The generation committed last; 0 for none.
+        generation: u32,
+        /// Whether a new generation has to be committed before anything can be sent.
+        commit_required: bool,
+        /// Number of its last message; 0 for none.
+        last_number: u64,
+        /// When that was sent.
+        last_sent_at: Option<Timestamp>,
+        /// Up to where the viewer has read, on any device.
+        read_up_to: u64,
+        /// When it was opened.
+        created_at: Timestamp,
+        /// Position that changed it last.
+        position: Position,
+    }
+}
+
+crate::result! {
+    /// A member of a conversation.
+    pub struct ConversationMemberView {
+        /// Who.
+        account_id: AccountId,
+        /// As what.
+        role: ConversationRole,
+        /// Since when.
+        joined_at: Timestamp,
+    }
+}
+
+crate::result! {
+    /// An active recipient of a conversation.
+    pub struct RecipientView {
+        /// The device or recovery key.
+        recipient_id: RecipientId,
+        /// Whose.
+        account_id: AccountId,
+        /// Device or recovery key.
+        kind: RecipientKind,
+        /// To wrap for it.
+        hpke_key: HpkeKey,
+        /// To verify what it signs.
+        verify_key: Option<VerifyKey>,
+        /// Whether it has no wrap of the current generation yet.
+        waiting: bool,
+    }
+}
+
+crate::result! {
+    /// A generation of a conversation's key.
+    pub struct GenerationView {
+        /// Its number.
+        generation: u32,
+        /// How it encrypts.
+        suite: Suite,
+        /// Whose device made it.
+        account_id: AccountId,
+        /// The device that made it.
+        device_id: DeviceId,
+        /// Hash of the membership that it was made for.
+        transcript: Digest,
+        /// When it was committed.
+        committed_at: Timestamp,
+    }
+}
+
+crate::result! {
+    /// A wrap for one recipient, with what opening it takes.
+    pub struct WrapView {
+        /// Which generation.
+        generation: u32,
+        /// For whom.
+        recipient_id: RecipientId,
+        /// How the generation encrypts.
+        suite: Suite,
+        /// Hash of the membership that the generation was made for.
+        transcript: Digest,
+        /// Whose device made the wrap.
+        sender_id: AccountId,
+        /// The device that made the wrap.
+        device_id: DeviceId,
+        /// HPKE encapsulated key.
+        encapsulated_key: HpkeKey,
+        /// HPKE ciphertext.
+        ciphertext: Blob,
+        /// The sending device's signature.
+        signature: Signature,
+        /// When it was made.
+        added_at: Timestamp,
+        /// When its recipient reported that it cannot be opened.
+        reported_at: Option<Timestamp>,
+    }
+}
+
+crate::result! {
+    /// An account's time in a conversation; what the live socket judges visibility by.
+    pub struct MembershipSpan {
+        /// The conversation.
+        conversation_id: ConversationId,
+        /// Position of the event by which it joined, last.
+        joined_position: Position,
+        /// Position of the event by which it left; none for members.
+        left_position: Option<Position>,
+    }
+}
+
+macro_rules! conversation_columns {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT c.conversation_id, c.organization_id, c.workspace_id, c.kind, c.creator, c.title, c.allows_plaintext, ",
+            "c.members, v.role, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
+            "n.last_sent_at, coalesce((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
+            "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), 0) AS read_up_to, c.created_at, ",
+            "greatest(c.position, v.position) AS position ",
+            "FROM read.conversation_members AS v JOIN read.conversations AS c USING (conversation_id) ",
+            "LEFT JOIN read.message_counters AS n USING (conversation_id) ",
+            "WHERE v.account_id = $1 AND v.left_at IS NULL AND c.deleted_at IS NULL ",
+            $($rest),+
+        )
+    };
+}
+
+/// Conversations of the viewer in the organization that it acts in, by id; in one workspace only, if one is named.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn mine(
+    reader: &Reader,
+    viewer: &Viewer,
+    workspace_id: Option<WorkspaceId>,
+    page: Page<ConversationId>,
+) -> Result<Vec<ConversationView>, QueryError> {
+    const SQL: &str = conversation_columns!(
+        "AND ($2::uuid IS NULL OR c.workspace_id = $2) AND ($3::uuid IS NULL OR c.conversation_id > $3) ",
+        "ORDER BY c.conversation_id LIMIT $4"
+    );
+    let me = Sql(viewer.account_id);
+    reader.all(viewer, SQL, &[&me, &Sql(workspace_id), &Sql(page.after), &page.limit()]).await
+}
+
+/// A conversation of the viewer.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn by_id(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+) -> Result<Option<ConversationView>, QueryError> {
+    const SQL: &str = conversation_columns!("AND c.conversation_id = $2");
+    reader.one(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id)]).await
+}
+
+/// The organization of a conversation that the viewer is a member of: what to act in before asking more.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn organization_of(
+    reader: &Reader,
+    account_id: AccountId,
+    conversation_id: ConversationId,
+) -> Result<Option<OrganizationId>, QueryError> {
+    const SQL: &str = "SELECT organization_id FROM read.conversation_members \
+         WHERE account_id = $1 AND conversation_id = $2 AND left_at IS NULL";
+    let viewer = Viewer { account_id, organization_id: None };
+    let found: Option<OrganizationOf> =
+        reader.one(&viewer, SQL, &[&Sql(account_id), &Sql(conversation_id)]).await?;
+    Ok(found.map(|row| row.organization_id))
+}
+
+crate::result! {
+    /// The organization of a conversation.
+    pub struct OrganizationOf {
+        /// The organization.
+        organization_id: OrganizationId,
+    }
+}
+
+/// Members of a conversation of the viewer, by account.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn members(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    page: Page<AccountId>,
+) -> Result<Vec<ConversationMemberView>, QueryError> {
+    const SQL: &str = "SELECT m.account_id, m.role, m.joined_at FROM read.conversation_members AS m \
+         WHERE m.conversation_id = $2 AND m.left_at IS NULL AND EXISTS (SELECT FROM read.conversation_members AS v \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
+         AND ($3::uuid IS NULL OR m.account_id > $3) ORDER BY m.account_id LIMIT $4";
+    let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
+}
+
+/// All active recipients of a conversation of the viewer, by id: what a commit has to wrap for.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn recipients(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+) -> Result<Vec<RecipientView>, QueryError> {
+    const SQL: &str = "SELECT r.recipient_id, r.account_id, r.kind, r.hpke_key, r.verify_key, r.waiting \
+         FROM read.conversation_recipients AS r WHERE r.conversation_id = $2 AND r.active \
+         AND EXISTS (SELECT FROM read.conversation_members AS v \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) ORDER BY r.recipient_id";
+    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id)]).await
+}
+
+/// Generations of a conversation of the viewer, by number.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn generations(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    page: Page<u32>,
+) -> Result<Vec<GenerationView>, QueryError> {
+    const SQL: &str = "SELECT k.generation, k.suite, k.account_id, k.device_id, k.transcript, k.committed_at \
+         FROM read.conversation_encryption_keys AS k WHERE k.conversation_id = $2 \
+         AND EXISTS (SELECT FROM read.conversation_members AS v \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
+         AND ($3::bigint IS NULL OR k.generation > $3) ORDER BY k.generation LIMIT $4";
+    let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
+}
+
+/// Wraps of a conversation for one recipient of the viewer's own, by generation.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn wraps(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    recipient_id: RecipientId,
+    page: Page<u32>,
+) -> Result<Vec<WrapView>, QueryError> {
+    const SQL: &str = "SELECT w.generation, w.recipient_id, k.suite, k.transcript, w.sender_id, w.device_id, \
+         w.encapsulated_key, w.ciphertext, w.signature, w.added_at, w.reported_at \
+         FROM read.member_key_wraps AS w \
+         JOIN read.conversation_encryption_keys AS k USING (conversation_id, generation) \
+         JOIN read.conversation_recipients AS r USING (conversation_id, recipient_id) \
+         JOIN read.conversation_members AS v ON v.conversation_id = w.conversation_id AND v.account_id = r.account_id \
+         WHERE w.conversation_id = $2 AND w.recipient_id = $3 AND r.account_id = $1 AND v.left_at IS NULL \
+         AND ($4::bigint IS NULL OR w.generation > $4) ORDER BY w.generation LIMIT $5";
+    let (me, conversation, recipient) = (Sql(viewer.account_id), Sql(conversation_id), Sql(recipient_id));
+    reader.all(viewer, SQL, &[&me, &conversation, &recipient, &Sql(page.after), &page.limit()]).await
+}
+
+/// All conversations that the account is or was a member of, wherever it acts.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn spans(reader: &Reader, account_id: AccountId) -> Result<Vec<MembershipSpan>, QueryError> {
+    const SQL: &str = "SELECT conversation_id, joined_position, left_position FROM read.conversation_members WHERE account_id = $1";
+    reader.all(&Viewer { account_id, organization_id: None }, SQL, &[&Sql(account_id)]).await
+}

@@ -1,0 +1,211 @@
+//! Queries over the messages. Each shows a conversation to its current members only.
+
+use domain::conversation::DeliveryState;
+use domain::{AccountId, ConversationId, DeviceId, MessageId, Timestamp};
+use eventstore_schema::{Position, SealedCell};
+
+use crate::cell::Sql;
+use crate::reader::{Page, QueryError, Reader, Viewer};
+
+crate::result! {
+    /// A message as a member sees it.
+    pub struct MessageView {
+        /// Its place in the conversation.
+        number: u64,
+        /// As its sender named it.
+        message_id: MessageId,
+        /// Who sent it.
+        sender_id: AccountId,
+        /// The device that its content comes from.
+        device_id: DeviceId,
+        /// The generation that its content is encrypted under; 0 in clear.
+        generation: u32,
+        /// Whether its content is end-to-end encrypted.
+        encrypted: bool,
+        /// [`domain::conversation::MessageBody`], sealed; none when the message was deleted.
+        ciphertext: Option<SealedCell>,
+        /// Number of the message that it answers.
+        reply_to: Option<u64>,
+        /// When it was sent.
+        sent_at: Timestamp,
+        /// When its content was replaced last.
+        edited_at: Option<Timestamp>,
+        /// When it was deleted.
+        deleted_at: Option<Timestamp>,
+        /// Who deleted it.
+        deleted_by: Option<AccountId>,
+        /// Whether it is pinned.
+        pinned: bool,
+        /// Position that changed it last.
+        position: Position,
+    }
+}
+
+crate::result! {
+    /// How far a message has come to one device.
+    pub struct DeliveryView {
+        /// Whose device.
+        account_id: AccountId,
+        /// The device.
+        device_id: DeviceId,
+        /// How far.
+        state: DeliveryState,
+        /// When it got there.
+        at: Timestamp,
+    }
+}
+
+crate::result! {
+    /// What a member's reaction slot on a message holds.
+    pub struct ReactionView {
+        /// The message.
+        number: u64,
+        /// Whose.
+        account_id: AccountId,
+        /// Which slot.
+        slot: u8,
+        /// As its sender named it.
+        reaction_id: MessageId,
+        /// From which device.
+        device_id: DeviceId,
+        /// The generation that it is encrypted under; 0 in clear.
+        generation: u32,
+        /// Whether it is end-to-end encrypted.
+        encrypted: bool,
+        /// [`domain::conversation::MessageBody`], sealed.
+        ciphertext: SealedCell,
+        /// When.
+        reacted_at: Timestamp,
+    }
+}
+
+crate::result! {
+    /// A pinned message.
+    pub struct PinView {
+        /// The message.
+        number: u64,
+        /// Who pinned it.
+        pinned_by: AccountId,
+        /// When.
+        pinned_at: Timestamp,
+    }
+}
+
+/// Which way a page of messages runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the oldest on.
+    Forwards,
+    /// From the newest back.
+    Backwards,
+}
+
+/// Columns of [`MessageView`], for current members of a conversation that was not deleted; `$1` viewer, `$2` conversation.
+macro_rules! messages_where {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT m.number, m.message_id, m.sender_id, m.device_id, m.generation, m.encrypted, m.ciphertext, ",
+            "m.reply_to, m.sent_at, m.edited_at, m.deleted_at, m.deleted_by, p.number IS NOT NULL AS pinned, ",
+            "greatest(m.position, p.position) AS position ",
+            "FROM read.messages AS m ",
+            "LEFT JOIN read.message_pins AS p ON p.conversation_id = m.conversation_id AND p.number = m.number ",
+            "WHERE m.conversation_id = $2 AND EXISTS (SELECT FROM read.conversation_members AS v ",
+            "WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) ",
+            $($rest),+
+        )
+    };
+}
+
+/// Messages of a conversation, by number, behind the page's number in the direction.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn page(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    direction: Direction,
+    page: Page<u64>,
+) -> Result<Vec<MessageView>, QueryError> {
+    const FORWARDS: &str =
+        messages_where!("AND ($3::bigint IS NULL OR m.number > $3) ORDER BY m.number LIMIT $4");
+    const BACKWARDS: &str =
+        messages_where!("AND ($3::bigint IS NULL OR m.number < $3) ORDER BY m.number DESC LIMIT $4");
+    let sql = match direction {
+        Direction::Forwards => FORWARDS,
+        Direction::Backwards => BACKWARDS,
+    };
+    let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
+    reader.all(viewer, sql, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
+}
+
+/// One message.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn by_number(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    number: u64,
+) -> Result<Option<MessageView>, QueryError> {
+    const SQL: &str = messages_where!("AND m.number = $3");
+    reader.one(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id), &Sql(number)]).await
+}
+
+/// How far a message has come, by device.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn deliveries(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    number: u64,
+    page: Page<DeviceId>,
+) -> Result<Vec<DeliveryView>, QueryError> {
+    const SQL: &str = "SELECT d.account_id, d.device_id, d.state, d.at FROM read.message_deliveries AS d \
+         WHERE d.conversation_id = $2 AND d.number = $3 AND EXISTS (SELECT FROM read.conversation_members AS v \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
+         AND ($4::uuid IS NULL OR d.device_id > $4) ORDER BY d.device_id LIMIT $5";
+    let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
+    let (after, limit) = (Sql(page.after), page.limit());
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &after, &limit]).await
+}
+
+/// Reactions on a message, by account and slot.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn reactions(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    number: u64,
+    page: Page<(AccountId, u8)>,
+) -> Result<Vec<ReactionView>, QueryError> {
+    const SQL: &str = "SELECT r.number, r.account_id, r.slot, r.reaction_id, r.device_id, r.generation, r.encrypted, \
+         r.ciphertext, r.reacted_at FROM read.message_reactions AS r \
+         WHERE r.conversation_id = $2 AND r.number = $3 AND EXISTS (SELECT FROM read.conversation_members AS v \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
+         AND ($4::uuid IS NULL OR (r.account_id, r.slot) > ($4, $5::smallint)) \
+         ORDER BY r.account_id, r.slot LIMIT $6";
+    let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
+    let (account, slot) = (Sql(page.after.map(|after| after.0)), Sql(page.after.map(|after| after.1)));
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &account, &slot, &page.limit()]).await
+}
+
+/// Pinned messages of a conversation, by number.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn pins(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+) -> Result<Vec<PinView>, QueryError> {
+    const SQL: &str = "SELECT p.number, p.pinned_by, p.pinned_at FROM read.message_pins AS p \
+         WHERE p.conversation_id = $2 AND EXISTS (SELECT FROM read.conversation_members AS v \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) ORDER BY p.number";
+    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id)]).await
+}

@@ -1,0 +1,174 @@
+//! Tables of the messages.
+
+use domain::conversation::DeliveryState;
+use domain::{AccountId, ConversationId, DeviceId, MessageId, OrganizationId, Timestamp};
+use eventstore_schema::SealedCell;
+
+crate::table! {
+    /// How many messages a conversation has.
+    pub struct MessageCounter in "message_counters" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+        }
+        columns {
+            /// Its organization.
+            organization_id: OrganizationId,
+            /// Number of its last message; 0 for none.
+            last_number: u64,
+            /// When that was sent.
+            last_sent_at: Option<Timestamp>,
+        }
+    }
+}
+
+crate::table! {
+    /// A message. What an edit replaces is gone from here; the log keeps it.
+    pub struct Message in "messages" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+            /// Its place there.
+            number: u64,
+        }
+        columns {
+            /// The conversation's organization.
+            organization_id: OrganizationId,
+            /// As its sender named it.
+            message_id: MessageId,
+            /// Who sent it.
+            sender_id: AccountId,
+            /// The device that its content comes from.
+            device_id: DeviceId,
+            /// The generation that its content is encrypted under; 0 in clear.
+            generation: u32,
+            /// Whether its content is end-to-end encrypted.
+            encrypted: bool,
+            /// [`domain::conversation::MessageBody`], sealed; none when the message was deleted.
+            ciphertext: Option<SealedCell>,
+            /// Number of the message that it answers.
+            reply_to: Option<u64>,
+            /// When it was sent.
+            sent_at: Timestamp,
+            /// When its content was replaced last.
+            edited_at: Option<Timestamp>,
+            /// When it was deleted.
+            deleted_at: Option<Timestamp>,
+            /// Who deleted it.
+            deleted_by: Option<AccountId>,
+        }
+    }
+}
+
+crate::table! {
+    /// How far a member's device has come in a conversation.
+    pub struct MessageWatermark in "message_watermarks" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+            /// The device.
+            device_id: DeviceId,
+        }
+        columns {
+            /// The conversation's organization.
+            organization_id: OrganizationId,
+            /// Whose device.
+            account_id: AccountId,
+            /// Last message before the device came; those up to it are not counted as sent to it.
+            since_number: u64,
+            /// Last message before the device was taken out.
+            until_number: Option<u64>,
+            /// Delivered up to and including.
+            delivered_up_to: u64,
+            /// Read up to and including.
+            read_up_to: u64,
+        }
+        indexes ["account_id, conversation_id"]
+        sets {
+            /// All devices of a member.
+            WatermarksOf { conversation_id: ConversationId, account_id: AccountId }
+        }
+    }
+}
+
+crate::table! {
+    /// A range of messages that one receipt covered, with its time. A receipt for a thousand messages is one row.
+    pub struct MessageReceipt in "message_receipts" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+            /// The device.
+            device_id: DeviceId,
+            /// Delivered or read.
+            state: DeliveryState,
+            /// Last message covered.
+            up_to: u64,
+        }
+        columns {
+            /// The conversation's organization.
+            organization_id: OrganizationId,
+            /// First message covered.
+            from_number: u64,
+            /// Whose device.
+            account_id: AccountId,
+            /// When.
+            at: Timestamp,
+        }
+    }
+}
+
+crate::table! {
+    /// What a member's reaction slot on a message holds.
+    pub struct MessageReaction in "message_reactions" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+            /// The message.
+            number: u64,
+            /// Whose.
+            account_id: AccountId,
+            /// Which slot.
+            slot: u8,
+        }
+        columns {
+            /// The conversation's organization.
+            organization_id: OrganizationId,
+            /// As its sender named it.
+            reaction_id: MessageId,
+            /// From which device.
+            device_id: DeviceId,
+            /// The generation that it is encrypted under; 0 in clear.
+            generation: u32,
+            /// Whether it is end-to-end encrypted.
+            encrypted: bool,
+            /// [`domain::conversation::MessageBody`], sealed.
+            ciphertext: SealedCell,
+            /// When.
+            reacted_at: Timestamp,
+        }
+        sets {
+            /// All reactions on a message.
+            ReactionsOn { conversation_id: ConversationId, number: u64 }
+        }
+    }
+}
+
+crate::table! {
+    /// A pinned message.
+    pub struct MessagePin in "message_pins" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+            /// The message.
+            number: u64,
+        }
+        columns {
+            /// The conversation's organization.
+            organization_id: OrganizationId,
+            /// Who pinned it.
+            pinned_by: AccountId,
+            /// When.
+            pinned_at: Timestamp,
+        }
+    }
+}
