@@ -44,6 +44,9 @@ pub enum CatalogueError {
     },
 }
 
+/// Stored bytes of the next version.
+pub type Raised = Result<Zeroizing<Vec<u8>>, CodecError>;
+
 /// Turns the stored bytes of one version into those of the next.
 #[derive(Clone, Copy)]
 pub struct Upcaster {
@@ -52,7 +55,7 @@ pub struct Upcaster {
     /// Version that it reads; it writes the next.
     pub from: u16,
     /// The change; [`upcast`] for a struct and its successor.
-    pub change: fn(&[u8]) -> Result<Zeroizing<Vec<u8>>, CodecError>,
+    pub change: fn(&[u8]) -> Raised,
 }
 
 /// Every change of a stored struct, ever: one line each. None has changed yet.
@@ -62,7 +65,7 @@ const UPCASTERS: &[Upcaster] = &[];
 ///
 /// # Errors
 /// When the bytes are not of the old struct.
-pub fn upcast<Old, New>(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, CodecError>
+pub fn upcast<Old, New>(bytes: &[u8]) -> Raised
 where
     Old: DeserializeOwned,
     New: Serialize + From<Old>,

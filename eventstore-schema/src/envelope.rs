@@ -127,8 +127,8 @@ pub struct Origin {
     pub recorded_at: Timestamp,
 }
 
-/// An event as it stands in the log.
-#[derive(Clone, Debug, PartialEq)]
+/// An event as it stands in the log. `Debug` shows neither payload nor sealed part.
+#[derive(Clone, PartialEq)]
 pub struct RecordedEvent {
     /// Place in the global order.
     pub position: Position,
@@ -154,6 +154,20 @@ pub struct RecordedEvent {
     pub sealed: Option<Bytes>,
     /// [`record_hash`] of everything above but the position.
     pub hash: Digest,
+}
+
+impl fmt::Debug for RecordedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedEvent")
+            .field("position", &self.position)
+            .field("stream", &self.stream)
+            .field("revision", &self.revision)
+            .field("event_id", &self.event_id)
+            .field("event_type", &self.event_type)
+            .field("version", &self.version)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RecordedEvent {

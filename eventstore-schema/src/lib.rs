@@ -9,6 +9,15 @@
 //! # What it deliberately knows nothing of
 //!
 //! Rules, commands, read models, HTTP.
+//!
+//! # Recipe: a changed event or record
+//!
+//! 1. The old struct stays as it is under another name, beside its successor in `domain`, which gets the next version.
+//! 2. `From<Old> for New`, and a line in `UPCASTERS` ([`catalogue`]).
+//! 3. `cargo run -p eventstore-schema --example write_catalogue`: its JSON Schema and golden sample. The old sample's
+//!    bytes stay; its twin (`.json`) is edited to say what they decode to now.
+//!
+//! A new event or record takes step 3 alone, after the recipe in `domain`.
 
 pub mod catalogue;
 pub mod cluster;

@@ -1,5 +1,6 @@
 //! The log as everything above it sees it, whichever engine runs.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,8 +29,8 @@ impl Expected {
     }
 }
 
-/// An encoded event on its way into the log.
-#[derive(Clone, Debug, PartialEq)]
+/// An encoded event on its way into the log. `Debug` shows neither payload nor sealed part.
+#[derive(Clone, PartialEq)]
 pub struct NewEvent {
     /// Its id.
     pub event_id: EventId,
@@ -43,6 +44,16 @@ pub struct NewEvent {
     pub key_ref: Option<KeyRef>,
     /// Sealed part.
     pub sealed: Option<Bytes>,
+}
+
+impl fmt::Debug for NewEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewEvent")
+            .field("event_id", &self.event_id)
+            .field("event_type", &self.event_type)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 /// All events of one command to one stream: recorded together or not at all.

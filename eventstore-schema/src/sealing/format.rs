@@ -108,13 +108,9 @@ impl<'a> Parts<'a> {
             return Err(Refused);
         }
         let mut plain = Zeroizing::new(self.ciphertext.to_vec());
-        let data = AssociatedData::new(header, self.record_version, self.keys);
+        let data = AssociatedData::new(header, self.record_version, self.keys, self.commitment, self.nonce);
         Aes256Siv::new((&*key.key).into())
-            .decrypt_inout_detached(
-                data.headers(header, self.commitment, self.nonce),
-                plain.as_mut_slice().into(),
-                self.tag.into(),
-            )
+            .decrypt_inout_detached(data.headers(), plain.as_mut_slice().into(), self.tag.into())
             .map_err(|_| Refused)?;
         Ok(plain)
     }
@@ -130,9 +126,9 @@ pub(super) fn seal(
     plaintext: Zeroizing<Vec<u8>>,
 ) -> Option<Vec<u8>> {
     let mut body = plaintext;
-    let data = AssociatedData::new(header, record_version, keys);
+    let data = AssociatedData::new(header, record_version, keys, &key.commitment, nonce);
     let tag = Aes256Siv::new((&*key.key).into())
-        .encrypt_inout_detached(data.headers(header, &key.commitment, nonce), body.as_mut_slice().into())
+        .encrypt_inout_detached(data.headers(), body.as_mut_slice().into())
         .ok()?;
     let mut sealed = Vec::with_capacity(body.len().saturating_add(OVERHEAD));
     sealed.push(FORMAT);
@@ -145,45 +141,43 @@ pub(super) fn seal(
     Some(sealed)
 }
 
-/// What a sealed part is bound to, in the order that AES-SIV takes it.
-struct AssociatedData {
-    format: [u8; 1],
-    record_version: [u8; 2],
-    keys: [u8; 6],
-    event_version: [u8; 2],
+/// What a sealed part is bound to, in the order that AES-SIV takes it. Everything of fixed size is one header: each costs.
+struct AssociatedData<'a> {
+    /// Format (1), record version (2), key versions (6), commitment (32), event version (2), event id (16), stream id (16).
+    fixed: Vec<u8>,
+    event_type: &'a [u8],
+    category: &'a [u8],
     key_ref: Vec<u8>,
+    nonce: &'a [u8; 16],
 }
 
-impl AssociatedData {
-    fn new(header: &SealHeader, record_version: u16, keys: KeyVersionNumbers) -> Self {
+impl<'a> AssociatedData<'a> {
+    fn new(
+        header: &'a SealHeader,
+        record_version: u16,
+        keys: KeyVersionNumbers,
+        commitment: &[u8; 32],
+        nonce: &'a [u8; 16],
+    ) -> Self {
+        let mut fixed = Vec::with_capacity(75);
+        fixed.push(FORMAT);
+        fixed.extend_from_slice(&record_version.to_be_bytes());
+        fixed.extend_from_slice(&keys.to_bytes());
+        fixed.extend_from_slice(commitment);
+        fixed.extend_from_slice(&header.version.to_be_bytes());
+        fixed.extend_from_slice(header.event_id.as_bytes());
+        fixed.extend_from_slice(header.stream.id.as_bytes());
         Self {
-            format: [FORMAT],
-            record_version: record_version.to_be_bytes(),
-            keys: keys.to_bytes(),
-            event_version: header.version.to_be_bytes(),
+            fixed,
+            event_type: header.event_type.as_bytes(),
+            category: header.stream.category.name().as_bytes(),
             key_ref: header.key_ref.to_bytes(),
+            nonce,
         }
     }
 
-    fn headers<'a>(
-        &'a self,
-        header: &'a SealHeader,
-        commitment: &'a [u8; 32],
-        nonce: &'a [u8; 16],
-    ) -> [&'a [u8]; 11] {
-        [
-            &self.format,
-            header.event_type.as_bytes(),
-            &self.event_version,
-            header.event_id.as_bytes(),
-            header.stream.category.name().as_bytes(),
-            header.stream.id.as_bytes(),
-            &self.key_ref,
-            &self.record_version,
-            &self.keys,
-            commitment,
-            nonce,
-        ]
+    fn headers(&self) -> [&[u8]; 5] {
+        [&self.fixed, self.event_type, self.category, &self.key_ref, self.nonce]
     }
 }
 

@@ -55,9 +55,8 @@ fn the_bytes_are_those_of_the_vectors() {
         };
         let (header, record_version) = (header(&entry["header"]), number(entry, "record_version"));
         let (nonce, plaintext) = (array(entry, "nonce"), bytes(entry, "plaintext"));
-        let data = AssociatedData::new(&header, record_version, keys);
-        let data: Vec<_> =
-            data.headers(&header, &key.commitment, &nonce).iter().map(|one| one.to_vec()).collect();
+        let data = AssociatedData::new(&header, record_version, keys, &key.commitment, &nonce);
+        let data: Vec<_> = data.headers().iter().map(|one| one.to_vec()).collect();
         let expected: Vec<_> =
             each(entry, "associated_data").iter().map(|one| unhex(one.as_str().unwrap())).collect();
         assert_eq!(data, expected, "{name}");
