@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::cursor::Place;
 use crate::endpoint::{Access, Outcome, Route};
-use crate::extract::{Call, Identity, Origin, is_request_id};
+use crate::extract::{Call, Identity, Origin, is_request_id, push_parameter};
 use crate::limits::{BODY_WAIT_MAX, QUERY_BYTES_MAX, USER_AGENT_CHARS_MAX};
 use crate::problem::{Code, Problem};
 use crate::state::State;
@@ -182,16 +182,10 @@ fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Code::Unauthenticated.into()) }
 }
 
-/// Path parameters as `name=value&…`. Ids and numbers only: whatever else stands there names nothing.
 fn path_parameters(request: &HttpRequest) -> Result<String, Problem> {
     let mut text = String::with_capacity(64);
     for (name, value) in request.match_info().iter() {
-        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(Code::NotFound.into());
-        }
-        for part in [if text.is_empty() { "" } else { "&" }, name, "=", value] {
-            text.push_str(part);
-        }
+        push_parameter(&mut text, name, value)?;
     }
     Ok(text)
 }

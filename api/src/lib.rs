@@ -21,9 +21,11 @@
 //! 3. `UPDATE_OPENAPI=1 cargo test -p api openapi` writes `api/openapi.json` anew.
 //! 4. An example of it in the authorisation matrix, `tests/authorization.rs`; the test there names what is missing.
 
+mod access;
 mod cursor;
 mod edge;
 mod health;
+mod invoke;
 mod metrics;
 mod rates;
 mod reference;

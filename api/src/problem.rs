@@ -6,6 +6,8 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use commands::executor::ExecuteError;
 use domain::{Rejection, RejectionKind};
+use eventstore_schema::SealError;
+use projections::QueryError;
 use serde_json::{Map, Value, json};
 
 use crate::limits;
@@ -216,7 +218,7 @@ impl From<Rejection> for Problem {
 
 impl From<ExecuteError> for Problem {
     fn from(error: ExecuteError) -> Self {
-        let cause = error.to_string();
+        let cause = chain(&error);
         match error {
             ExecuteError::Rejected(rejection) => rejection.into(),
             ExecuteError::RevisionMismatch { current } => {
@@ -231,6 +233,30 @@ impl From<ExecuteError> for Problem {
             ExecuteError::Seal { .. } | ExecuteError::Corrupt { .. } => Self::internal(cause),
         }
     }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        if error.is_transient() { Self::unavailable(chain(&error)) } else { Self::internal(chain(&error)) }
+    }
+}
+
+impl From<SealError> for Problem {
+    fn from(error: SealError) -> Self {
+        if error.is_unavailable() { Self::unavailable(chain(&error)) } else { Self::internal(chain(&error)) }
+    }
+}
+
+/// An error with all its sources, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 /// Adds what a client needs to act on a rejection without reading its text.

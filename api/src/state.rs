@@ -5,7 +5,9 @@ use std::sync::Arc;
 use commands::auth::access_token::{AccessTokens, Identity};
 use commands::clock::Clock;
 use commands::services::Services;
-use eventstore_schema::{Incarnation, Sealer};
+use domain::Record;
+use eventstore_schema::{Incarnation, Opened, SealedCell, Sealer};
+use projections::Reader;
 use prometheus::Registry;
 
 use crate::cursor::{Cursors, Place};
@@ -21,6 +23,8 @@ pub struct State {
     pub services: Services,
     /// Opens what is personal, for those who may see it.
     pub sealer: Arc<Sealer>,
+    /// Queries the read models.
+    pub reader: Reader,
     /// Issues and verifies access tokens.
     pub tokens: Arc<AccessTokens>,
     /// Seals positions and cursors.
@@ -52,5 +56,17 @@ impl State {
     /// [`Code::InvalidCursor`] for a place in another log.
     pub async fn reached(&self, _reads: &[&str], place: Place) -> Result<(), Problem> {
         if place.incarnation == self.incarnation { Ok(()) } else { Err(Code::InvalidCursor.into()) }
+    }
+
+    /// Opens the sealed parts of a page together, in their order.
+    ///
+    /// # Errors
+    /// When a key cannot be reached or a part is damaged; erased parts are no error.
+    pub async fn open<R: Record>(
+        &self,
+        cells: impl IntoIterator<Item = SealedCell>,
+    ) -> Result<Vec<Opened<R>>, Problem> {
+        let cells: Vec<_> = cells.into_iter().collect();
+        Ok(self.sealer.open_all(&cells).await?)
     }
 }

@@ -1,7 +1,7 @@
 //! Callers at three levels of trust.
 
 pub use commands::auth::access_token::Identity;
-use domain::{AccountId, DeviceId, Rejection, SessionId};
+use domain::{AccountId, DeviceId, Rejection, SessionId, Timestamp};
 
 use crate::endpoint::{Access, Trust};
 use crate::problem::{Code, Problem};
@@ -27,15 +27,24 @@ pub struct Authenticated {
     pub session_id: SessionId,
     /// On which device, if on one.
     pub device_id: Option<DeviceId>,
+    /// From when on they have to prove it anew.
+    pub expires_at: Timestamp,
+}
+
+impl From<Authenticated> for Identity {
+    fn from(caller: Authenticated) -> Self {
+        let Authenticated { account_id, session_id, device_id, expires_at } = caller;
+        Self { account_id, session_id, device_id, expires_at }
+    }
 }
 
 impl Trust for Authenticated {
     const ACCESS: Access = Access::Account;
 
     fn admit(identity: Option<Identity>) -> Result<Self, Problem> {
-        let Identity { account_id, session_id, device_id, expires_at: _ } =
+        let Identity { account_id, session_id, device_id, expires_at } =
             identity.ok_or(Code::Unauthenticated)?;
-        Ok(Self { account_id, session_id, device_id })
+        Ok(Self { account_id, session_id, device_id, expires_at })
     }
 }
 

@@ -69,3 +69,21 @@ pub fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     serde_urlencoded::from_str(text)
         .map_err(|error| Problem::from(Code::InvalidQuery).detail(error.to_string()))
 }
+
+/// Appends a path parameter. Ids and numbers only: whatever else stands there names nothing.
+///
+/// # Errors
+/// [`Code::NotFound`] for anything else.
+pub fn push_parameter(text: &mut String, name: &str, value: &str) -> Result<(), Problem> {
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    if !is_plain(name) || !is_plain(value) {
+        return Err(Code::NotFound.into());
+    }
+    for part in [if text.is_empty() { "" } else { "&" }, name, "=", value] {
+        text.push_str(part);
+    }
+    Ok(())
+}

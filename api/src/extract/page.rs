@@ -6,8 +6,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cursor::{Cursors, Purpose};
+use crate::endpoint::Endpoint;
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::problem::{Code, Problem};
+use crate::state::State;
 
 /// One page of a list: the rows after `after`, at most `limit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +20,27 @@ pub struct Page<K> {
     pub limit: u32,
 }
 
+impl<K: Copy> Page<K> {
+    /// The page as the queries take it.
+    pub fn query(&self) -> projections::Page<K> {
+        projections::Page::new(self.after, self.limit)
+    }
+}
+
 impl<K: DeserializeOwned> Page<K> {
+    /// Reads the page that an endpoint was asked for.
+    ///
+    /// # Errors
+    /// As [`Page::read`].
+    pub fn of<E: Endpoint>(
+        state: &State,
+        account: AccountId,
+        cursor: &Option<String>,
+        limit: Option<u32>,
+    ) -> Result<Self, Problem> {
+        Self::read(&state.cursors, E::ABOUT.name, account, cursor.as_deref(), limit)
+    }
+
     /// Reads a page from a query string's `cursor` and `limit`.
     ///
     /// # Errors
@@ -48,6 +70,7 @@ impl<K: DeserializeOwned> Page<K> {
 
 /// A page as it is answered.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct PageAnswer<T> {
     /// The rows.
     pub items: Vec<T>,
@@ -57,6 +80,20 @@ pub struct PageAnswer<T> {
 }
 
 impl<T> PageAnswer<T> {
+    /// Makes the page that an endpoint answers.
+    ///
+    /// # Errors
+    /// As [`PageAnswer::new`].
+    pub fn of<E: Endpoint, K: Serialize>(
+        state: &State,
+        account: AccountId,
+        page: &Page<K>,
+        items: Vec<T>,
+        last: Option<K>,
+    ) -> Result<Self, Problem> {
+        Self::new(&state.cursors, E::ABOUT.name, account, page, items, last)
+    }
+
     /// Makes the page of `items`, whose last row has key `last`: a full page may have another one behind it.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub mod change_title;
 pub mod commit_generation;
 pub mod create_group;
 pub mod delete_conversation;
+pub mod get_recipients;
 pub mod open_direct;
 pub mod remove_member;
 pub mod report_wrap;

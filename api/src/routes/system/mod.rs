@@ -2,3 +2,4 @@
 
 pub mod get_keys;
 pub mod get_openapi;
+pub mod run_commands;

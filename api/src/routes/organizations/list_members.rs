@@ -1,0 +1,66 @@
+//! `GET /v1/organizations/{organization_id}/members`
+
+use super::OrganizationPath;
+use crate::access;
+use crate::extract::{Page, PageAnswer};
+use domain::organization::OrganizationRole;
+use domain::{AccountId, Timestamp};
+use projections::organizations::queries;
+
+use crate::endpoint::prelude::*;
+
+/// A member of an organization.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OrganizationMember")]
+pub struct MemberAnswer {
+    /// Who.
+    pub account_id: AccountId,
+    /// As what.
+    pub role: OrganizationRole,
+    /// Since when.
+    pub joined_at: Timestamp,
+}
+
+/// Which page.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListMembersQuery {
+    /// Where the page begins: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Most rows, 1 to 200; 50 when absent.
+    pub limit: Option<u32>,
+}
+
+/// See [`Endpoint::ABOUT`].
+pub struct ListMembers;
+
+impl Endpoint for ListMembers {
+    const ABOUT: About = About::get(
+        "organizations.list_members",
+        "/v1/organizations/{organization_id}/members",
+        "Lists the members of an organization.",
+    )
+    .who(who::ORGANIZATION)
+    .errors(&["organization_not_found"])
+    .reads(&["organizations"]);
+    type Caller = Authenticated;
+    type Intent = Query;
+    type Path = OrganizationPath;
+    type Query = ListMembersQuery;
+    type Body = Nothing;
+    type Answer = PageAnswer<MemberAnswer>;
+
+    async fn handle(state: &State, input: Input<Self>) -> Result<Reply<PageAnswer<MemberAnswer>>, Problem> {
+        let (account_id, organization_id) = (input.caller.account_id, input.path.organization_id);
+        let reading = access::organization(state, account_id, organization_id).await?;
+        let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
+        let rows = queries::members(&state.reader, &reading.viewer, organization_id, page.query()).await?;
+        let last = rows.last().map(|row| row.account_id);
+        let items = rows.into_iter().map(|row| MemberAnswer {
+            account_id: row.account_id,
+            role: row.role,
+            joined_at: row.joined_at,
+        });
+        PageAnswer::of::<Self, _>(state, account_id, &page, items.collect(), last).map(Reply::new)
+    }
+}
