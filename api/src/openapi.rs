@@ -228,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn no_two_schemas_share_a_name() {
+        for name in document()["components"]["schemas"].as_object().unwrap().keys() {
+            assert!(
+                !name.ends_with(|last: char| last.is_ascii_digit()),
+                "{name}: rename one with schemars(rename)"
+            );
+        }
+    }
+
+    #[test]
     fn every_body_refuses_unknown_fields() {
         let document = document();
         for (path, operations) in document["paths"].as_object().unwrap() {

@@ -9,6 +9,7 @@ use crate::endpoint::prelude::*;
 /// The new member.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AddConversationMemberBody")]
 pub struct AddMemberBody {
     /// Who.
     pub account_id: AccountId,

@@ -8,6 +8,7 @@ use crate::endpoint::prelude::*;
 /// The new role.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangeConversationMemberRoleBody")]
 pub struct ChangeMemberRoleBody {
     /// The role.
     pub role: ConversationRole,

@@ -8,6 +8,7 @@ use crate::endpoint::prelude::*;
 /// The new profile.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangeWorkspaceProfileBody")]
 pub struct ChangeProfileBody {
     /// Name to show.
     pub name: String,
