@@ -13,3 +13,7 @@
 //! The server's insides: it shares ids, limits and the bound bytes with it through `domain`, nothing else.
 
 pub mod e2ee;
+pub mod edge;
+pub mod http;
+pub mod keystore;
+pub mod problem;

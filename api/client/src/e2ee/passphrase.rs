@@ -153,13 +153,26 @@ impl PassphraseKey {
     ) -> Result<(Self, Zeroizing<Vec<u8>>), PassphraseError> {
         let parts = Parts::split(sealed).ok_or(PassphraseError::Format)?;
         let key = Self::derive(passphrase, parts.cost, parts.salt)?;
-        let commitment = blake3::derive_key(COMMITMENT_CONTEXT, key.root.as_ref());
+        let plain = key.open_parts(purpose, &parts)?;
+        Ok((key, plain))
+    }
+
+    /// Opens a box that this very key sealed, without deriving it again.
+    ///
+    /// # Errors
+    /// Each [`PassphraseError`] but `Parameters`; `WrongPassphrase` also for a box of the same passphrase with another salt.
+    pub fn reopen(&self, purpose: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, PassphraseError> {
+        self.open_parts(purpose, &Parts::split(sealed).ok_or(PassphraseError::Format)?)
+    }
+
+    fn open_parts(&self, purpose: &[u8], parts: &Parts<'_>) -> Result<Zeroizing<Vec<u8>>, PassphraseError> {
+        let commitment = blake3::derive_key(COMMITMENT_CONTEXT, self.root.as_ref());
         if !bool::from(commitment.ct_eq(&parts.commitment)) {
             return Err(PassphraseError::WrongPassphrase);
         }
-        let plain = siv::decrypt(&key.cipher_key(), &[purpose, parts.head, &parts.nonce], parts.ciphertext)
-            .map_err(|_| PassphraseError::Damaged)?;
-        Ok((key, Zeroizing::new(plain)))
+        siv::decrypt(&self.cipher_key(), &[purpose, parts.head, &parts.nonce], parts.ciphertext)
+            .map(Zeroizing::new)
+            .map_err(|_| PassphraseError::Damaged)
     }
 }
 
