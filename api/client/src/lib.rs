@@ -12,8 +12,16 @@
 //!
 //! The server's insides: it shares ids, limits and the bound bytes with it through `domain`, nothing else.
 
+pub mod api;
+pub mod conversations;
 pub mod e2ee;
 pub mod edge;
+pub mod error;
 pub mod http;
 pub mod keystore;
+pub mod messages;
+pub mod people;
 pub mod problem;
+pub mod session;
+
+pub use error::Error;

@@ -23,7 +23,7 @@ pub enum DirectoryError {
     /// The account has no such device.
     #[error("account {0} has no device {1}")]
     DeviceUnknown(AccountId, DeviceId),
-    /// The account has no such recipient, or one with other keys.
+    /// The account has no such recipient (any more), or one with other keys.
     #[error("account {0} has no recipient {1} with these keys")]
     RecipientUnknown(AccountId, RecipientId),
 }
@@ -39,9 +39,11 @@ pub struct ClaimedDevice {
     pub verify_key: VerifyKey,
     /// The identity key's signature.
     pub certificate: Signature,
+    /// Whether it was revoked: what it sent stays verifiable, but nothing is wrapped for it.
+    pub revoked: bool,
 }
 
-/// An account's keys as the server tells of them. Revoked devices are among them: their messages stay verifiable.
+/// An account's keys as the server tells of them. Revoked devices are among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedKeys {
     /// The account.
@@ -65,6 +67,7 @@ pub struct CertifiedDevice {
     device_id: DeviceId,
     hpke_key: HpkeKey,
     verify_key: VerifyKey,
+    revoked: bool,
 }
 
 impl CertifiedDevice {
@@ -156,11 +159,12 @@ impl AccountKeys {
             .map_err(|_| DirectoryError::RecoveryUncertified(account_id))?;
         let mut devices = BTreeMap::new();
         for device in &claimed.devices {
-            let ClaimedDevice { device_id, hpke_key, verify_key, .. } = *device;
+            let ClaimedDevice { device_id, hpke_key, verify_key, revoked, .. } = *device;
             let signed = certificate::device_certificate(account_id, device_id, &hpke_key, &verify_key);
             certificate::verify(&identity_key, &signed, &device.certificate)
                 .map_err(|_| DirectoryError::DeviceUncertified(account_id, device_id))?;
-            devices.insert(device_id, CertifiedDevice { account_id, device_id, hpke_key, verify_key });
+            devices
+                .insert(device_id, CertifiedDevice { account_id, device_id, hpke_key, verify_key, revoked });
         }
         let recovery = CertifiedRecipient {
             account_id,
@@ -205,6 +209,7 @@ impl AccountKeys {
             RecipientKind::Device => self
                 .devices
                 .get(&DeviceId::from_bytes(*told.recipient_id.as_bytes()))
+                .filter(|device| !device.revoked)
                 .map(CertifiedRecipient::from),
         };
         certified
@@ -219,7 +224,7 @@ impl IdentityKey {
         let (hpke_key, verify_key) = (device.hpke().public(), device.verify_key());
         let device_id = device.device_id();
         let signed = certificate::device_certificate(device.account_id(), device_id, &hpke_key, &verify_key);
-        ClaimedDevice { device_id, hpke_key, verify_key, certificate: self.sign(&signed) }
+        ClaimedDevice { device_id, hpke_key, verify_key, certificate: self.sign(&signed), revoked: false }
     }
 
     /// Certifies the recovery key of `account`; gives the signature.

@@ -109,6 +109,12 @@ mod directory {
         assert_eq!(keys.recipient(&good).unwrap().as_recipient(), good);
         assert_eq!(keys.recipient(&keys.recovery().as_recipient()).unwrap(), *keys.recovery());
 
+        let mut revoked = ann.claimed.clone();
+        revoked.devices[0].revoked = true;
+        let revoked = AccountKeys::verify(&revoked, None).unwrap();
+        assert!(revoked.recipient(&good).is_err());
+        assert!(revoked.device(ann.device.device_id()).is_ok());
+
         let mut swapped = good.clone();
         swapped.hpke_key = Person::new(2).device.hpke().public();
         let mut renamed = good.clone();

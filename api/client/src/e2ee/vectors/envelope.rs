@@ -205,6 +205,7 @@ fn certified(person: &Value) -> crate::e2ee::AccountKeys {
             hpke_key: HpkeKey::from_bytes(array(person, "device_hpke_key")),
             verify_key: VerifyKey::from_bytes(array(person, "device_verify_key")),
             certificate: Signature::from_bytes(array(person, "device_certificate")),
+            revoked: false,
         }],
     };
     crate::e2ee::AccountKeys::verify(&claimed, None).unwrap()

@@ -1,0 +1,330 @@
+//! The keys of conversations: which generation is current, its key, who waits for it, and making a new one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::conversation::binding::Transcript;
+use domain::conversation::{Suite, Wrap};
+use domain::{ConversationId, RecipientId};
+
+use crate::api::{self, dto};
+use crate::e2ee::{
+    CertifiedRecipient, DeviceKeys, GenerationContext, GenerationKey, HpkeSecret, OpenWrapError, RecoveryKey,
+};
+use crate::edge;
+use crate::error::Error;
+use crate::people::People;
+use crate::session::Session;
+
+/// How often a commit or message is made anew because the membership changed meanwhile.
+pub(crate) const ATTEMPTS_MAX: u32 = 8;
+
+/// The generation that messages are sent under.
+#[derive(Clone, Debug)]
+pub struct Current {
+    /// Its number.
+    pub generation: u32,
+    /// Its key.
+    pub key: GenerationKey,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// The generation in force, as far as known.
+    current: Option<u32>,
+    keys: HashMap<u32, GenerationKey>,
+}
+
+/// The keys of every conversation that this client has to do with.
+pub struct Conversations {
+    session: Arc<Session>,
+    people: Arc<People>,
+    entries: Mutex<HashMap<ConversationId, Entry>>,
+    /// Opens what was wrapped before this device was enrolled, while the vault is open.
+    recovery: Mutex<Option<Arc<RecoveryKey>>>,
+    /// Held while a generation is settled, so that one device makes one at a time.
+    settling: tokio::sync::Mutex<()>,
+}
+
+impl Conversations {
+    /// Knows no keys yet.
+    pub fn new(session: Arc<Session>, people: Arc<People>) -> Self {
+        let settling = tokio::sync::Mutex::new(());
+        Self { session, people, entries: Mutex::default(), recovery: Mutex::default(), settling }
+    }
+
+    /// The generation in force and its key; commits a new one when the conversation requires it.
+    ///
+    /// # Errors
+    /// [`Error::WaitingForKey`] when this device has not got its wrap yet, [`Error::RolledBack`],
+    /// [`Error::StrangersGeneration`], [`Error::Directory`] when a recipient's keys are not believed, [`Error::Contention`],
+    /// [`Error::Api`].
+    pub async fn current(&self, id: ConversationId) -> Result<Current, Error> {
+        if let Some(current) = self.cached(id) {
+            return Ok(current);
+        }
+        let _settling = self.settling.lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(current) = self.cached(id) {
+                return Ok(current);
+            }
+            let roster = self.roster(id).await?;
+            if roster.generation > 0 && !roster.commit_required {
+                self.check_committer(&roster).await?;
+                let key = self.key(id, roster.generation).await?;
+                self.entry(id, |entry| entry.current = Some(roster.generation));
+                return Ok(Current { generation: roster.generation, key });
+            }
+            match self.commit(&roster).await {
+                Ok(current) => return Ok(current),
+                Err(error) if is_outrun(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Contention(id))
+    }
+
+    /// Forgets which generation is in force: something about the conversation has changed. Keys stay.
+    pub fn changed(&self, id: ConversationId) {
+        self.entry(id, |entry| entry.current = None);
+    }
+
+    /// The key of a generation, opened from this device's wrap when it is not known.
+    ///
+    /// # Errors
+    /// [`Error::WaitingForKey`], [`Error::OpenWrap`], [`Error::Directory`], [`Error::Api`].
+    pub async fn key(&self, id: ConversationId, generation: u32) -> Result<GenerationKey, Error> {
+        if let Some(key) = self.entry(id, |entry| entry.keys.get(&generation).cloned()) {
+            return Ok(key);
+        }
+        let mut unopened = None;
+        let told = api::conversations::own_wraps(&self.session, id, generation).await?;
+        for (recipient_id, secret) in self.secrets()? {
+            let Some(told) = told.iter().find(|told| told.wrap.recipient_id == recipient_id) else {
+                continue;
+            };
+            match self.open(id, told, recipient_id, &secret).await? {
+                Ok(key) => {
+                    self.entry(id, |entry| entry.keys.insert(generation, key.clone()));
+                    return Ok(key);
+                }
+                Err(source) => {
+                    unopened = Some(source);
+                    self.report(id, generation, recipient_id, source).await;
+                }
+            }
+        }
+        Err(match unopened {
+            Some(source) => Error::OpenWrap { conversation_id: id, generation, source },
+            None => Error::WaitingForKey { conversation_id: id, generation },
+        })
+    }
+
+    async fn open(
+        &self,
+        id: ConversationId,
+        told: &dto::ToldWrap,
+        recipient_id: RecipientId,
+        secret: &HpkeSecret,
+    ) -> Result<Result<GenerationKey, OpenWrapError>, Error> {
+        let sender = self.people.device(told.account_id, told.device_id).await?;
+        let context = GenerationContext {
+            organization_id: told.organization_id,
+            conversation_id: id,
+            generation: told.generation,
+            suite: told.suite,
+            transcript: told.transcript,
+        };
+        Ok(GenerationKey::open(&told.wrap, &context, recipient_id, secret, &sender))
+    }
+
+    /// Tells the server that a wrap does not open, so that its recipient waits for another. Old generations get no new
+    /// wraps: that the server refuses then changes nothing.
+    async fn report(
+        &self,
+        id: ConversationId,
+        generation: u32,
+        recipient: RecipientId,
+        source: OpenWrapError,
+    ) {
+        tracing::warn!(conversation = %id, generation, %source, "a wrap does not open: reporting it");
+        if let Err(error) = api::conversations::report_wrap(&self.session, id, generation, recipient).await {
+            tracing::warn!(conversation = %id, generation, %error, "a wrap could not be reported");
+        }
+    }
+
+    /// What wraps can be opened with: the device's key, and the recovery key while the vault is open.
+    fn secrets(&self) -> Result<Vec<(RecipientId, HpkeSecret)>, Error> {
+        let device = self.device()?;
+        let mut secrets = vec![(device.device_id().into(), device.hpke().clone())];
+        let recovery = self.recovery.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.extend(recovery.iter().map(|key| (key.recipient_id(), key.secret().clone())));
+        Ok(secrets)
+    }
+
+    /// Opens with the recovery key, too, from now on: what was sent before this device was enrolled can be read.
+    pub fn use_recovery(&self, key: RecoveryKey) {
+        *self.recovery.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(key));
+    }
+
+    /// The membership as the server tells of it now.
+    ///
+    /// # Errors
+    /// [`Error::RolledBack`], [`Error::Api`], [`Error::KeyStore`].
+    pub async fn roster(&self, id: ConversationId) -> Result<dto::Roster, Error> {
+        let roster = api::conversations::roster(&self.session, id).await?;
+        let store = self.session.store();
+        let seen = store.read(|state| state.generations.get(&id).copied()).unwrap_or_default();
+        if roster.generation < seen {
+            return Err(Error::RolledBack { conversation_id: id, told: roster.generation, seen });
+        }
+        if roster.generation > seen {
+            self.saw(id, roster.generation)?;
+        }
+        Ok(roster)
+    }
+
+    fn saw(&self, id: ConversationId, generation: u32) -> Result<(), Error> {
+        self.session.store().update(|state| {
+            let highest = state.generations.entry(id).or_default();
+            *highest = generation.max(*highest);
+        })?;
+        Ok(())
+    }
+
+    /// Whoever made the generation in force has to be a member whose identity key vouches for the device.
+    async fn check_committer(&self, roster: &dto::Roster) -> Result<(), Error> {
+        let Some(committer) = roster.committer else { return Ok(()) };
+        let (account_id, device_id) = (committer.account_id, committer.device_id);
+        self.people.device(account_id, device_id).await?;
+        let is_member = roster.recipients.iter().any(|one| one.account_id == account_id);
+        let conversation_id = roster.conversation_id;
+        if is_member { Ok(()) } else { Err(Error::StrangersGeneration { conversation_id, device_id }) }
+    }
+
+    /// Makes a new generation for exactly the recipients of `roster`, each certified by its account.
+    async fn commit(&self, roster: &dto::Roster) -> Result<Current, Error> {
+        let device = self.device()?;
+        let id = roster.conversation_id;
+        let generation = roster.generation + 1;
+        let transcript = Transcript {
+            previous: roster.transcript,
+            generation,
+            organization_id: roster.organization_id,
+            conversation_id: id,
+        };
+        let context = GenerationContext {
+            organization_id: roster.organization_id,
+            conversation_id: id,
+            generation,
+            suite: Suite::X25519Siv,
+            transcript: transcript
+                .digest(roster.recipients.iter().map(|one| (one.account_id, &one.recipient))),
+        };
+        let recipients = self.certified(roster).await?;
+        let (key, wraps) = wrap_for_all(&context, &recipients, &device)?;
+        api::conversations::commit(&self.session, &context, wraps).await?;
+        self.saw(id, generation)?;
+        self.entry(id, |entry| {
+            entry.keys.insert(generation, key.clone());
+            entry.current = Some(generation);
+        });
+        Ok(Current { generation, key })
+    }
+
+    async fn certified(&self, roster: &dto::Roster) -> Result<Vec<CertifiedRecipient>, Error> {
+        let mut certified = Vec::with_capacity(roster.recipients.len());
+        for one in &roster.recipients {
+            certified.push(self.people.recipient(one.account_id, &one.recipient).await?);
+        }
+        Ok(certified)
+    }
+
+    /// Wraps the current generation for every recipient that waits for it and is certified by its member's identity key;
+    /// tells how many were given theirs. Recipients whose keys are not believed are passed over.
+    ///
+    /// # Errors
+    /// As [`Conversations::current`].
+    pub async fn give_wraps(&self, id: ConversationId) -> Result<usize, Error> {
+        let device = self.device()?;
+        let roster = self.roster(id).await?;
+        if roster.commit_required || roster.waiting.is_empty() {
+            return Ok(0);
+        }
+        let Some(suite) = roster.suite else { return Ok(0) };
+        let key = match self.key(id, roster.generation).await {
+            Ok(key) => key,
+            // This device waits itself: another one has to give.
+            Err(Error::WaitingForKey { .. }) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let context = GenerationContext {
+            organization_id: roster.organization_id,
+            conversation_id: id,
+            generation: roster.generation,
+            suite,
+            transcript: roster.transcript,
+        };
+        let mut given = 0;
+        for one in roster.recipients.iter().filter(|one| roster.waiting.contains(&one.recipient.recipient_id))
+        {
+            let certified = match self.people.recipient(one.account_id, &one.recipient).await {
+                Ok(certified) => certified,
+                Err(Error::Directory(error)) => {
+                    tracing::warn!(conversation = %id, %error, "nothing is wrapped for a recipient");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let wrap = key.wrap(&context, &certified, &device, &mut edge::random())?;
+            match api::conversations::add_wrap(&self.session, &context, wrap).await {
+                Ok(()) => given += 1,
+                // Somebody else was faster, or the generation or the recipient is gone: nothing is left to do.
+                Err(error) if is_settled(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(given)
+    }
+
+    fn cached(&self, id: ConversationId) -> Option<Current> {
+        self.entry(id, |entry| {
+            let generation = entry.current?;
+            let key = entry.keys.get(&generation)?.clone();
+            Some(Current { generation, key })
+        })
+    }
+
+    pub(crate) fn device(&self) -> Result<DeviceKeys, Error> {
+        self.session.store().read(crate::keystore::KeyState::device).ok_or(Error::NoDevice)
+    }
+
+    fn entry<T>(&self, id: ConversationId, look: impl FnOnce(&mut Entry) -> T) -> T {
+        let mut entries: MutexGuard<'_, _> = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        look(entries.entry(id).or_default())
+    }
+}
+
+fn wrap_for_all(
+    context: &GenerationContext,
+    recipients: &[CertifiedRecipient],
+    device: &DeviceKeys,
+) -> Result<(GenerationKey, Vec<Wrap>), Error> {
+    let mut random = edge::random();
+    let key = GenerationKey::generate(&mut random);
+    let mut wraps = Vec::with_capacity(recipients.len());
+    for recipient in recipients {
+        wraps.push(key.wrap(context, recipient, device, &mut random)?);
+    }
+    wraps.sort_by_key(|wrap| wrap.recipient_id);
+    Ok((key, wraps))
+}
+
+/// Whether a commit came too late for the membership it was made for.
+fn is_outrun(error: &Error) -> bool {
+    ["generation_conflict", "wraps_mismatch", "transcript_mismatch"].iter().any(|code| error.is(code))
+}
+
+fn is_settled(error: &crate::problem::ApiError) -> bool {
+    ["wrap_exists", "stale_generation", "recipient_not_found"].iter().any(|code| error.is(code))
+}

@@ -1,0 +1,85 @@
+//! Why something that the SDK was asked to do failed.
+
+use domain::{AccountId, ConversationId, DeviceId};
+
+use crate::e2ee::{DirectoryError, OpenWrapError, PassphraseError, SealError, WrapError};
+use crate::keystore::KeyStoreError;
+use crate::problem::ApiError;
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request failed or was refused.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// Somebody's keys are not believed.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// Keys could not be kept or read.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+    /// A vault could not be made or opened.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// A key could not be wrapped.
+    #[error(transparent)]
+    Wrap(#[from] WrapError),
+    /// Content could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// This client has no device keys yet.
+    #[error("this device has no keys yet: set it up first")]
+    NoDevice,
+    /// The account has no identity key on the server.
+    #[error("account {0} has not published its keys yet")]
+    NoKeys(AccountId),
+    /// This device has not been given the key of that generation yet.
+    #[error("this device waits for the key of generation {generation} of conversation {conversation_id}")]
+    WaitingForKey {
+        /// Which conversation.
+        conversation_id: ConversationId,
+        /// Which generation.
+        generation: u32,
+    },
+    /// The wrap for this device does not open.
+    #[error("the key of generation {generation} of conversation {conversation_id} cannot be opened")]
+    OpenWrap {
+        /// Which conversation.
+        conversation_id: ConversationId,
+        /// Which generation.
+        generation: u32,
+        /// Why not.
+        #[source]
+        source: OpenWrapError,
+    },
+    /// The server tells of an older generation than it did before.
+    #[error("the server tells of generation {told} of conversation {conversation_id}, after {seen}")]
+    RolledBack {
+        /// Which conversation.
+        conversation_id: ConversationId,
+        /// The generation told.
+        told: u32,
+        /// The highest generation seen.
+        seen: u32,
+    },
+    /// The current generation was made by somebody who is no member.
+    #[error(
+        "the current generation of conversation {conversation_id} was made by device {device_id}, which is no member's"
+    )]
+    StrangersGeneration {
+        /// Which conversation.
+        conversation_id: ConversationId,
+        /// Whose device is no member's.
+        device_id: DeviceId,
+    },
+    /// Membership changed again and again while a generation or message was being made.
+    #[error("conversation {0} changed over and over: try again")]
+    Contention(ConversationId),
+}
+
+impl Error {
+    /// Whether the server refused with this code.
+    pub fn is(&self, code: &str) -> bool {
+        matches!(self, Error::Api(error) if error.is(code))
+    }
+}

@@ -1,0 +1,140 @@
+//! Other people's keys: fetched, verified, remembered; the identity key seen first is the one trusted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::conversation::Recipient;
+use domain::{AccountId, DeviceId, VerifyKey};
+
+use crate::api;
+use crate::e2ee::{
+    AccountKeys, CertifiedDevice, CertifiedRecipient, ClaimedKeys, DirectoryError, SafetyNumber,
+};
+use crate::error::Error;
+use crate::keystore::KnownIdentity;
+use crate::session::Session;
+
+/// The verified keys of everybody that this client has to do with.
+pub struct People {
+    session: Arc<Session>,
+    verified: Mutex<HashMap<AccountId, Arc<AccountKeys>>>,
+}
+
+impl People {
+    /// Knows nobody but whom the key store pins.
+    pub fn new(session: Arc<Session>) -> Self {
+        Self { session, verified: Mutex::default() }
+    }
+
+    /// An account's keys, as verified last.
+    ///
+    /// # Errors
+    /// As [`People::fetch`].
+    pub async fn keys(&self, account: AccountId) -> Result<Arc<AccountKeys>, Error> {
+        let known = self.guard().get(&account).cloned();
+        match known {
+            Some(keys) => Ok(keys),
+            None => self.fetch(account).await,
+        }
+    }
+
+    /// An account's keys as the server tells of them now, verified against the identity key known; the first one seen is
+    /// pinned.
+    ///
+    /// # Errors
+    /// [`Error::NoKeys`], [`Error::Directory`] for keys that are not believed, [`Error::Api`], [`Error::KeyStore`].
+    pub async fn fetch(&self, account: AccountId) -> Result<Arc<AccountKeys>, Error> {
+        let claimed = self.claimed(account).await?;
+        let store = self.session.store();
+        let known = store.read(|state| state.identities.get(&account).copied());
+        let keys = AccountKeys::verify(&claimed, known.as_ref().map(|known| &known.identity_key))?;
+        if known.is_none() {
+            // Another process may have pinned one since: then that one holds.
+            let pinned = store.update(|state| {
+                let first = KnownIdentity { identity_key: keys.identity_key(), verified: false };
+                state.identities.entry(account).or_insert(first).identity_key
+            })?;
+            if pinned != keys.identity_key() {
+                return Err(DirectoryError::IdentityChanged(account).into());
+            }
+        }
+        let keys = Arc::new(keys);
+        self.guard().insert(account, Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    async fn claimed(&self, account: AccountId) -> Result<ClaimedKeys, Error> {
+        let claimed = api::devices::keys_of(&self.session, account).await?;
+        match claimed.filter(|claimed| claimed.account_id == account) {
+            Some(claimed) => Ok(claimed),
+            None => Err(Error::NoKeys(account)),
+        }
+    }
+
+    /// A device, asking the server once when it is not among the keys known.
+    ///
+    /// # Errors
+    /// As [`People::fetch`], and [`DirectoryError::DeviceUnknown`].
+    pub async fn device(&self, account: AccountId, device: DeviceId) -> Result<CertifiedDevice, Error> {
+        if let Ok(found) = self.keys(account).await?.device(device) {
+            return Ok(*found);
+        }
+        Ok(*self.fetch(account).await?.device(device)?)
+    }
+
+    /// Somebody to wrap for, asking the server once when the keys known do not tell of them.
+    ///
+    /// # Errors
+    /// As [`People::fetch`], and [`DirectoryError::RecipientUnknown`].
+    pub async fn recipient(&self, account: AccountId, told: &Recipient) -> Result<CertifiedRecipient, Error> {
+        if let Ok(found) = self.keys(account).await?.recipient(told) {
+            return Ok(found);
+        }
+        Ok(self.fetch(account).await?.recipient(told)?)
+    }
+
+    /// Forgets what was verified, so that it is asked for anew; what is pinned stays.
+    pub fn forget(&self, account: AccountId) {
+        self.guard().remove(&account);
+    }
+
+    /// The number that both people compare.
+    ///
+    /// # Errors
+    /// As [`People::keys`], for either account.
+    pub async fn safety_number(&self, account: AccountId) -> Result<SafetyNumber, Error> {
+        let own = self.session.store().read(|state| state.account_id);
+        let (mine, theirs) = (self.keys(own).await?, self.keys(account).await?);
+        Ok(SafetyNumber::between((own, &mine.identity_key()), (account, &theirs.identity_key())))
+    }
+
+    /// Records that the person compared the safety number with `account`.
+    ///
+    /// # Errors
+    /// As [`People::keys`].
+    pub async fn mark_verified(&self, account: AccountId) -> Result<(), Error> {
+        let identity_key = self.keys(account).await?.identity_key();
+        self.pin(account, KnownIdentity { identity_key, verified: true })
+    }
+
+    /// Trusts the identity key that the server tells of now, on the person's word. Comparing safety numbers comes after.
+    ///
+    /// # Errors
+    /// As [`People::fetch`].
+    pub async fn accept_new_identity(&self, account: AccountId) -> Result<VerifyKey, Error> {
+        let claimed = self.claimed(account).await?;
+        let keys = AccountKeys::verify(&claimed, None)?;
+        self.pin(account, KnownIdentity { identity_key: keys.identity_key(), verified: false })?;
+        self.forget(account);
+        Ok(keys.identity_key())
+    }
+
+    fn pin(&self, account: AccountId, known: KnownIdentity) -> Result<(), Error> {
+        self.session.store().update(|state| state.identities.insert(account, known))?;
+        Ok(())
+    }
+
+    fn guard(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<AccountKeys>>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
