@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use domain::Timestamp;
 use uuid::Uuid;
 
 use crate::e2ee::random::{SystemRandom, draw, system};
@@ -16,6 +17,11 @@ pub fn random() -> SystemRandom {
 #[allow(clippy::disallowed_methods, reason = "this is the edge that owns the client's clock")]
 fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// What time it is.
+pub fn now() -> Timestamp {
+    Timestamp::from_micros(i64::try_from(unix_time().as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A new id, UUIDv7 (RFC 9562), of whichever kind is wanted.

@@ -27,6 +27,15 @@ pub enum Error {
     /// Content could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The vault on the server is not of the identity key that this client knows to be its own account's.
+    #[error("the keys that the server keeps for this account are not this account's")]
+    ForeignVault,
+    /// The device is on the server with other keys than here, or the session is bound to another.
+    #[error("this device cannot be enrolled: log in again, or with an empty key file")]
+    Enrolment,
+    /// The key file is of another account or server than the login.
+    #[error("the key file belongs to another account or server")]
+    ForeignKeyFile,
     /// This client has no device keys yet.
     #[error("this device has no keys yet: set it up first")]
     NoDevice,

@@ -111,6 +111,8 @@ pub struct KeyState {
     /// The session, while logged in.
     pub session: Option<StoredSession>,
     device: Option<StoredDevice>,
+    /// Whether the server has the device's certificate.
+    pub enrolled: bool,
     /// The vault, encrypted under its own passphrase.
     pub vault: Option<Blob>,
     /// Identity keys of people, by account.
@@ -130,6 +132,7 @@ impl KeyState {
             account_id,
             session: None,
             device: None,
+            enrolled: false,
             vault: None,
             identities: BTreeMap::new(),
             generations: BTreeMap::new(),
@@ -144,8 +147,9 @@ impl KeyState {
         })
     }
 
-    /// Keeps the device's keys.
+    /// Keeps the keys of a device that is to be enrolled.
     pub fn set_device(&mut self, device: &DeviceKeys) {
+        self.enrolled = false;
         self.device = Some(StoredDevice {
             device_id: device.device_id(),
             hpke_secret: *device.hpke().as_bytes(),
@@ -156,6 +160,7 @@ impl KeyState {
     /// Forgets the device and the session.
     pub fn clear_device(&mut self) {
         self.device = None;
+        self.enrolled = false;
         self.session = None;
     }
 }

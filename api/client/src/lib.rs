@@ -13,6 +13,7 @@
 //! The server's insides: it shares ids, limits and the bound bytes with it through `domain`, nothing else.
 
 pub mod api;
+pub mod client;
 pub mod conversations;
 pub mod e2ee;
 pub mod edge;
@@ -24,4 +25,5 @@ pub mod people;
 pub mod problem;
 pub mod session;
 
+pub use client::{Client, Keep, Server};
 pub use error::Error;
