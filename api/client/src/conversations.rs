@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::conversation::binding::Transcript;
 use domain::conversation::{Suite, Wrap};
-use domain::{ConversationId, RecipientId};
+use domain::{AccountId, ConversationId, OrganizationId, RecipientId};
 
 use crate::api::{self, dto};
 use crate::e2ee::{
@@ -28,11 +28,20 @@ pub struct Current {
     pub key: GenerationKey,
 }
 
+#[derive(Clone)]
+struct Known {
+    key: GenerationKey,
+    /// Whose device the key came from.
+    from: AccountId,
+}
+
 #[derive(Default)]
 struct Entry {
+    /// Never changes.
+    organization_id: Option<OrganizationId>,
     /// The generation in force, as far as known.
     current: Option<u32>,
-    keys: HashMap<u32, GenerationKey>,
+    keys: HashMap<u32, Known>,
 }
 
 /// The keys of every conversation that this client has to do with.
@@ -57,7 +66,7 @@ impl Conversations {
     ///
     /// # Errors
     /// [`Error::WaitingForKey`] when this device has not got its wrap yet, [`Error::RolledBack`],
-    /// [`Error::StrangersGeneration`], [`Error::Directory`] when a recipient's keys are not believed, [`Error::Contention`],
+    /// [`Error::StrangersKey`], [`Error::Directory`] when a recipient's keys are not believed, [`Error::Contention`],
     /// [`Error::Api`].
     pub async fn current(&self, id: ConversationId) -> Result<Current, Error> {
         if let Some(current) = self.cached(id) {
@@ -70,12 +79,14 @@ impl Conversations {
             }
             let roster = self.roster(id).await?;
             if roster.generation > 0 && !roster.commit_required {
-                self.check_committer(&roster).await?;
-                let key = self.key(id, roster.generation).await?;
+                let Known { key, from } = self.known(id, roster.generation).await?;
+                if !roster.recipients.iter().any(|one| one.account_id == from) {
+                    return Err(Error::StrangersKey { conversation_id: id, account_id: from });
+                }
                 self.entry(id, |entry| entry.current = Some(roster.generation));
                 return Ok(Current { generation: roster.generation, key });
             }
-            match self.commit(&roster).await {
+            match self.commit(id, &roster).await {
                 Ok(current) => return Ok(current),
                 Err(error) if is_outrun(&error) => {}
                 Err(error) => return Err(error),
@@ -94,8 +105,12 @@ impl Conversations {
     /// # Errors
     /// [`Error::WaitingForKey`], [`Error::OpenWrap`], [`Error::Directory`], [`Error::Api`].
     pub async fn key(&self, id: ConversationId, generation: u32) -> Result<GenerationKey, Error> {
-        if let Some(key) = self.entry(id, |entry| entry.keys.get(&generation).cloned()) {
-            return Ok(key);
+        Ok(self.known(id, generation).await?.key)
+    }
+
+    async fn known(&self, id: ConversationId, generation: u32) -> Result<Known, Error> {
+        if let Some(known) = self.entry(id, |entry| entry.keys.get(&generation).cloned()) {
+            return Ok(known);
         }
         let mut unopened = None;
         let told = api::conversations::own_wraps(&self.session, id, generation).await?;
@@ -105,8 +120,9 @@ impl Conversations {
             };
             match self.open(id, told, recipient_id, &secret).await? {
                 Ok(key) => {
-                    self.entry(id, |entry| entry.keys.insert(generation, key.clone()));
-                    return Ok(key);
+                    let known = Known { key, from: told.account_id };
+                    self.entry(id, |entry| entry.keys.insert(generation, known.clone()));
+                    return Ok(known);
                 }
                 Err(source) => {
                     unopened = Some(source);
@@ -129,7 +145,7 @@ impl Conversations {
     ) -> Result<Result<GenerationKey, OpenWrapError>, Error> {
         let sender = self.people.device(told.account_id, told.device_id).await?;
         let context = GenerationContext {
-            organization_id: told.organization_id,
+            organization_id: self.organization(id).await?,
             conversation_id: id,
             generation: told.generation,
             suite: told.suite,
@@ -192,29 +208,15 @@ impl Conversations {
         Ok(())
     }
 
-    /// Whoever made the generation in force has to be a member whose identity key vouches for the device.
-    async fn check_committer(&self, roster: &dto::Roster) -> Result<(), Error> {
-        let Some(committer) = roster.committer else { return Ok(()) };
-        let (account_id, device_id) = (committer.account_id, committer.device_id);
-        self.people.device(account_id, device_id).await?;
-        let is_member = roster.recipients.iter().any(|one| one.account_id == account_id);
-        let conversation_id = roster.conversation_id;
-        if is_member { Ok(()) } else { Err(Error::StrangersGeneration { conversation_id, device_id }) }
-    }
-
     /// Makes a new generation for exactly the recipients of `roster`, each certified by its account.
-    async fn commit(&self, roster: &dto::Roster) -> Result<Current, Error> {
+    async fn commit(&self, id: ConversationId, roster: &dto::Roster) -> Result<Current, Error> {
         let device = self.device()?;
-        let id = roster.conversation_id;
+        let organization_id = self.organization(id).await?;
         let generation = roster.generation + 1;
-        let transcript = Transcript {
-            previous: roster.transcript,
-            generation,
-            organization_id: roster.organization_id,
-            conversation_id: id,
-        };
+        let transcript =
+            Transcript { previous: roster.transcript, generation, organization_id, conversation_id: id };
         let context = GenerationContext {
-            organization_id: roster.organization_id,
+            organization_id,
             conversation_id: id,
             generation,
             suite: Suite::X25519Siv,
@@ -226,7 +228,7 @@ impl Conversations {
         api::conversations::commit(&self.session, &context, wraps).await?;
         self.saw(id, generation)?;
         self.entry(id, |entry| {
-            entry.keys.insert(generation, key.clone());
+            entry.keys.insert(generation, Known { key: key.clone(), from: device.account_id() });
             entry.current = Some(generation);
         });
         Ok(Current { generation, key })
@@ -248,10 +250,10 @@ impl Conversations {
     pub async fn give_wraps(&self, id: ConversationId) -> Result<usize, Error> {
         let device = self.device()?;
         let roster = self.roster(id).await?;
-        if roster.commit_required || roster.waiting.is_empty() {
+        let waiting: Vec<_> = roster.recipients.iter().filter(|one| one.waiting).collect();
+        let Some(suite) = roster.suite.filter(|_| !waiting.is_empty() && !roster.commit_required) else {
             return Ok(0);
-        }
-        let Some(suite) = roster.suite else { return Ok(0) };
+        };
         let key = match self.key(id, roster.generation).await {
             Ok(key) => key,
             // This device waits itself: another one has to give.
@@ -259,15 +261,14 @@ impl Conversations {
             Err(error) => return Err(error),
         };
         let context = GenerationContext {
-            organization_id: roster.organization_id,
+            organization_id: self.organization(id).await?,
             conversation_id: id,
             generation: roster.generation,
             suite,
             transcript: roster.transcript,
         };
         let mut given = 0;
-        for one in roster.recipients.iter().filter(|one| roster.waiting.contains(&one.recipient.recipient_id))
-        {
+        for one in waiting {
             let certified = match self.people.recipient(one.account_id, &one.recipient).await {
                 Ok(certified) => certified,
                 Err(Error::Directory(error)) => {
@@ -290,9 +291,18 @@ impl Conversations {
     fn cached(&self, id: ConversationId) -> Option<Current> {
         self.entry(id, |entry| {
             let generation = entry.current?;
-            let key = entry.keys.get(&generation)?.clone();
+            let key = entry.keys.get(&generation)?.key.clone();
             Some(Current { generation, key })
         })
+    }
+
+    async fn organization(&self, id: ConversationId) -> Result<OrganizationId, Error> {
+        if let Some(organization) = self.entry(id, |entry| entry.organization_id) {
+            return Ok(organization);
+        }
+        let organization = api::conversations::get(&self.session, id).await?.organization_id;
+        self.entry(id, |entry| entry.organization_id = Some(organization));
+        Ok(organization)
     }
 
     pub(crate) fn device(&self) -> Result<DeviceKeys, Error> {

@@ -1,6 +1,6 @@
 //! Why something that the SDK was asked to do failed.
 
-use domain::{AccountId, ConversationId, DeviceId};
+use domain::{AccountId, ConversationId};
 
 use crate::e2ee::{DirectoryError, OpenWrapError, PassphraseError, SealError, WrapError};
 use crate::keystore::KeyStoreError;
@@ -71,15 +71,15 @@ pub enum Error {
         /// The highest generation seen.
         seen: u32,
     },
-    /// The current generation was made by somebody who is no member.
+    /// The key of the current generation comes from somebody who is no member.
     #[error(
-        "the current generation of conversation {conversation_id} was made by device {device_id}, which is no member's"
+        "the current key of conversation {conversation_id} comes from account {account_id}, which is no member"
     )]
-    StrangersGeneration {
+    StrangersKey {
         /// Which conversation.
         conversation_id: ConversationId,
-        /// Whose device is no member's.
-        device_id: DeviceId,
+        /// Who is no member.
+        account_id: AccountId,
     },
     /// Membership changed again and again while a generation or message was being made.
     #[error("conversation {0} changed over and over: try again")]

@@ -332,3 +332,67 @@ mod tests {
         assert!(Http::new("http://127.0.0.1:1/").is_ok());
     }
 }
+
+#[cfg(test)]
+mod outage_tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Reply, TestServer};
+
+    async fn send(server: &TestServer) -> Result<Answer<Value>, ApiError> {
+        let request = Outgoing::post("/v1/things").json(&json!({ "name": "x" }));
+        Http::new(&server.base).unwrap().send(&request, Some("token")).await
+    }
+
+    #[tokio::test]
+    async fn overload_and_hang_ups_are_ridden_out_under_one_idempotency_key() {
+        let server = TestServer::start(|number, _| match number {
+            0 => Reply::problem(503, "overloaded"),
+            1 => Reply::HangUp,
+            2 => Reply::problem(409, "in_progress"),
+            _ => Reply::Answer(
+                201,
+                vec![("etag", "\"3\"".to_owned()), ("envoi-position", "p".to_owned())],
+                r#"{"id":1}"#.to_owned(),
+            ),
+        })
+        .await;
+        let answer = send(&server).await.unwrap();
+        assert_eq!(answer.body, json!({ "id": 1 }));
+        assert_eq!(answer.revision, Some(Revision("\"3\"".to_owned())));
+        assert_eq!(answer.position, Some(Position("p".to_owned())));
+        let seen = server.seen();
+        assert_eq!(seen.len(), 4);
+        assert!(seen[0].header("idempotency-key").is_some());
+        for one in &seen {
+            assert_eq!(one.header("idempotency-key"), seen[0].header("idempotency-key"));
+            assert_eq!(one.body, seen[0].body);
+            assert_eq!(one.header("authorization"), Some("Bearer token"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_final_and_typed() {
+        let server = TestServer::start(|_, _| Reply::problem(409, "stale_generation")).await;
+        let error = send(&server).await.unwrap_err();
+        assert!(error.is("stale_generation"), "{error:?}");
+        assert_eq!(server.seen().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_something_else_is_an_error_and_not_a_panic() {
+        let server = TestServer::start(|_, _| Reply::Answer(500, Vec::new(), "<html>".to_owned())).await;
+        assert!(matches!(send(&server).await, Err(ApiError::Unreadable { status: 500, .. })));
+        let server = TestServer::start(|_, _| Reply::Answer(200, Vec::new(), "<html>".to_owned())).await;
+        assert!(matches!(send(&server).await, Err(ApiError::Unreadable { status: 200, .. })));
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_body_reads_as_nothing() {
+        let server = TestServer::start(|_, _| Reply::Answer(204, Vec::new(), String::new())).await;
+        let answer: Answer<()> =
+            Http::new(&server.base).unwrap().send(&Outgoing::delete("/v1/x"), None).await.unwrap();
+        assert_eq!(answer.position, None);
+    }
+}

@@ -25,5 +25,8 @@ pub mod people;
 pub mod problem;
 pub mod session;
 
+#[cfg(test)]
+mod testing;
+
 pub use client::{Client, Keep, Server};
 pub use error::Error;

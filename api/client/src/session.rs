@@ -162,3 +162,106 @@ fn keep(store: &KeyStore, tokens: dto::Tokens) -> Result<Access, ApiError> {
         renew_at: Instant::now() + lasts.saturating_sub(RENEW_BEFORE),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use domain::{AccountId, SessionId};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::keystore::KeyState;
+    use crate::testing::{Reply, TestServer};
+
+    const ANN: AccountId = AccountId::from_bytes([1; 16]);
+    const SESSION: SessionId = SessionId::from_bytes([2; 16]);
+
+    fn tokens(number: usize) -> Value {
+        json!({
+            "account_id": ANN, "session_id": SESSION, "expires_in": 600,
+            "access_token": format!("access-{number}"), "refresh_token": format!("refresh-{number}"),
+        })
+    }
+
+    fn resumed(server: &TestServer) -> Session {
+        let mut state = KeyState::new(&server.base, ANN);
+        state.session = Some(StoredSession { session_id: SESSION, refresh_token: "refresh-0".to_owned() });
+        Session::resume(Http::new(&server.base).unwrap(), Arc::new(KeyStore::in_memory(state)))
+    }
+
+    fn is_refresh(line: &str) -> bool {
+        line.contains("refresh")
+    }
+
+    #[tokio::test]
+    async fn many_requests_wait_for_one_renewal() {
+        let server = TestServer::start(|_, seen| {
+            if is_refresh(&seen.line) { Reply::json(tokens(1)) } else { Reply::json(json!(null)) }
+        })
+        .await;
+        let session = Arc::new(resumed(&server));
+        let calls = (0..20).map(|_| {
+            let session = Arc::clone(&session);
+            tokio::spawn(async move { session.call::<Value>(Outgoing::get("/v1/x")).await.map(|_| ()) })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            call.await.unwrap().unwrap();
+        }
+        let seen = server.seen();
+        assert_eq!(seen.iter().filter(|one| is_refresh(&one.line)).count(), 1);
+        let others = seen.iter().filter(|one| !is_refresh(&one.line));
+        assert!(others.clone().all(|one| one.header("authorization") == Some("Bearer access-1")));
+        assert_eq!(others.count(), 20);
+        let kept = session.store().read(|state| state.session.clone().unwrap().refresh_token.clone());
+        assert_eq!(kept, "refresh-1");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_refused_early_is_renewed_once() {
+        let renewals = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&renewals);
+        let server = TestServer::start(move |_, seen| {
+            if is_refresh(&seen.line) {
+                return Reply::json(tokens(counter.fetch_add(1, Ordering::SeqCst) + 1));
+            }
+            match seen.header("authorization") {
+                Some("Bearer access-2") => Reply::json(json!(7)),
+                _ => Reply::problem(401, "unauthenticated"),
+            }
+        })
+        .await;
+        let session = resumed(&server);
+        assert_eq!(session.call::<Value>(Outgoing::get("/v1/x")).await.unwrap().body, json!(7));
+        assert_eq!(renewals.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_over_says_so() {
+        let server = TestServer::start(|_, _| Reply::problem(401, "session_ended")).await;
+        let answer = resumed(&server).call::<Value>(Outgoing::get("/v1/x")).await;
+        assert!(matches!(answer, Err(ApiError::LoggedOut)));
+    }
+
+    #[tokio::test]
+    async fn a_query_asks_for_what_the_last_command_did() {
+        let server = TestServer::start(|_, seen| {
+            if is_refresh(&seen.line) {
+                return Reply::json(tokens(1));
+            }
+            Reply::Answer(200, vec![("envoi-position", "here".to_owned())], "null".to_owned())
+        })
+        .await;
+        let session = resumed(&server);
+        session.call::<Value>(Outgoing::get("/v1/x")).await.unwrap();
+        session.call::<Value>(Outgoing::post("/v1/x")).await.unwrap();
+        session.call::<Value>(Outgoing::get("/v1/x")).await.unwrap();
+        let asked: Vec<_> = server
+            .seen()
+            .iter()
+            .filter(|one| one.line.ends_with("/v1/x"))
+            .map(|one| one.header("envoi-min-position").map(str::to_owned))
+            .collect();
+        assert_eq!(asked, [None, None, Some("here".to_owned())]);
+    }
+}

@@ -175,45 +175,28 @@ pub struct OwnedRecipient {
     /// The recipient.
     #[serde(flatten)]
     pub recipient: Recipient,
-}
-
-/// Who made a generation.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Committer {
-    /// Whose device.
-    pub account_id: AccountId,
-    /// The device.
-    pub device_id: DeviceId,
+    /// Whether it waits for its wrap of the current generation.
+    pub waiting: bool,
 }
 
 /// The recipients of a conversation's keys and the generation in force.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Roster {
-    /// The conversation.
-    pub conversation_id: ConversationId,
-    /// Its organization.
-    pub organization_id: OrganizationId,
     /// The generation committed last; 0 for none.
     pub generation: u32,
     /// How it encrypts.
     pub suite: Option<Suite>,
-    /// Its membership transcript; zeros before the first.
-    pub transcript: Digest,
     /// Whether a new generation has to be committed before anything can be sent.
     pub commit_required: bool,
-    /// Who made the generation.
-    pub committer: Option<Committer>,
+    /// Its membership transcript; zeros before the first.
+    pub transcript: Digest,
     /// The active recipients.
     pub recipients: Vec<OwnedRecipient>,
-    /// Those of them that wait for their wrap of the generation.
-    pub waiting: Vec<RecipientId>,
 }
 
 /// A wrap, and what it is bound to.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ToldWrap {
-    /// The conversation's organization.
-    pub organization_id: OrganizationId,
     /// The generation.
     pub generation: u32,
     /// How it encrypts.
