@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolBuilder, RecyclingMethod, Runtime};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// A role inside the database: what a part of the product may do there.
@@ -57,9 +57,14 @@ pub fn with_options(config: &Config, more: &str) -> Config {
 /// # Errors
 /// When `size` is zero.
 pub fn pool(config: &Config, role: Role, size: usize) -> Result<Pool, deadpool_postgres::BuildError> {
+    pool_builder(config, role, size).build()
+}
+
+/// The same before it is built, for those who set more.
+pub fn pool_builder(config: &Config, role: Role, size: usize) -> PoolBuilder {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_config(in_role(config, role), NoTls, recycling);
-    Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).build()
+    Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1)
 }
 
 /// A connection of its own, kept alive by a task until the client is dropped.

@@ -28,7 +28,11 @@ mod envelope;
 pub mod golden;
 pub mod keyring;
 mod log;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
+mod metrics;
 pub mod migrations;
+mod postgres;
 pub mod schema;
 mod sealed;
 pub mod sealing;
@@ -43,6 +47,8 @@ pub use log::{
     AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, NewEvent, ReadFilter, Snapshot,
     StreamAppend, Subscription,
 };
+pub use metrics::LogMetrics;
 pub use migrations::{MigrateError, migrate};
+pub use postgres::{PgEventLog, PgLogConfig};
 pub use sealed::{InvalidCell, KeyRef, Opened, SealHeader, SealedCell, Tenant};
 pub use sealing::{SealError, Sealer};

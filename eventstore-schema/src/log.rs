@@ -76,6 +76,25 @@ impl StreamAppend {
     pub const EVENTS_MAX: usize = 2_048;
     /// Largest append in bytes, payloads and sealed parts together; below the 1 MiB default of other engines.
     pub const BYTES_MAX: usize = 1_000_000;
+
+    /// Bytes of its payloads and sealed parts.
+    pub fn bytes(&self) -> usize {
+        let sealed = |event: &NewEvent| event.sealed.as_ref().map_or(0, Bytes::len);
+        self.events.iter().map(|event| event.payload.len() + sealed(event)).sum()
+    }
+
+    /// The same, if the append is within the limits.
+    ///
+    /// # Errors
+    /// [`AppendError::Size`] when it is not.
+    pub fn checked_bytes(&self) -> Result<usize, AppendError> {
+        let (events, bytes) = (self.events.len(), self.bytes());
+        if (1..=Self::EVENTS_MAX).contains(&events) && bytes <= Self::BYTES_MAX {
+            Ok(bytes)
+        } else {
+            Err(AppendError::Size { stream: self.stream, events, bytes })
+        }
+    }
 }
 
 /// What an append did.

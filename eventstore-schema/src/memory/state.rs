@@ -1,0 +1,122 @@
+//! What the log holds.
+
+use std::collections::HashMap;
+
+use domain::{CommandId, Digest};
+
+use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
+use crate::log::{
+    AppendError, Appended, Expected, Head, Incarnation, NewEvent, ReadFilter, Snapshot, StreamAppend,
+};
+
+pub(super) struct State {
+    incarnation: Incarnation,
+    /// In the order of their positions.
+    events: Vec<RecordedEvent>,
+    /// Indexes into `events`, by revision.
+    streams: HashMap<StreamId, Vec<usize>>,
+    commands: HashMap<CommandId, (Appended, Digest)>,
+    pub(super) snapshots: HashMap<StreamId, Snapshot>,
+}
+
+impl State {
+    pub(super) fn new(incarnation: Incarnation) -> Self {
+        Self {
+            incarnation,
+            events: Vec::new(),
+            streams: HashMap::new(),
+            commands: HashMap::new(),
+            snapshots: HashMap::new(),
+        }
+    }
+
+    pub(super) fn head(&self) -> Head {
+        Head { incarnation: self.incarnation, position: self.events.last().map(|event| event.position) }
+    }
+
+    pub(super) fn find_command(&self, command: CommandId) -> Option<(Appended, Digest)> {
+        let (appended, fingerprint) = self.commands.get(&command)?;
+        Some((Appended { replayed: true, ..*appended }, *fingerprint))
+    }
+
+    pub(super) fn append(&mut self, append: StreamAppend) -> Result<Appended, AppendError> {
+        if let Some((appended, fingerprint)) = self.find_command(append.command.id) {
+            let is_same = fingerprint == append.command.fingerprint;
+            return if is_same {
+                Ok(appended)
+            } else {
+                Err(AppendError::CommandReused { command_id: append.command.id })
+            };
+        }
+        let StreamAppend { stream, expected, command, .. } = append;
+        let actual = self.last_of_stream(stream).map(|event| event.revision);
+        if expected != Expected::Any && expected != Expected::after(actual) {
+            return Err(AppendError::Conflict { stream, expected, actual });
+        }
+        let first = actual.map_or(Revision::new(0), |revision| revision.plus(1));
+        let mut last = (first, Position::new(0));
+        for (event, offset) in append.events.iter().zip(0..) {
+            let recorded = self.record(&append, event, first.plus(offset));
+            last = (recorded.revision, recorded.position);
+            self.streams.entry(stream).or_default().push(self.events.len());
+            self.events.push(recorded);
+        }
+        let (last_revision, position) = last;
+        let appended = Appended { stream, first_revision: first, last_revision, position, replayed: false };
+        self.commands.insert(command.id, (appended, command.fingerprint));
+        Ok(appended)
+    }
+
+    fn record(&self, append: &StreamAppend, event: &NewEvent, revision: Revision) -> RecordedEvent {
+        let end = self.events.last().map_or(0, |last| last.position.get() + last.payload.len() as u64);
+        RecordedEvent {
+            position: Position::new(end + 1),
+            stream: append.stream,
+            revision,
+            event_id: event.event_id,
+            event_type: event.event_type.to_owned(),
+            version: event.version,
+            command_id: append.command.id,
+            origin: append.origin,
+            payload: event.payload.clone(),
+            key_ref: event.key_ref,
+            sealed: event.sealed.clone(),
+            hash: record_hash(append.stream, revision, event, append.command.id, &append.origin),
+        }
+    }
+
+    pub(super) fn read_stream(&self, stream: StreamId, from: Revision, limit: usize) -> Vec<RecordedEvent> {
+        let from = usize::try_from(from.get()).unwrap_or(usize::MAX);
+        let indexes = self.streams.get(&stream).map_or(&[][..], Vec::as_slice);
+        indexes.iter().skip(from).take(limit).filter_map(|index| self.events.get(*index)).cloned().collect()
+    }
+
+    pub(super) fn last_of_stream(&self, stream: StreamId) -> Option<RecordedEvent> {
+        self.events.get(*self.streams.get(&stream)?.last()?).cloned()
+    }
+
+    pub(super) fn read_all(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Vec<RecordedEvent> {
+        let start = self.events.partition_point(|event| Some(event.position) <= after);
+        let wanted = self
+            .events
+            .iter()
+            .skip(start)
+            .filter(|event| filter.passes(event.stream.category, &event.event_type));
+        wanted.take(limit).cloned().collect()
+    }
+
+    pub(super) fn store_snapshot(&mut self, snapshot: Snapshot) {
+        let present = self.snapshots.get(&snapshot.stream);
+        let is_better = present.is_none_or(|present| {
+            present.revision < snapshot.revision || present.state_version != snapshot.state_version
+        });
+        if is_better {
+            self.snapshots.insert(snapshot.stream, snapshot);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The log in PostgreSQL.
+//!
+//! Appends of a whole process go through one writer, which sends everything that waits as one call of `log.append`
+//! (group commit): [`queue`] -> [`batch`] -> [`writer`]. Reads are ordered index scans over a pool: [`reader`]. Whoever
+//! follows the log is woken by the writer, other processes by `NOTIFY`, and looks by itself now and then: [`signals`].
+
+mod batch;
+mod queue;
+mod reader;
+mod room;
+mod rows;
+mod signals;
+mod snapshots;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use domain::{CommandId, Digest};
+use tokio::sync::oneshot;
+use tokio_postgres::Config;
+
+use crate::database::{self, Role};
+use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
+use crate::log::{
+    AppendError, Appended, EventLog, Expected, Head, LogError, ReadFilter, Snapshot, StreamAppend,
+    Subscription,
+};
+use crate::metrics::LogMetrics;
+use queue::{Queue, QueueLimits, Waiting};
+use reader::PgSubscription;
+use room::Room;
+use signals::Signals;
+
+/// How often an append that expects nothing tries to catch a stream that moves.
+const ANY_ATTEMPTS_MAX: usize = 32;
+/// What a refused caller waits: about the time in which a full queue is written.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(250);
+/// How long a read waits for a free connection, or for a new one.
+const POOL_WAIT: Duration = Duration::from_secs(5);
+/// Options of every connection that reads. All reads are index scans in order; statistics of a young table must not talk
+/// the planner into anything else.
+const READER_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_sort=off -c enable_seqscan=off \
+    -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c statement_timeout=60s";
+
+/// How the engine connects and what it holds at most.
+#[derive(Clone, Debug)]
+pub struct PgLogConfig {
+    /// The database. The engine works in [`Role::App`].
+    pub connection: Config,
+    /// Connections that read.
+    pub readers: usize,
+    /// Most events that wait for the writer: about a second of its work. More are refused.
+    pub queue_events_max: usize,
+    /// Most bytes that wait for the writer.
+    pub queue_bytes_max: usize,
+    /// How long an append waits for a lost connection to come back before it fails as unavailable.
+    pub patience: Duration,
+}
+
+impl PgLogConfig {
+    /// The defaults of a server.
+    pub fn new(connection: Config) -> Self {
+        Self {
+            connection,
+            readers: 8,
+            queue_events_max: 16_384,
+            queue_bytes_max: 64 * 1024 * 1024,
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What the tasks of one engine share.
+struct Shared {
+    config: PgLogConfig,
+    queue: Queue,
+    signals: Signals,
+    room: Room,
+    metrics: LogMetrics,
+    pool: Pool,
+}
+
+/// The PostgreSQL engine. Dropping it writes what waits and ends its tasks.
+pub struct PgEventLog {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for PgEventLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PgEventLog").finish_non_exhaustive()
+    }
+}
+
+impl Drop for PgEventLog {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        self.shared.signals.close();
+    }
+}
+
+impl PgEventLog {
+    /// Connects, and starts the writer and the listener on the current runtime.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or holds no log of this form. Later interruptions heal by themselves.
+    pub async fn connect(config: PgLogConfig) -> Result<Self, LogError> {
+        let unavailable = |reason: String| LogError::Unavailable { attempt: "connecting", reason };
+        let reading = database::with_options(&config.connection, READER_OPTIONS);
+        let mut pool = database::pool_builder(&reading, Role::App, config.readers);
+        pool = pool.wait_timeout(Some(POOL_WAIT)).create_timeout(Some(POOL_WAIT));
+        let pool = pool.build().map_err(|error| unavailable(error.to_string()))?;
+        let limits = QueueLimits { events_max: config.queue_events_max, bytes_max: config.queue_bytes_max };
+        let metrics = LogMetrics::new("postgres").map_err(|error| unavailable(error.to_string()))?;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(limits, metrics.clone()),
+            signals: Signals::new(),
+            room: Room::default(),
+            metrics,
+            pool,
+            config,
+        });
+        let head = reader::head(&shared).await?;
+        shared.signals.known(head.position.map_or(0, Position::get));
+        reader::warn_of_lost_durability(&shared).await?;
+        tokio::spawn(writer::run(shared.clone()));
+        tokio::spawn(signals::run(shared.clone()));
+        Ok(Self { shared })
+    }
+
+    /// What it measures.
+    pub fn metrics(&self) -> &LogMetrics {
+        &self.shared.metrics
+    }
+
+    /// Checks the size, computes the hashes and puts the append into a form that can wait. `expected` is not `Any`.
+    fn prepare(
+        &self,
+        append: Arc<StreamAppend>,
+        expected: Expected,
+    ) -> Result<(Waiting, Reply), AppendError> {
+        let bytes = append.checked_bytes()?;
+        let first = match expected {
+            Expected::Exact(revision) => revision.plus(1),
+            Expected::NoStream | Expected::Any => Revision::new(0),
+        };
+        let numbered = append.events.iter().zip(0..);
+        let hashes = numbered
+            .map(|(event, n)| {
+                record_hash(append.stream, first.plus(n), event, append.command.id, &append.origin)
+            })
+            .collect();
+        let (reply, answer) = oneshot::channel();
+        Ok((Waiting::new(append, expected, first, hashes, bytes, reply), answer))
+    }
+
+    fn submit(&self, waiting: Vec<Waiting>) -> Result<(), AppendError> {
+        self.shared.queue.push(waiting).map_err(|_full| {
+            self.shared.metrics.refused();
+            AppendError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }
+        })
+    }
+
+    async fn append_expecting(
+        &self,
+        append: Arc<StreamAppend>,
+        expected: Expected,
+    ) -> Result<Appended, AppendError> {
+        let stream = append.stream;
+        let (waiting, answer) = self.prepare(append, expected)?;
+        self.submit(vec![waiting])?;
+        answer_of(stream, answer).await
+    }
+
+    /// The writer needs a revision, because it is part of the hash: guesses that the stream is new and is told better.
+    async fn append_any(&self, append: Arc<StreamAppend>) -> Result<Appended, AppendError> {
+        let mut expected = Expected::NoStream;
+        let mut attempt = 1;
+        loop {
+            match self.append_expecting(append.clone(), expected).await {
+                Err(AppendError::Conflict { actual, .. }) if attempt < ANY_ATTEMPTS_MAX => {
+                    expected = Expected::after(actual);
+                }
+                result => return result,
+            }
+            attempt += 1;
+        }
+    }
+}
+
+type Reply = oneshot::Receiver<Result<Appended, AppendError>>;
+
+async fn answer_of(stream: StreamId, answer: Reply) -> Result<Appended, AppendError> {
+    let gone = |_| AppendError::Unavailable { stream, reason: "the writer has ended".to_owned() };
+    answer.await.map_err(gone)?
+}
+
+#[async_trait]
+impl EventLog for PgEventLog {
+    async fn append(&self, append: StreamAppend) -> Result<Appended, AppendError> {
+        match append.expected {
+            Expected::Any => self.append_any(Arc::new(append)).await,
+            expected => self.append_expecting(Arc::new(append), expected).await,
+        }
+    }
+
+    async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
+        if appends.iter().any(|append| append.expected == Expected::Any) {
+            let mut results = Vec::with_capacity(appends.len());
+            for append in appends {
+                results.push(self.append(append).await);
+            }
+            return results;
+        }
+        let mut waiting = Vec::with_capacity(appends.len());
+        let mut answers = Vec::with_capacity(appends.len());
+        for append in appends {
+            let (stream, expected) = (append.stream, append.expected);
+            answers.push((
+                stream,
+                self.prepare(Arc::new(append), expected).map(|(one, answer)| {
+                    waiting.push(one);
+                    answer
+                }),
+            ));
+        }
+        let refused = self.submit(waiting).is_err();
+        let mut results = Vec::with_capacity(answers.len());
+        for (stream, answer) in answers {
+            results.push(match answer {
+                Err(error) => Err(error),
+                Ok(_) if refused => Err(AppendError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }),
+                Ok(answer) => answer_of(stream, answer).await,
+            });
+        }
+        results
+    }
+
+    async fn find_command(
+        &self,
+        _stream: StreamId,
+        command: CommandId,
+    ) -> Result<Option<(Appended, Digest)>, LogError> {
+        reader::find_command(&self.shared, command).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        reader::read_stream(&self.shared, stream, from, limit).await
+    }
+
+    async fn last_of_stream(&self, stream: StreamId) -> Result<Option<RecordedEvent>, LogError> {
+        reader::last_of_stream(&self.shared, stream).await
+    }
+
+    async fn read_all(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        reader::read_all(&self.shared, after, limit, filter).await
+    }
+
+    async fn subscribe(
+        &self,
+        after: Option<Position>,
+        filter: ReadFilter,
+    ) -> Result<Box<dyn Subscription>, LogError> {
+        Ok(Box::new(PgSubscription::new(self.shared.clone(), after, filter)))
+    }
+
+    async fn head(&self) -> Result<Head, LogError> {
+        reader::head(&self.shared).await
+    }
+
+    async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
+        snapshots::load(&self.shared, stream).await
+    }
+
+    async fn store_snapshot(&self, snapshot: Snapshot) -> Result<(), LogError> {
+        snapshots::store(&self.shared, snapshot).await
+    }
+
+    fn engine(&self) -> &'static str {
+        "postgres"
+    }
+}

@@ -1,0 +1,166 @@
+//! What waits for the writer: first in, first out, bounded in events and bytes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::Digest;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use crate::envelope::Revision;
+use crate::log::{AppendError, Appended, Expected, StreamAppend};
+use crate::metrics::LogMetrics;
+
+/// An append that waits, with everything that is needed to write it and to answer.
+pub(super) struct Waiting {
+    pub(super) append: Arc<StreamAppend>,
+    /// What the caller believes; never `Any`.
+    pub(super) expected: Expected,
+    /// Revision that its first event gets.
+    pub(super) first: Revision,
+    /// Hash of each event.
+    pub(super) hashes: Vec<Digest>,
+    pub(super) bytes: usize,
+    pub(super) since: Instant,
+    /// Goes in a batch by itself, because a batch that it was in was refused as a whole.
+    pub(super) alone: bool,
+    reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+impl Waiting {
+    pub(super) fn new(
+        append: Arc<StreamAppend>,
+        expected: Expected,
+        first: Revision,
+        hashes: Vec<Digest>,
+        bytes: usize,
+        reply: oneshot::Sender<Result<Appended, AppendError>>,
+    ) -> Self {
+        Self { append, expected, first, hashes, bytes, since: Instant::now(), alone: false, reply }
+    }
+
+    pub(super) fn events(&self) -> usize {
+        self.append.events.len()
+    }
+
+    /// The same, to be written by itself if `alone`.
+    pub(super) fn with_alone(mut self, alone: bool) -> Self {
+        self.alone |= alone;
+        self
+    }
+
+    /// Answers the caller, who may have gone.
+    pub(super) fn answer(self, result: Result<Appended, AppendError>) {
+        let _ = self.reply.send(result);
+    }
+
+    /// Answers that the log cannot be reached.
+    pub(super) fn give_up(self, reason: &str) {
+        let stream = self.append.stream;
+        self.answer(Err(AppendError::Unavailable { stream, reason: reason.to_owned() }));
+    }
+}
+
+/// Bounds of the queue.
+#[derive(Clone, Copy)]
+pub(super) struct QueueLimits {
+    pub(super) events_max: usize,
+    pub(super) bytes_max: usize,
+}
+
+/// The queue has no room for what was pushed, or the engine is closing.
+#[derive(Debug)]
+pub(super) struct Full;
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    events: usize,
+    bytes: usize,
+    closed: bool,
+}
+
+/// The queue.
+pub(super) struct Queue {
+    limits: QueueLimits,
+    state: Mutex<State>,
+    arrived: Notify,
+    metrics: LogMetrics,
+}
+
+impl Queue {
+    pub(super) fn new(limits: QueueLimits, metrics: LogMetrics) -> Self {
+        Self { limits, state: Mutex::default(), arrived: Notify::new(), metrics }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes all of them, in order, or none. What is already waiting does not keep a single large append out for ever: an
+    /// empty queue takes any append that is within the limits of one.
+    pub(super) fn push(&self, more: Vec<Waiting>) -> Result<(), Full> {
+        let events: usize = more.iter().map(Waiting::events).sum();
+        let bytes: usize = more.iter().map(|one| one.bytes).sum();
+        let mut state = self.state();
+        let too_many =
+            state.events + events > self.limits.events_max || state.bytes + bytes > self.limits.bytes_max;
+        if state.closed || (too_many && !(state.waiting.is_empty() && more.len() == 1)) {
+            return Err(Full);
+        }
+        state.events += events;
+        state.bytes += bytes;
+        let was_empty = state.waiting.is_empty();
+        state.waiting.extend(more);
+        drop(state);
+        if was_empty {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Puts back, in front, what could not be written. They were admitted before, so no limit applies.
+    pub(super) fn put_back(&self, unwritten: Vec<Waiting>) {
+        let mut state = self.state();
+        for one in unwritten.into_iter().rev() {
+            state.events += one.events();
+            state.bytes += one.bytes;
+            state.waiting.push_front(one);
+        }
+        self.arrived.notify_one();
+    }
+
+    /// Takes from the front for as long as `fits` says so; `fits` sees each one before it is taken.
+    pub(super) fn take_while(&self, mut fits: impl FnMut(&Waiting) -> bool) -> Vec<Waiting> {
+        let mut state = self.state();
+        let count = state.waiting.iter().take_while(|one| fits(one)).count();
+        let taken: Vec<_> = state.waiting.drain(..count).collect();
+        for one in &taken {
+            state.events -= one.events();
+            state.bytes -= one.bytes;
+        }
+        self.metrics.waiting(state.events, state.bytes);
+        taken
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().waiting.is_empty()
+    }
+
+    /// Waits until something is there or the queue is closed. For one waiter.
+    pub(super) async fn arrival(&self) {
+        while self.is_empty() && !self.is_closed() {
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Takes nothing more in.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.arrived.notify_one();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+}

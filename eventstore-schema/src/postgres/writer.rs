@@ -1,0 +1,194 @@
+//! The writer: one task that turns the queue into batches and their answers into results.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::Shared;
+use super::batch::{APPEND, Batch, Outcome, Place};
+use super::queue::Waiting;
+use super::room::Room;
+use super::rows::describe;
+use crate::database::{self, Role};
+use crate::metrics;
+
+/// Batches on the way at once: while the database writes one, the process prepares the next. More would only make each
+/// smaller.
+const BATCHES_IN_FLIGHT_MAX: usize = 2;
+/// Pause between attempts to connect.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a lost peer may go unnoticed.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Durability and isolation that the guarantees rest on, whatever the server's defaults; a batch that takes longer than
+/// the timeout waits for somebody else's lock.
+const WRITER_OPTIONS: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
+    -c default_transaction_read_only=off -c statement_timeout=30s";
+
+/// A live connection with the statement prepared.
+struct Session {
+    client: Client,
+    statement: Statement,
+}
+
+/// Writes until the engine is closed and nothing waits.
+pub(super) async fn run(shared: Arc<Shared>) {
+    while let Some(session) = connect(&shared).await {
+        if serve(&shared, &session).await.is_ok() {
+            return;
+        }
+        shared.metrics.reconnected();
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+        fail_impatient(&shared, "the connection was lost");
+    }
+}
+
+/// Connects, however long it takes, failing appends that have waited too long meanwhile. `None` once the engine is closed.
+async fn connect(shared: &Arc<Shared>) -> Option<Session> {
+    loop {
+        match tokio::time::timeout(shared.config.patience, open(shared)).await {
+            Ok(Ok(session)) => return Some(session),
+            Ok(Err(reason)) => {
+                tracing::warn!(reason, "the log's writer cannot connect");
+                fail_impatient(shared, &reason);
+            }
+            Err(_) => fail_impatient(shared, "connecting takes too long"),
+        }
+        if shared.queue.is_closed() {
+            shared.queue.take_while(|_| true).into_iter().for_each(|one| one.give_up("the engine is closed"));
+            return None;
+        }
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+    }
+}
+
+async fn open(shared: &Arc<Shared>) -> Result<Session, String> {
+    let text = |error: tokio_postgres::Error| describe(&error);
+    let mut config = database::in_role(&shared.config.connection, Role::App);
+    config = database::with_options(&config, WRITER_OPTIONS);
+    config.tcp_user_timeout(TCP_TIMEOUT).application_name("envoi log writer");
+    let client = database::connect(&config).await.map_err(text)?;
+    let statement = client.prepare(APPEND).await.map_err(text)?;
+    shared.room.make(&client, shared.signals.position()).await.map_err(text)?;
+    Ok(Session { client, statement })
+}
+
+/// Fails what has waited longer than callers are made to wait.
+fn fail_impatient(shared: &Shared, reason: &str) {
+    let now = Instant::now();
+    let patience = shared.config.patience;
+    // Oldest first: everything behind the first patient one is younger.
+    let impatient = shared.queue.take_while(|one| now.duration_since(one.since) >= patience);
+    for one in impatient {
+        shared.metrics.appended(metrics::Outcome::Unavailable, one.since.elapsed());
+        one.give_up(reason);
+    }
+}
+
+/// The connection is of no use any more.
+struct Lost;
+
+/// A batch that was sent, and the answer.
+type Sent = (Batch, Result<Vec<Row>, tokio_postgres::Error>);
+
+/// A batch that was not written, or of which nobody knows.
+struct Failed {
+    batch: Batch,
+    reason: String,
+    /// The batch itself is at fault, not the server or the way to it.
+    refused: bool,
+}
+
+/// Sends batches over one connection until it is lost (with everything unanswered back in the queue) or the engine is
+/// closed and all is written.
+async fn serve(shared: &Arc<Shared>, session: &Session) -> Result<(), Lost> {
+    let mut in_flight = FuturesOrdered::new();
+    loop {
+        while in_flight.len() < BATCHES_IN_FLIGHT_MAX {
+            let Some(batch) = Batch::take(&shared.queue) else { break };
+            in_flight.push_back(send(shared, session, batch));
+        }
+        if in_flight.is_empty() && shared.queue.is_closed() {
+            return Ok(());
+        }
+        let may_send_more = in_flight.len() < BATCHES_IN_FLIGHT_MAX && !shared.queue.is_closed();
+        tokio::select! {
+            Some(sent) = in_flight.next() => {
+                if let Err(failed) = settle(shared, sent) {
+                    let mut all = vec![failed];
+                    while let Some(sent) = in_flight.next().await {
+                        all.extend(settle(shared, sent).err());
+                    }
+                    recover(shared, all)?;
+                }
+            }
+            () = shared.queue.arrival(), if may_send_more => {}
+        }
+    }
+}
+
+async fn send(shared: &Shared, session: &Session, batch: Batch) -> Sent {
+    let place = Place { known: shared.signals.position(), ceiling: shared.room.ceiling() };
+    let result = batch.send(&session.client, &session.statement, place).await;
+    (batch, result)
+}
+
+/// Answers everybody in a batch.
+fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
+    let outcome = match result {
+        Ok(rows) => Outcome::of(&rows),
+        Err(error) => {
+            let refused = error.as_db_error().is_some_and(|error| is_refusal(error.code()));
+            return Err(Failed { batch, reason: describe(&error), refused });
+        }
+    };
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(reason) => return Err(Failed { batch, reason, refused: true }),
+    };
+    let (position, written) = outcome.settle(batch, |one, result| {
+        let outcome = match &result {
+            Ok(appended) if appended.replayed => metrics::Outcome::Replayed,
+            Ok(_) => metrics::Outcome::Written,
+            Err(_) => metrics::Outcome::Conflict,
+        };
+        shared.metrics.appended(outcome, one.since.elapsed());
+        one.answer(result);
+    });
+    if written > 0 {
+        shared.metrics.batch(written, position);
+        shared.signals.appended(position);
+        Room::look_ahead(shared, position);
+    }
+    Ok(())
+}
+
+/// Puts failed batches back in their order. One that was refused as a whole is tried again append by append, so that one
+/// bad append fails by itself.
+fn recover(shared: &Shared, failed: Vec<Failed>) -> Result<(), Lost> {
+    let mut lost = false;
+    let mut unwritten = Vec::new();
+    for Failed { batch, reason, refused } in failed {
+        tracing::warn!(reason, events = batch.events, "the log's writer could not write a batch");
+        lost |= !refused;
+        match <[Waiting; 1]>::try_from(batch.waiting) {
+            Ok([one]) if refused => one.give_up(&reason),
+            Ok([one]) => unwritten.push(one),
+            Err(many) => unwritten.extend(many.into_iter().map(|one| one.with_alone(refused))),
+        }
+    }
+    shared.queue.put_back(unwritten);
+    if lost { Err(Lost) } else { Ok(()) }
+}
+
+/// Whether the same batch would be refused again, by the same server in good health: all but lost connections (08),
+/// transactions that lost against others (40), a server that stops or lacks resources (53, 57, 58), and one that is a
+/// read-only standby now (25006).
+fn is_refusal(code: &SqlState) -> bool {
+    let class = code.code().get(..2).unwrap_or_default();
+    !matches!(class, "08" | "40" | "53" | "57" | "58") && *code != SqlState::READ_ONLY_SQL_TRANSACTION
+}

@@ -1,0 +1,5 @@
+//! The suite.
+
+pub mod appending;
+mod model;
+pub mod reading;

@@ -1,0 +1,243 @@
+//! G3, G5, G6 and the edges of reading.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::Category;
+use eventstore_schema::{
+    EventLog, Expected, NewEvent, Position, ReadFilter, RecordedEvent, Revision, Snapshot, StreamAppend,
+    StreamId,
+};
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use crate::engine::Engine;
+use crate::given;
+
+/// How long a test waits for what must come.
+const SOON: Duration = Duration::from_secs(20);
+
+pub async fn a_stream_without_events_gives_none(engine: &dyn Engine) {
+    let log = engine.open().await;
+    assert!(given::read(&*log, given::stream()).await.is_empty());
+    assert_eq!(log.last_of_stream(given::stream()).await.unwrap(), None);
+    assert_eq!(log.load_snapshot(given::stream()).await.unwrap(), None);
+}
+
+pub async fn a_stream_is_read_in_pages(engine: &dyn Engine) {
+    let log = engine.open().await;
+    let stream = given::stream();
+    log.append(given::append(stream, 10)).await.unwrap();
+    let revisions = async |from, limit| -> Vec<u64> {
+        let events = log.read_stream(stream, Revision::new(from), limit).await.unwrap();
+        events.iter().map(|event| event.revision.get()).collect()
+    };
+    assert_eq!(revisions(0, 3).await, [0, 1, 2]);
+    assert_eq!(revisions(3, 3).await, [3, 4, 5]);
+    assert_eq!(revisions(8, 100).await, [8, 9]);
+    assert!(revisions(10, 100).await.is_empty());
+    assert!(revisions(0, 0).await.is_empty());
+}
+
+/// Many writers on several handles, while readers poll and follow: all see the same order, each at every moment a prefix
+/// of what is there in the end.
+pub async fn g3_readers_see_one_order_without_gaps(engine: &dyn Engine) {
+    const WRITERS: usize = 24;
+    const APPENDS: u64 = 15;
+    let logs = [engine.open().await, engine.open().await, engine.open().await];
+    let start = given::head(&*logs[0]).await;
+    let finished = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> =
+        logs.iter().map(|log| tokio::spawn(poll(log.clone(), start, finished.clone()))).collect();
+    let followers: Vec<_> = logs
+        .iter()
+        .map(|log| tokio::spawn(follow(log.clone(), start, WRITERS * 2 * APPENDS as usize)))
+        .collect();
+    let writers = (0..WRITERS).map(|n| tokio::spawn(write(logs[n % 3].clone(), APPENDS)));
+    let ours: HashSet<StreamId> = join_all(writers).await.into_iter().map(Result::unwrap).collect();
+    finished.store(true, Ordering::SeqCst);
+
+    let truth = given::read_all_after(&*logs[0], start).await;
+    assert!(truth.is_sorted_by(|one, next| one.position < next.position));
+    let own = |events: &[RecordedEvent]| -> Vec<RecordedEvent> {
+        events.iter().filter(|event| ours.contains(&event.stream)).cloned().collect()
+    };
+    assert_eq!(own(&truth).len(), WRITERS * 2 * APPENDS as usize);
+    for reader in readers.into_iter().chain(followers) {
+        let seen = reader.await.unwrap();
+        assert_eq!(seen, truth[..seen.len()], "a reader saw another order than the log has in the end");
+        assert!(own(&seen).len() == own(&truth).len(), "a reader ended early");
+    }
+    let mut next: HashMap<StreamId, u64> = HashMap::new();
+    for event in own(&truth) {
+        let revision = next.entry(event.stream).or_default();
+        assert_eq!(event.revision.get(), *revision);
+        *revision += 1;
+    }
+}
+
+async fn write(log: Arc<dyn EventLog>, appends: u64) -> StreamId {
+    let stream = given::stream();
+    for n in 0..appends {
+        let expected = Expected::after((n * 2).checked_sub(1).map(Revision::new));
+        log.append(StreamAppend { expected, ..given::append(stream, 2) }).await.unwrap();
+    }
+    stream
+}
+
+async fn poll(
+    log: Arc<dyn EventLog>,
+    start: Option<Position>,
+    finished: Arc<AtomicBool>,
+) -> Vec<RecordedEvent> {
+    let mut seen: Vec<RecordedEvent> = Vec::new();
+    loop {
+        let is_last = finished.load(Ordering::SeqCst);
+        let after = seen.last().map(|event| event.position).or(start);
+        let page = log.read_all(after, 50, &ReadFilter::all()).await.unwrap();
+        if page.is_empty() && is_last {
+            return seen;
+        }
+        seen.extend(page);
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn follow(log: Arc<dyn EventLog>, start: Option<Position>, count: usize) -> Vec<RecordedEvent> {
+    let mut subscription = log.subscribe(start, ReadFilter::all()).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let batch = tokio::time::timeout(SOON, subscription.next(33)).await.expect("events come").unwrap();
+        assert!((1..=33).contains(&batch.len()));
+        seen.extend(batch);
+    }
+    seen
+}
+
+pub async fn g5_what_was_read_once_reads_the_same_later(engine: &dyn Engine) {
+    let log = engine.open().await;
+    let start = given::head(&*log).await;
+    let stream = given::stream();
+    log.append(given::append(stream, 5)).await.unwrap();
+    let before = given::read_all_after(&*log, start).await;
+    log.append(given::append_at(stream, 4, 5)).await.unwrap();
+    let _ = log.append(given::append(stream, 1)).await.unwrap_err();
+    let after = given::read_all_after(&*engine.open().await, start).await;
+    assert_eq!(after[..before.len()], before);
+}
+
+pub async fn g6_a_subscriber_resumes_after_any_position(engine: &dyn Engine) {
+    let (writer, log) = (engine.open().await, engine.open().await);
+    let start = given::head(&*log).await;
+    let stream = given::stream();
+    writer.append(given::append(stream, 6)).await.unwrap();
+    let caught_up = follow(log.clone(), start, 6).await;
+    let follower = tokio::spawn(follow(log.clone(), caught_up.last().map(|event| event.position), 4));
+    writer.append(given::append_at(stream, 5, 4)).await.unwrap();
+    let live = follower.await.unwrap();
+    let all: Vec<_> = caught_up.into_iter().chain(live).collect();
+    assert_eq!(all, given::read_all_after(&*log, start).await);
+    for (index, event) in all.iter().enumerate() {
+        let rest = all.len() - index - 1;
+        if rest > 0 {
+            assert_eq!(follow(log.clone(), Some(event.position), rest).await, all[index + 1..]);
+        }
+    }
+}
+
+pub async fn g6_a_subscriber_that_gives_up_waiting_loses_nothing(engine: &dyn Engine) {
+    let log = engine.open().await;
+    let start = given::head(&*log).await;
+    let mut subscription = log.subscribe(start, ReadFilter::all()).await.unwrap();
+    let mut seen = Vec::new();
+    let stream = given::stream();
+    for n in 0..20_u64 {
+        let expected = Expected::after(n.checked_sub(1).map(Revision::new));
+        log.append(StreamAppend { expected, ..given::append(stream, 1) }).await.unwrap();
+        tokio::select! {
+            biased;
+            batch = subscription.next(10) => seen.extend(batch.unwrap()),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    while seen.len() < 20 {
+        seen.extend(tokio::time::timeout(SOON, subscription.next(10)).await.expect("events come").unwrap());
+    }
+    assert_eq!(seen, given::read_all_after(&*log, start).await);
+}
+
+pub async fn g6_a_filter_passes_its_categories_only(engine: &dyn Engine) {
+    let log = engine.open().await;
+    let start = given::head(&*log).await;
+    let filter = ReadFilter { categories: vec![Category::Session, Category::Device], ..ReadFilter::all() };
+    let mut subscription = log.subscribe(start, filter.clone()).await.unwrap();
+    let categories =
+        [Category::Session, Category::Account, Category::Account, Category::Device, Category::Session];
+    for category in categories {
+        log.append(given::append(StreamId::new(category, Uuid::new_v4()), 2)).await.unwrap();
+    }
+    let passed: Vec<_> = given::read_all_after(&*log, start).await;
+    let passed: Vec<_> =
+        passed.into_iter().filter(|event| filter.passes(event.stream.category, &event.event_type)).collect();
+    assert_eq!(log.read_all(start, 100, &filter).await.unwrap(), passed);
+    assert_eq!(log.read_all(start, 3, &filter).await.unwrap(), passed[..3]);
+    let mut seen = Vec::new();
+    while seen.len() < 6 {
+        seen.extend(tokio::time::timeout(SOON, subscription.next(2)).await.expect("events come").unwrap());
+    }
+    assert_eq!(seen, passed);
+    assert_eq!(log.read_all(seen.last().map(|event| event.position), 9, &filter).await.unwrap(), []);
+}
+
+pub async fn g6_a_filter_passes_its_types_only(engine: &dyn Engine) {
+    let log = engine.open().await;
+    let start = given::head(&*log).await;
+    let pinned =
+        |n| NewEvent { event_type: "conversation.message_pinned", ..given::event(format!("pin {n}")) };
+    let append = given::append(given::stream(), 4);
+    let events = append.events.iter().cloned().chain((0..3).map(pinned)).collect();
+    log.append(StreamAppend { events, ..append.clone() }).await.unwrap();
+    let both = ReadFilter {
+        categories: vec![Category::Conversation],
+        event_types: vec!["conversation.message_pinned", "conversation.created"],
+    };
+    let neither = ReadFilter { categories: vec![Category::Account], ..both.clone() };
+    let passed = log.read_all(start, 100, &both).await.unwrap();
+    let passed: Vec<_> = passed.iter().filter(|event| event.stream == append.stream).collect();
+    assert_eq!(passed.len(), 3);
+    assert!(passed.iter().all(|event| event.event_type == "conversation.message_pinned"));
+    let others = log.read_all(start, 100, &neither).await.unwrap();
+    assert!(others.iter().all(|event| event.stream != append.stream));
+}
+
+pub async fn snapshots_are_kept_until_a_later_one_comes(engine: &dyn Engine) {
+    let log = engine.open().await;
+    let stream = given::stream();
+    let snapshot = |revision, state_version| Snapshot {
+        stream,
+        revision: Revision::new(revision),
+        state_version,
+        state: Bytes::from(format!("{revision} {state_version}")),
+    };
+    for (stored, kept) in [
+        (snapshot(5, 1), snapshot(5, 1)),
+        (snapshot(3, 1), snapshot(5, 1)),
+        (snapshot(9, 1), snapshot(9, 1)),
+        (snapshot(7, 2), snapshot(7, 2)),
+    ] {
+        log.store_snapshot(stored).await.unwrap();
+        assert_eq!(log.load_snapshot(stream).await.unwrap(), Some(kept));
+    }
+}
+
+pub async fn the_head_moves_with_the_log(engine: &dyn Engine) {
+    let (log, other) = (engine.open().await, engine.open().await);
+    let before = log.head().await.unwrap();
+    let appended = log.append(given::append(given::stream(), 1)).await.unwrap();
+    let after = other.head().await.unwrap();
+    assert_eq!(before.incarnation, after.incarnation);
+    assert!(before.position < after.position && after.position >= Some(appended.position));
+}
