@@ -1,10 +1,13 @@
 //! Failed logins: counted by the address that was tried, known or not, so that both are slowed down alike.
+//!
+//! A try is counted before the password is verified and taken back when it was right: otherwise many tries at once would all
+//! be verified before the first of them counts.
 
 use deadpool_postgres::Pool;
 use domain::Timestamp;
 
-/// Failures in a row that are free: people mistype.
-const FREE_FAILURES: u32 = 5;
+/// Tries in a row that are free: people mistype, and several devices of one person log in at once.
+const FREE_FAILURES: u32 = 10;
 /// First lock in seconds; each further failure doubles it.
 const LOCK_SECONDS_MIN: i64 = 30;
 /// Longest lock in seconds: an attacker can delay a victim's login, not prevent it for good.
@@ -31,6 +34,21 @@ pub struct Lock {
     pub until: Timestamp,
 }
 
+/// What was found when a try was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// The password may be verified. If it is wrong, `lock` begins.
+    Allowed {
+        /// The lock for whoever comes next.
+        lock: Option<Lock>,
+    },
+    /// Logins are refused; this one was not counted.
+    Locked {
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
 /// Until when `failures` in a row, the last one `now`, lock.
 pub fn lock_after(failures: u32, now: Timestamp) -> Option<Lock> {
     let beyond = failures.checked_sub(FREE_FAILURES)?;
@@ -50,62 +68,51 @@ impl LoginAttempts {
         Self { pool }
     }
 
-    /// Until when logins for the address are refused, if that lies after `now`.
-    ///
-    /// # Errors
-    /// When the table cannot be reached.
-    pub async fn locked(
-        &self,
-        address: &[u8; 32],
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, AttemptsError> {
-        let row = self
-            .query(
-                "reading a lock",
-                "SELECT locked_until FROM write.login_attempts WHERE subject = $1 AND locked_until > $2",
-                &[&address.as_slice(), &now.as_micros()],
-            )
-            .await?;
-        Ok(row.map(Timestamp::from_micros))
-    }
-
-    /// Counts a failure; gives the lock that it begins, if it does. Concurrent failures each count.
+    /// Counts a try before its password is verified. Concurrent ones each count.
     ///
     /// # Errors
     /// When the table cannot be reached: the login is to be refused then.
-    pub async fn failed(&self, address: &[u8; 32], now: Timestamp) -> Result<Option<Lock>, AttemptsError> {
+    pub async fn charge(&self, subject: &[u8; 32], now: Timestamp) -> Result<Charge, AttemptsError> {
         let forget = now.plus_seconds(-FORGET_SECONDS).as_micros();
-        let failures = self
+        let counted = self
             .query(
-                "counting a failure",
-                include_str!("../../sql/count_login_failure.sql"),
-                &[&address.as_slice(), &now.as_micros(), &forget],
+                "counting a login",
+                include_str!("../../sql/count_login_attempt.sql"),
+                &[&subject.as_slice(), &now.as_micros(), &forget],
             )
-            .await?
-            .and_then(|failures| u32::try_from(failures).ok())
-            .unwrap_or(1);
-        let lock = lock_after(failures, now);
+            .await?;
+        let Some(failures) = counted else {
+            let until = self
+                .query(
+                    "reading a lock",
+                    "SELECT locked_until FROM write.login_attempts WHERE subject = $1",
+                    &[&subject.as_slice()],
+                )
+                .await?;
+            return Ok(Charge::Locked { until: until.map_or(now, Timestamp::from_micros) });
+        };
+        let lock = lock_after(u32::try_from(failures).unwrap_or(u32::MAX), now);
         if let Some(lock) = lock {
             self.query(
                 "locking",
                 "UPDATE write.login_attempts SET locked_until = greatest(locked_until, $2) WHERE subject = $1
                  RETURNING locked_until",
-                &[&address.as_slice(), &lock.until.as_micros()],
+                &[&subject.as_slice(), &lock.until.as_micros()],
             )
             .await?;
         }
-        Ok(lock)
+        Ok(Charge::Allowed { lock })
     }
 
     /// Forgets failures after a login that succeeded.
     ///
     /// # Errors
     /// When the table cannot be reached; the count then runs out by itself.
-    pub async fn succeeded(&self, address: &[u8; 32]) -> Result<(), AttemptsError> {
+    pub async fn succeeded(&self, subject: &[u8; 32]) -> Result<(), AttemptsError> {
         self.query(
             "forgetting failures",
             "DELETE FROM write.login_attempts WHERE subject = $1 RETURNING locked_until",
-            &[&address.as_slice()],
+            &[&subject.as_slice()],
         )
         .await?;
         Ok(())
@@ -146,30 +153,65 @@ mod tests {
         assert_eq!(seconds(u32::MAX), Some(LOCK_SECONDS_MAX));
     }
 
-    #[tokio::test]
-    async fn failures_lock_an_address_and_success_forgets_them() {
-        let database = crate::testing::database().await;
-        let attempts = LoginAttempts::new(database.pool(eventstore_schema::database::Role::App));
-        let address = [3; 32];
-        for _ in 1..FREE_FAILURES {
-            assert_eq!(attempts.failed(&address, NOW).await.unwrap(), None);
-        }
-        let lock = attempts.failed(&address, NOW).await.unwrap().unwrap();
-        assert_eq!(lock.failures, FREE_FAILURES);
-        assert_eq!(attempts.locked(&address, NOW).await.unwrap(), Some(lock.until));
-        assert_eq!(attempts.locked(&address, lock.until).await.unwrap(), None);
-        assert_eq!(attempts.locked(&[4; 32], NOW).await.unwrap(), None);
-        attempts.succeeded(&address).await.unwrap();
-        assert_eq!(attempts.failed(&address, NOW).await.unwrap(), None);
+    async fn attempts(database: &eventstore_schema::testing::TestDatabase) -> LoginAttempts {
+        LoginAttempts::new(database.pool(eventstore_schema::database::Role::App))
     }
 
     #[tokio::test]
-    async fn old_failures_do_not_count() {
+    async fn tries_lock_an_address_and_success_forgets_them() {
         let database = crate::testing::database().await;
-        let attempts = LoginAttempts::new(database.pool(eventstore_schema::database::Role::App));
-        for _ in 0..FREE_FAILURES {
-            attempts.failed(&[3; 32], NOW).await.unwrap();
+        let attempts = attempts(&database).await;
+        let address = [3; 32];
+        for _ in 1..FREE_FAILURES {
+            assert_eq!(attempts.charge(&address, NOW).await.unwrap(), Charge::Allowed { lock: None });
         }
-        assert_eq!(attempts.failed(&[3; 32], NOW.plus_seconds(FORGET_SECONDS + 1)).await.unwrap(), None);
+        let last = attempts.charge(&address, NOW).await.unwrap();
+        let Charge::Allowed { lock: Some(lock) } = last else { panic!("{last:?}") };
+        assert_eq!(lock.failures, FREE_FAILURES);
+        let until = lock.until;
+        assert_eq!(attempts.charge(&address, NOW).await.unwrap(), Charge::Locked { until });
+        assert_eq!(attempts.charge(&[4; 32], NOW).await.unwrap(), Charge::Allowed { lock: None });
+        let after = attempts.charge(&address, until).await.unwrap();
+        assert!(matches!(after, Charge::Allowed { lock: Some(lock) } if lock.failures == FREE_FAILURES + 1));
+        attempts.succeeded(&address).await.unwrap();
+        assert_eq!(attempts.charge(&address, NOW).await.unwrap(), Charge::Allowed { lock: None });
+    }
+
+    #[tokio::test]
+    async fn tries_at_once_are_not_all_let_through() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        let address = [3; 32];
+        let tries = (0..FREE_FAILURES * 4).map(|_| attempts.charge(&address, NOW));
+        let charges = futures_util::future::try_join_all(tries).await.unwrap();
+        let allowed = charges.iter().filter(|charge| matches!(charge, Charge::Allowed { .. })).count();
+        // The lock follows the count by one statement, so as many as there are connections may slip in between.
+        assert!(allowed < charges.len() && allowed >= FREE_FAILURES as usize, "{allowed}");
+        assert!(matches!(attempts.charge(&address, NOW).await.unwrap(), Charge::Locked { .. }));
+    }
+
+    #[tokio::test]
+    async fn old_tries_do_not_count() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        for _ in 1..FREE_FAILURES {
+            attempts.charge(&[3; 32], NOW).await.unwrap();
+        }
+        let later = NOW.plus_seconds(FORGET_SECONDS + 1);
+        assert_eq!(attempts.charge(&[3; 32], later).await.unwrap(), Charge::Allowed { lock: None });
+    }
+
+    #[tokio::test]
+    async fn what_is_long_past_makes_room() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        for number in 0..4 {
+            attempts.charge(&[number; 32], NOW).await.unwrap();
+        }
+        attempts.charge(&[9; 32], NOW.plus_seconds(FORGET_SECONDS + 1)).await.unwrap();
+        let client = database.client().await;
+        let count: i64 =
+            client.query_one("SELECT count(*) FROM write.login_attempts", &[]).await.unwrap().get(0);
+        assert!(count < 5, "{count}");
     }
 }

@@ -59,6 +59,7 @@ pub enum Verdict {
 }
 
 /// A password in clear, in Unicode NFC, within the policy's bounds. Wiped on drop; `Debug` shows nothing.
+#[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl std::fmt::Debug for Password {

@@ -5,6 +5,7 @@
 //! commands carry ids derived from the event ([`crate::request::Request::reaction`]), and what it does follows from the state
 //! as it is now rather than from the event alone.
 
+mod account_mail;
 mod device_fanout;
 mod leader;
 mod membership_index;
@@ -50,7 +51,9 @@ pub trait Reaction: Send + Sync + 'static {
 pub fn all(services: &Services, parts: &Parts) -> Vec<Arc<dyn Reaction>> {
     let executor = || services.executor.clone();
     let (pool, clock) = (|| parts.pool.clone(), || parts.clock.clone());
+    let auth = Arc::clone(&parts.auth);
     vec![
+        Arc::new(account_mail::AccountMail::new(services.clone(), auth, clock())),
         Arc::new(membership_index::MembershipIndex::new(pool())),
         Arc::new(device_fanout::DeviceFanout::new(executor(), pool(), clock())),
         Arc::new(organization_leave::OrganizationLeave::new(executor(), pool(), clock())),

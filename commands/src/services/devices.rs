@@ -1,11 +1,14 @@
 //! Keys and devices of an account.
 
+use std::sync::Arc;
+
 use domain::device::commands::{DeviceCommand, EnrollDevice, PublishIdentity, RenameDevice, RevokeDevice};
 use domain::device::{DeviceEvent, DeviceSet};
 use domain::session::Session;
 use domain::session::commands::{BindDevice, SessionCommand};
 use domain::{DeviceId, Rejection, SessionId};
 
+use crate::auth::Auth;
 use crate::executor::{ExecuteError, Executed, Executor};
 use crate::request::Request;
 
@@ -15,11 +18,12 @@ type Answer = Result<Executed<DeviceEvent>, ExecuteError>;
 #[derive(Clone)]
 pub struct Devices {
     executor: Executor,
+    auth: Arc<Auth>,
 }
 
 impl Devices {
-    pub(super) fn new(executor: Executor) -> Self {
-        Self { executor }
+    pub(super) fn new(executor: Executor, auth: Arc<Auth>) -> Self {
+        Self { executor, auth }
     }
 
     /// Publishes identity and recovery key, once.
@@ -66,12 +70,15 @@ impl Devices {
         self.execute(request, DeviceCommand::Rename(command)).await
     }
 
-    /// Revokes a device, for good. Its sessions end, and conversations drop it, by reactions.
+    /// Revokes a device, for good. Its tokens are refused at once; its sessions end, and conversations drop it, by reactions.
     ///
     /// # Errors
     /// See [`ExecuteError`].
     pub async fn revoke(&self, request: &Request, command: RevokeDevice) -> Answer {
-        self.execute(request, DeviceCommand::Revoke(command)).await
+        let device_id = command.device_id;
+        let executed = self.execute(request, DeviceCommand::Revoke(command)).await?;
+        self.auth.revocations.device_revoked(device_id, request.context.now);
+        Ok(executed)
     }
 
     async fn execute(&self, request: &Request, command: DeviceCommand) -> Answer {

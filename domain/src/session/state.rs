@@ -44,6 +44,11 @@ impl Session {
         self.started.and_then(|started| started.device_id)
     }
 
+    /// Whether the refresh token with this hash is the current one.
+    pub fn is_current(&self, refresh_hash: &Digest) -> bool {
+        self.started.is_some_and(|started| started.current.matches(refresh_hash))
+    }
+
     /// How often the refresh token was exchanged.
     pub fn rotation(&self) -> u32 {
         self.started.map_or(0, |started| started.rotation)

@@ -71,6 +71,8 @@ secrets! {
     AccessTokenSigning = "access-token-signing";
     /// Blind index of e-mail addresses.
     EmailIndex = "email-index";
+    /// Derives the tokens that travel by e-mail.
+    EmailTokens = "email-tokens";
     /// Derives the tokens of invitations.
     InvitationTokens = "invitation-tokens";
     /// Seed of the Ed25519 key that signs the checkpoints of the proof log.
@@ -79,6 +81,8 @@ secrets! {
     LoginAttemptIndex = "login-attempt-index";
     /// Blind index of phone numbers.
     PhoneIndex = "phone-index";
+    /// Hides what is asked from whoever reads the fingerprints of commands that carry passwords.
+    PasswordFingerprints = "password-fingerprints";
     /// Seals positions and cursors on their way out of the server.
     PositionSealing = "position-sealing";
     /// Derives a refresh token's successor.

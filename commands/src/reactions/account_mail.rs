@@ -1,0 +1,146 @@
+//! Writes the e-mails that follow from what happened to an account. Tokens are derived again from the recorded event; one that
+//! holds no more is not sent.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::account::{Account, AccountEvent, IssuedToken, PasswordCause};
+use domain::{AccountId, Digest, Event, Timestamp};
+use eventstore_schema::RecordedEvent;
+
+use super::{Reaction, ReactionError};
+use crate::auth::email_token::EmailTokenPurpose;
+use crate::auth::{Auth, AuthError};
+use crate::clock::Clock;
+use crate::mail::{Mail, MailError};
+use crate::services::Services;
+
+const NAME: &str = "account_mail";
+/// After so many seconds nobody is told any more that the password was changed: it is no news.
+const NEWS_SECONDS: i64 = 86_400;
+
+/// The reaction.
+pub(super) struct AccountMail {
+    services: Services,
+    auth: Arc<Auth>,
+    clock: Clock,
+}
+
+impl AccountMail {
+    pub(super) fn new(services: Services, auth: Arc<Auth>, clock: Clock) -> Self {
+        Self { services, auth, clock }
+    }
+
+    async fn send(&self, account_id: AccountId, mail: &Mail) -> Result<(), ReactionError> {
+        // Whoever was erased gets no mail.
+        let Some(contact) = self.services.credentials.contact(account_id).await? else { return Ok(()) };
+        Ok(self.auth.mailer.send(&contact.email, mail).await?)
+    }
+
+    /// Sends a token unless it was used, replaced or has expired since.
+    async fn send_token(
+        &self,
+        recorded: &RecordedEvent,
+        purpose: EmailTokenPurpose,
+        account_id: AccountId,
+        token_hash: Digest,
+    ) -> Result<(), ReactionError> {
+        let now = self.clock.now();
+        let look = move |state: &Account, _| {
+            let open: Option<&IssuedToken> = match purpose {
+                EmailTokenPurpose::ConfirmEmail => state.email_confirmation(),
+                EmailTokenPurpose::ResetPassword => state.password_reset(),
+            };
+            open.is_some_and(|token| token.admits(&token_hash, now))
+        };
+        if !self.services.executor.view(account_id, look).await? {
+            return Ok(());
+        }
+        let token = self.auth.email_token(purpose, account_id, recorded.command_id);
+        if token.hash() != token_hash {
+            return Err(ReactionError::Failed(
+                "the token cannot be derived again: the secret is another".into(),
+            ));
+        }
+        let (url, token) = (self.auth.public_url.clone(), token.expose().as_str().to_owned());
+        let mail = match purpose {
+            EmailTokenPurpose::ConfirmEmail => Mail::ConfirmEmail { url, token },
+            EmailTokenPurpose::ResetPassword => Mail::ResetPassword { url, token },
+        };
+        self.send(account_id, &mail).await
+    }
+
+    async fn password_set(
+        &self,
+        account_id: AccountId,
+        cause: PasswordCause,
+        at: Timestamp,
+    ) -> Result<(), ReactionError> {
+        let is_news = self.clock.now() < at.plus_seconds(NEWS_SECONDS);
+        match cause {
+            PasswordCause::Change | PasswordCause::Reset if is_news => {
+                self.send(account_id, &Mail::PasswordChanged { url: self.auth.public_url.clone() }).await
+            }
+            PasswordCause::Registration
+            | PasswordCause::Upgrade
+            | PasswordCause::Change
+            | PasswordCause::Reset => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Reaction for AccountMail {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &["account.email_confirmation_requested", "account.password_reset_requested", "account.password_set"]
+    }
+
+    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+        let Event::Account(event) = event else { return Ok(()) };
+        match event {
+            AccountEvent::EmailConfirmationRequested(event) => {
+                let purpose = EmailTokenPurpose::ConfirmEmail;
+                self.send_token(recorded, purpose, event.account_id, event.token_hash).await
+            }
+            AccountEvent::PasswordResetRequested(event) => {
+                let purpose = EmailTokenPurpose::ResetPassword;
+                self.send_token(recorded, purpose, event.account_id, event.token_hash).await
+            }
+            AccountEvent::PasswordSet(event) => {
+                self.password_set(event.account_id, event.cause, recorded.origin.recorded_at).await
+            }
+            AccountEvent::Registered(_)
+            | AccountEvent::EmailConfirmed(_)
+            | AccountEvent::ProfileChanged(_)
+            | AccountEvent::MetadataChanged(_)
+            | AccountEvent::LoginLocked(_) => Ok(()),
+        }
+    }
+}
+
+impl From<MailError> for ReactionError {
+    fn from(error: MailError) -> Self {
+        // Also what may pass by itself: one mailbox that takes nothing must not hold up everybody's mail. The mail is set
+        // aside and tried again now and then.
+        ReactionError::Failed(error.to_string())
+    }
+}
+
+impl From<AuthError> for ReactionError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Execute(error) => error.into(),
+            AuthError::Unavailable(_) | AuthError::Overloaded { .. } => {
+                ReactionError::Unavailable(error.to_string())
+            }
+            AuthError::Refused
+            | AuthError::Locked { .. }
+            | AuthError::RefreshRefused
+            | AuthError::Damaged(_) => ReactionError::Failed(error.to_string()),
+        }
+    }
+}

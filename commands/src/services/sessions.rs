@@ -1,0 +1,383 @@
+//! Logging in and out.
+
+use std::sync::Arc;
+
+use domain::account::commands::{AccountCommand, LockLogin, SetPassword};
+use domain::account::{Account, AccountPassword, PasswordCause};
+use domain::device::DeviceSet;
+use domain::session::commands::{RefreshSession, RevokeSession, SessionCommand, StartSession};
+use domain::session::{Session, SessionEvent, SessionOrigin, SessionRevocationCause};
+use domain::text::normalize_email;
+use domain::{AccountId, Actor, DeviceId, Digest, Rejection, SessionId, Timestamp};
+use eventstore_schema::{Position, Revision};
+use zeroize::Zeroizing;
+
+use super::credentials::Credentials;
+use crate::auth::access_token::{Identity, TokenError};
+use crate::auth::attempts::{Charge, Lock, LoginAttempts};
+use crate::auth::password::{Password, Verdict};
+use crate::auth::refresh_token::RefreshToken;
+use crate::auth::revocations::Judgement;
+use crate::auth::{Auth, AuthError, evenly};
+use crate::clock::Clock;
+use crate::executor::{ExecuteError, Executed, Executor};
+use crate::request::Request;
+
+/// Longest user agent that is kept, in characters.
+const USER_AGENT_CHARS_MAX: usize = 200;
+
+/// Who logs in, from where.
+pub struct Login {
+    /// Address as typed.
+    pub email: String,
+    /// Password as typed.
+    pub password: Zeroizing<String>,
+    /// The device that it comes from, if it is enrolled already.
+    pub device_id: Option<DeviceId>,
+    /// Where from; the user agent is cut.
+    pub origin: SessionOrigin,
+}
+
+/// What a login or a refresh gives. Not to be logged.
+pub struct LoggedIn {
+    /// Who.
+    pub account_id: AccountId,
+    /// The session.
+    pub session_id: SessionId,
+    /// The device that the session acts for.
+    pub device_id: Option<DeviceId>,
+    /// For the header `Authorization`.
+    pub access_token: Zeroizing<String>,
+    /// From when on it is refused.
+    pub access_expires_at: Timestamp,
+    /// To be exchanged for the next pair, once.
+    pub refresh_token: Zeroizing<String>,
+    /// From when on it is refused.
+    pub refresh_expires_at: Timestamp,
+    /// The session's revision.
+    pub revision: Revision,
+    /// Position of the session's event at that revision.
+    pub position: Position,
+}
+
+/// Why an access token is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// The token itself is not valid.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Its session has ended, or its device was revoked.
+    #[error("the session of the access token has ended")]
+    Ended,
+    /// Whether the session lives cannot be told: try again.
+    #[error("the session of the access token cannot be looked up")]
+    Unavailable(#[source] ExecuteError),
+}
+
+/// What is looked up of a session.
+#[derive(Clone, Copy)]
+struct Seen {
+    account_id: AccountId,
+    device_id: Option<DeviceId>,
+    expires_at: Timestamp,
+    is_active: bool,
+    is_current: bool,
+}
+
+/// Use cases of sessions.
+#[derive(Clone)]
+pub struct Sessions {
+    executor: Executor,
+    credentials: Credentials,
+    attempts: LoginAttempts,
+    auth: Arc<Auth>,
+    clock: Clock,
+}
+
+impl Sessions {
+    pub(super) fn new(
+        credentials: Credentials,
+        attempts: LoginAttempts,
+        auth: Arc<Auth>,
+        clock: Clock,
+    ) -> Self {
+        Self { executor: credentials.executor.clone(), credentials, attempts, auth, clock }
+    }
+
+    /// Whom an access token speaks for, if it is valid and neither its session nor its device was revoked, on any node.
+    ///
+    /// # Errors
+    /// See [`AuthenticateError`].
+    pub async fn authenticate(&self, token: &str) -> Result<Identity, AuthenticateError> {
+        let identity = self.auth.tokens.verify(token, self.clock.now())?;
+        let revocations = &self.auth.revocations;
+        match revocations.judge(&identity) {
+            Judgement::Holds => return Ok(identity),
+            Judgement::Revoked => return Err(AuthenticateError::Ended),
+            Judgement::Unknown => {}
+        }
+        let followed = revocations.is_following();
+        let lives = self.lives(&identity).await.map_err(AuthenticateError::Unavailable)?;
+        if !lives {
+            return Err(AuthenticateError::Ended);
+        }
+        revocations.vouch(identity.session_id, followed);
+        Ok(identity)
+    }
+
+    async fn lives(&self, identity: &Identity) -> Result<bool, ExecuteError> {
+        let Some(seen) = self.look(identity.session_id, None).await? else { return Ok(false) };
+        if !seen.is_active || seen.account_id != identity.account_id {
+            return Ok(false);
+        }
+        match seen.device_id.or(identity.device_id) {
+            Some(device_id) => self.is_active_device(seen.account_id, device_id).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Logs in. An unknown address, a wrong password and an erased account cost the same and are answered alike.
+    ///
+    /// A retry under the same command id with the right password gives the same session and the same refresh token.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`], [`AuthError::Locked`]; with the right password also [`Rejection::EmailNotConfirmed`],
+    /// [`Rejection::DeviceNotFound`], [`Rejection::DeviceRevoked`]; see [`AuthError`] for the rest.
+    pub async fn login(&self, request: &Request, login: Login) -> Result<LoggedIn, AuthError> {
+        evenly(self.verify_and_start(request, login)).await
+    }
+
+    async fn verify_and_start(&self, request: &Request, login: Login) -> Result<LoggedIn, AuthError> {
+        let request = self.auth.conceal(request);
+        let now = request.context.now;
+        let email = normalize_email(&login.email);
+        let subject = self.credentials.attempt_index(&email).await?;
+        let lock = match self.attempts.charge(&subject, now).await? {
+            Charge::Locked { until } => return Err(AuthError::locked(until, now)),
+            Charge::Allowed { lock } => lock,
+        };
+        let known = self.credentials.find(&email).await?;
+        let stored = match known {
+            Some(account_id) => self.credentials.stored(account_id).await?,
+            None => None,
+        };
+        let place = stored.as_ref().map(|stored| stored.place);
+        // One that is longer than any password is wrong, at the cost of a verification like any other wrong one.
+        let password =
+            Password::presented(login.password).or_else(|_| Password::presented(Zeroizing::default()))?;
+        let replacement = password.clone();
+        let hash = stored.and_then(|stored| stored.password);
+        let verdict = self.auth.passwords.verify(hash, password).await?;
+        let (account_id, place) = match (known, place) {
+            (Some(account_id), Some(place)) if verdict != Verdict::Wrong => (account_id, place),
+            _ => {
+                self.lock(&request, known, lock);
+                return Err(AuthError::Refused);
+            }
+        };
+        self.attempts.succeeded(&subject).await?;
+        let confirmed =
+            self.executor.view::<Account, _>(account_id, |state, _| state.email_confirmed()).await?;
+        if !confirmed {
+            return Err(Rejection::EmailNotConfirmed.into());
+        }
+        let place = match verdict {
+            Verdict::RightButOutdated => self.upgrade(&request, account_id, replacement).await?,
+            Verdict::Right | Verdict::Wrong => place,
+        };
+        self.start(&request, account_id, login.device_id, login.origin, place).await
+    }
+
+    /// Records the lock of a known account, beside the answer: whether there is one must not show in the time it takes.
+    fn lock(&self, request: &Request, known: Option<AccountId>, lock: Option<Lock>) {
+        let (Some(account_id), Some(Lock { failures, until })) = (known, lock) else { return };
+        let mut request = request.step(&format!("lock after {failures}"));
+        request.context.actor = Actor::SYSTEM;
+        let executor = self.executor.clone();
+        tokio::spawn(async move {
+            let command = AccountCommand::LockLogin(LockLogin { failures, until });
+            if let Err(error) = executor.execute::<Account>(account_id, command, &request).await {
+                tracing::warn!(%error, %account_id, "a login lock holds but is not on record");
+            }
+        });
+    }
+
+    /// Hashes the password anew that has just been verified under parameters of another day; gives where it stands now.
+    async fn upgrade(
+        &self,
+        request: &Request,
+        account_id: AccountId,
+        password: Password,
+    ) -> Result<u64, AuthError> {
+        let password: AccountPassword = self.auth.passwords.hash(password, self.clock.random()).await?;
+        let mut request = request.step("upgrade password");
+        request.context.actor = Actor::SYSTEM;
+        let command = SetPassword { password, cause: PasswordCause::Upgrade, reset_token_hash: None };
+        let command = AccountCommand::SetPassword(command);
+        Ok(self.executor.execute::<Account>(account_id, command, &request).await?.revision.get())
+    }
+
+    async fn start(
+        &self,
+        request: &Request,
+        account_id: AccountId,
+        device_id: Option<DeviceId>,
+        mut origin: SessionOrigin,
+        place: u64,
+    ) -> Result<LoggedIn, AuthError> {
+        if let Some(device_id) = device_id {
+            self.check_device(account_id, device_id).await?;
+        }
+        origin.user_agent = origin.user_agent.map(|text| text.chars().take(USER_AGENT_CHARS_MAX).collect());
+        let session_id = request.created_id("session");
+        let token = self.auth.first_refresh_token(session_id);
+        let refresh_hash = token.hash();
+        let command = StartSession { session_id, account_id, device_id, refresh_hash, origin };
+        let executed =
+            self.executor.execute::<Session>(session_id, SessionCommand::Start(command), request).await?;
+        if !self.credentials.is_current(account_id, place).await? {
+            // The password was set anew while the old one was being verified: the session must not outlive it.
+            self.end(request, session_id, SessionRevocationCause::PasswordChanged).await?;
+            return Err(AuthError::Refused);
+        }
+        self.give(session_id, &token, &executed).await
+    }
+
+    async fn check_device(&self, account_id: AccountId, device_id: DeviceId) -> Result<(), AuthError> {
+        let look = move |state: &DeviceSet, _| (state.is_active(device_id), state.is_revoked(device_id));
+        match self.executor.view(account_id, look).await? {
+            (true, _) => Ok(()),
+            (false, true) => Err(Rejection::DeviceRevoked.into()),
+            (false, false) => Err(Rejection::DeviceNotFound.into()),
+        }
+    }
+
+    /// Exchanges a refresh token for the next pair. Repeating the last exchange gives the same refresh token; any older one
+    /// ends the session.
+    ///
+    /// # Errors
+    /// [`AuthError::RefreshRefused`] whatever is wrong with the token; see [`AuthError`] for the rest.
+    pub async fn refresh(&self, request: &Request, token: &str) -> Result<LoggedIn, AuthError> {
+        let token = RefreshToken::parse(token).ok_or(AuthError::RefreshRefused)?;
+        let session_id = token.session_id();
+        let seen = self.look(session_id, None).await?.ok_or(AuthError::RefreshRefused)?;
+        if let Some(device_id) = seen.device_id
+            && !self.is_active_device(seen.account_id, device_id).await?
+        {
+            return Err(AuthError::RefreshRefused);
+        }
+        let successor = self.auth.successor(&token);
+        let command = RefreshSession { presented_hash: token.hash(), successor_hash: successor.hash() };
+        let executed = match self
+            .executor
+            .execute::<Session>(session_id, SessionCommand::Refresh(command), request)
+            .await
+        {
+            Err(ExecuteError::Rejected(Rejection::SessionEnded | Rejection::SessionNotFound)) => {
+                return Err(AuthError::RefreshRefused);
+            }
+            answer => answer?,
+        };
+        if executed.events.iter().any(|event| matches!(event, SessionEvent::Revoked(_))) {
+            tracing::warn!(%session_id, "a refresh token was used again: the session is ended");
+            self.auth.revocations.session_revoked(session_id, request.context.now);
+            return Err(AuthError::RefreshRefused);
+        }
+        self.give(session_id, &successor, &executed).await
+    }
+
+    /// The pair for a session whose refresh token is `token`.
+    async fn give(
+        &self,
+        session_id: SessionId,
+        token: &RefreshToken,
+        executed: &Executed<SessionEvent>,
+    ) -> Result<LoggedIn, AuthError> {
+        let seen = self.look(session_id, Some(token.hash())).await?.ok_or(AuthError::RefreshRefused)?;
+        // An answer repeated long after: its token was exchanged since, and giving it out would end the session.
+        if !seen.is_active || !seen.is_current {
+            return Err(AuthError::RefreshRefused);
+        }
+        let now = self.clock.now();
+        let (access_token, access_expires_at) =
+            self.auth.tokens.issue(seen.account_id, session_id, seen.device_id, now, self.clock.new_id())?;
+        Ok(LoggedIn {
+            account_id: seen.account_id,
+            session_id,
+            device_id: seen.device_id,
+            access_token: Zeroizing::new(access_token),
+            access_expires_at,
+            refresh_token: token.expose(),
+            refresh_expires_at: seen.expires_at,
+            revision: executed.revision,
+            position: executed.position,
+        })
+    }
+
+    /// Ends the session that the request comes from.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub async fn logout(
+        &self,
+        request: &Request,
+        session_id: SessionId,
+    ) -> Result<Executed<SessionEvent>, ExecuteError> {
+        self.end(request, session_id, SessionRevocationCause::Logout).await
+    }
+
+    /// Ends another session of the account.
+    ///
+    /// # Errors
+    /// [`Rejection::SessionNotFound`] for sessions of others, too; see [`ExecuteError`].
+    pub async fn revoke(
+        &self,
+        request: &Request,
+        session_id: SessionId,
+    ) -> Result<Executed<SessionEvent>, ExecuteError> {
+        self.end(request, session_id, SessionRevocationCause::Requested).await
+    }
+
+    async fn end(
+        &self,
+        request: &Request,
+        session_id: SessionId,
+        cause: SessionRevocationCause,
+    ) -> Result<Executed<SessionEvent>, ExecuteError> {
+        let mut request = *request;
+        if cause == SessionRevocationCause::PasswordChanged {
+            request = request.step("end session");
+            request.context.actor = Actor::SYSTEM;
+        }
+        let command = SessionCommand::Revoke(RevokeSession { cause });
+        let executed = self.executor.execute::<Session>(session_id, command, &request).await?;
+        self.auth.revocations.session_revoked(session_id, request.context.now);
+        Ok(executed)
+    }
+
+    async fn is_active_device(
+        &self,
+        account_id: AccountId,
+        device_id: DeviceId,
+    ) -> Result<bool, ExecuteError> {
+        self.executor.view::<DeviceSet, _>(account_id, move |state, _| state.is_active(device_id)).await
+    }
+
+    async fn look(
+        &self,
+        session_id: SessionId,
+        refresh_hash: Option<Digest>,
+    ) -> Result<Option<Seen>, ExecuteError> {
+        let now = self.clock.now();
+        let look = move |state: &Session, _| {
+            Some(Seen {
+                account_id: state.account_id()?,
+                device_id: state.device_id(),
+                expires_at: state.expires_at()?,
+                is_active: state.is_active(now),
+                is_current: refresh_hash.is_some_and(|hash| state.is_current(&hash)),
+            })
+        };
+        self.executor.view::<Session, _>(session_id, look).await
+    }
+}
