@@ -7,6 +7,8 @@ mod held;
 mod in_flight;
 mod outcome;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -161,6 +163,12 @@ impl Executor {
     pub async fn idle(&self) {
         let all = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
         let _ = self.shared.waiting.acquire_many(all).await;
+    }
+
+    /// How many streams are held in memory.
+    #[cfg(test)]
+    fn cells(&self) -> usize {
+        locked(&self.shared.cells).size().0
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, ExecuteError> {

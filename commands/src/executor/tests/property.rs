@@ -1,0 +1,69 @@
+//! Random commands from two nodes at once end in the state that replaying the log gives, each command recorded at most once.
+
+use std::collections::HashSet;
+
+use domain::Aggregate;
+use domain::organization::Organization;
+use domain::organization::commands::OrganizationCommand;
+use futures_util::future::join_all;
+use proptest::prelude::*;
+
+use super::world::*;
+use crate::executor::held::decode_event;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Rename,
+    Invite(u8),
+    Withdraw(u8),
+}
+
+impl Step {
+    fn command(self, world: &World) -> OrganizationCommand {
+        match self {
+            Step::Rename => rename(),
+            Step::Invite(number) => invite(world, number),
+            Step::Withdraw(number) => withdraw(number),
+        }
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<(bool, u8, Step)>> {
+    let step =
+        prop_oneof![Just(Step::Rename), (0u8..4).prop_map(Step::Invite), (0u8..4).prop_map(Step::Withdraw),];
+    // Node, idempotency key (few, so that many are repeated), step.
+    prop::collection::vec((any::<bool>(), 0u8..30, step), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn random_commands_from_two_nodes_end_in_the_replayed_state(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (world, here) = World::founded().await;
+            let there = world.executor();
+            join_all(steps.iter().map(|(node, key, step)| {
+                let (executor, request) = (if *node { &here } else { &there }, world.keyed(OWNER, &format!("k{key}")));
+                let command = step.command(&world);
+                async move { execute(executor, command, &request).await }
+            }))
+            .await;
+            let events = world.events().await;
+            let mut state = Organization::default();
+            let mut commands = HashSet::new();
+            for (revision, recorded) in events.iter().enumerate() {
+                prop_assert_eq!(recorded.revision.get() as usize, revision);
+                // Founding is the one command of two events.
+                prop_assert!(revision < 2 || commands.insert(recorded.command_id));
+                state.evolve(&decode_event::<Organization>(recorded).unwrap(), recorded.origin.recorded_at);
+            }
+            for executor in [&here, &there, &world.executor()] {
+                let loaded = executor.load::<Organization>(ORGANIZATION).await.unwrap();
+                prop_assert_eq!(&loaded.state, &state);
+                prop_assert_eq!(loaded.revision.unwrap().get() as usize + 1, events.len());
+            }
+            Ok(())
+        })?;
+    }
+}
