@@ -1,8 +1,8 @@
 //! Each write failing before and after it is made, and the log or the keys out of reach.
 
 use domain::Rejection;
-use eventstore_schema::keyring::{Destruction, KeyName};
 use eventstore_schema::Position;
+use eventstore_schema::keyring::{Destruction, KeyName};
 use eventstore_schema::memory::Fault;
 use futures_util::future::join_all;
 

@@ -1,10 +1,12 @@
 //! Random commands from two nodes at once end in the state that replaying the log gives, each command recorded at most once.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use domain::Aggregate;
 use domain::organization::Organization;
 use domain::organization::commands::OrganizationCommand;
+use eventstore_schema::memory::Fault;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 
@@ -35,14 +37,27 @@ fn steps() -> impl Strategy<Value = Vec<(bool, u8, Step)>> {
     prop::collection::vec((any::<bool>(), 0u8..30, step), 1..60)
 }
 
+/// What the appends meet: mostly a moment's delay, so that the nodes come in between each other.
+fn faults() -> impl Strategy<Value = Vec<Fault>> {
+    let fault = prop_oneof![
+        12 => Just(Fault::Delay(Duration::ZERO)),
+        4 => Just(Fault::Delay(Duration::from_millis(1))),
+        1 => Just(Fault::FailBefore),
+        1 => Just(Fault::FailAfter),
+        1 => Just(Fault::Overloaded),
+    ];
+    prop::collection::vec(fault, 0..80)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
-    fn random_commands_from_two_nodes_end_in_the_replayed_state(steps in steps()) {
+    fn random_commands_from_two_nodes_end_in_the_replayed_state(steps in steps(), faults in faults()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (world, here) = World::founded().await;
             let there = world.executor();
+            world.log.faults().on_next_appends(faults);
             join_all(steps.iter().map(|(node, key, step)| {
                 let (executor, request) = (if *node { &here } else { &there }, world.keyed(OWNER, &format!("k{key}")));
                 let command = step.command(&world);
