@@ -13,6 +13,8 @@ mod organization_leave;
 mod runner;
 mod session_revoke;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use domain::workspace::commands::{RemoveWorkspaceMember, WorkspaceCommand};
 use domain::workspace::{Workspace, WorkspaceEvent};
 use domain::{AccountId, ConversationId, Event, WorkspaceId};
 use eventstore_schema::RecordedEvent;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use super::membership_index::{self, Memberships};
 use super::{Reaction, ReactionError};
@@ -36,17 +36,19 @@ impl OrganizationLeave {
 
     async fn leave_all(&self, event: &RecordedEvent, account: AccountId) -> Result<(), ReactionError> {
         let conversations = Memberships::Conversations.before(&self.pool, account, event).await?;
-        stream::iter(conversations)
+        let workspaces = Memberships::Workspaces.before(&self.pool, account, event).await?;
+        let conversations: Vec<_> = stream::iter(conversations)
             .map(|id| self.leave_conversation(event, ConversationId::from(id), account))
             .buffer_unordered(REACTION_COMMANDS_AT_ONCE)
-            .try_collect::<()>()
-            .await?;
-        let workspaces = Memberships::Workspaces.before(&self.pool, account, event).await?;
-        stream::iter(workspaces)
+            .collect()
+            .await;
+        let workspaces: Vec<_> = stream::iter(workspaces)
             .map(|id| self.leave_workspace(event, WorkspaceId::from(id), account))
             .buffer_unordered(REACTION_COMMANDS_AT_ONCE)
-            .try_collect::<()>()
-            .await
+            .collect()
+            .await;
+        // One that refuses must not keep the others from letting the account go.
+        conversations.into_iter().chain(workspaces).collect()
     }
 
     async fn leave_conversation(

@@ -47,12 +47,7 @@ impl Reactions {
 
     /// Starts them. Any number of processes may: each reaction runs on one of them.
     pub fn start(&self) -> Running {
-        // All read the same events, so that the checkpoints of all move past each of them: one that follows another can
-        // wait for it.
-        let mut event_types: Vec<_> =
-            self.reactions.iter().flat_map(|reaction| reaction.event_types()).copied().collect();
-        event_types.sort_unstable();
-        event_types.dedup();
+        let event_types = self.event_types();
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for reaction in &self.reactions {
@@ -68,6 +63,16 @@ impl Reactions {
             tasks.spawn(runner.run());
         }
         Running { stop, tasks }
+    }
+
+    /// Names of the events that any of them answers. All read the same events, so that the checkpoints of all move past each
+    /// of them: one that follows another can wait for it.
+    pub(super) fn event_types(&self) -> Vec<&'static str> {
+        let mut event_types: Vec<_> =
+            self.reactions.iter().flat_map(|reaction| reaction.event_types()).copied().collect();
+        event_types.sort_unstable();
+        event_types.dedup();
+        event_types
     }
 
     /// How far each has come.

@@ -8,6 +8,8 @@ pub(crate) mod facts;
 mod invitation_token;
 mod organizations;
 mod sessions;
+#[cfg(test)]
+pub(crate) mod tests;
 mod workspaces;
 
 use std::sync::Arc;

@@ -1,0 +1,201 @@
+//! What follows from what.
+
+use domain::account::commands::{AccountCommand, Register, RequestPasswordReset, SetPassword};
+use domain::account::{Account, AccountContact, AccountPassword, AccountProfile, PasswordCause};
+use domain::conversation::commands::{AddMember, Candidate, ConversationCommand};
+use domain::conversation::{Conversation, ConversationRole, Recipient};
+use domain::organization::{OrganizationProfile, OrganizationRole};
+use domain::session::SessionRevocationCause;
+use domain::workspace::{Workspace, WorkspaceProfile, WorkspaceRole};
+use domain::{Actor, ConversationId, Digest, OrganizationId, RecipientId, WorkspaceId};
+
+use super::watch::*;
+use crate::services::NewInvitation;
+use crate::services::facts;
+use crate::services::tests::stage::*;
+
+async fn stage(people: &[Person]) -> (Stage, OrganizationId) {
+    let stage = Stage::new().await;
+    for person in people {
+        stage.enter(*person).await;
+    }
+    let id = stage.organization(people).await;
+    (stage, id)
+}
+
+async fn recipients(stage: &Stage, id: ConversationId, person: Person) -> Vec<RecipientId> {
+    stage.conversation(id).await.recipients_of(person.account()).map(|one| one.recipient_id).collect()
+}
+
+#[tokio::test]
+async fn devices_enter_and_leave_every_conversation_of_their_account() {
+    let (stage, organization) = stage(&[ALICE, BOB]).await;
+    let (reactions, running) = start(&stage);
+    let ids = [
+        stage.group(organization, ALICE, &[BOB]).await,
+        stage.group(organization, BOB, &[ALICE]).await,
+        stage.group(organization, BOB, &[]).await,
+    ];
+    let stranger = stage.group(organization, ALICE, &[]).await;
+    stage.enroll(BOB, 1).await;
+    settled(&stage, &reactions).await;
+    for id in ids {
+        assert!(recipients(&stage, id, BOB).await.contains(&BOB.device(1).into()));
+    }
+    assert!(recipients(&stage, stranger, BOB).await.is_empty());
+    stage.revoke(BOB, 1).await;
+    settled(&stage, &reactions).await;
+    for id in ids {
+        assert!(!recipients(&stage, id, BOB).await.contains(&BOB.device(1).into()));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_member_who_joined_with_outdated_recipients_is_put_right() {
+    let (stage, organization) = stage(&[ALICE, BOB]).await;
+    let outdated: Vec<Recipient> = facts::recipients(&stage.services.executor, BOB.account()).await.unwrap();
+    stage.enroll(BOB, 1).await;
+    stage.revoke(BOB, 0).await;
+    let id = stage.group(organization, ALICE, &[]).await;
+    let member = Candidate {
+        account_id: BOB.account(),
+        organization_role: Some(OrganizationRole::Member),
+        recipients: outdated,
+    };
+    let command = ConversationCommand::AddMember(AddMember { member, role: ConversationRole::Member });
+    stage.services.executor.execute::<Conversation>(id, command, &stage.by(ALICE, 0)).await.unwrap();
+    assert!(recipients(&stage, id, BOB).await.contains(&BOB.device(0).into()));
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    let now = recipients(&stage, id, BOB).await;
+    assert!(now.contains(&BOB.device(1).into()));
+    assert!(!now.contains(&BOB.device(0).into()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_leaves_the_organization_leaves_what_they_had_joined_by_then() {
+    let (stage, organization) = stage(&[ALICE, BOB]).await;
+    let before = stage.group(organization, ALICE, &[BOB]).await;
+    let profile = WorkspaceProfile { name: "Lab".to_owned(), description: None };
+    let workspaces = &stage.services.workspaces;
+    let created = workspaces.create(&stage.by(ALICE, 0), organization, profile).await.unwrap();
+    let workspace = WorkspaceId::from(created.stream.id);
+    let role = WorkspaceRole::Member;
+    workspaces.add_member(&stage.by(ALICE, 0), workspace, BOB.account(), role).await.unwrap();
+    let organizations = &stage.services.organizations;
+    organizations.remove_member(&stage.by(ALICE, 0), organization, BOB.account()).await.unwrap();
+    // Bob comes back and joins another conversation before the reaction reads that he had left.
+    let expires_at = stage.parts.clock.now().plus_seconds(60);
+    let new = NewInvitation { role: OrganizationRole::Member, uses_max: 1, expires_at };
+    let invited = organizations.create_invitation(&stage.by(ALICE, 0), organization, new).await.unwrap();
+    organizations.accept_invitation(&stage.by(BOB, 0), &invited.token).await.unwrap();
+    let after = stage.group(organization, ALICE, &[BOB]).await;
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    assert_eq!(stage.conversation(before).await.role(BOB.account()), None);
+    let state = stage.services.executor.load::<Workspace>(workspace).await.unwrap().state;
+    assert_eq!(state.role(BOB.account()), None);
+    assert_eq!(stage.conversation(after).await.role(BOB.account()), Some(ConversationRole::Member));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_was_added_on_an_outdated_role_is_let_go() {
+    let (stage, organization) = stage(&[ALICE, BOB]).await;
+    let organizations = &stage.services.organizations;
+    organizations.remove_member(&stage.by(ALICE, 0), organization, BOB.account()).await.unwrap();
+    let id = stage.group(organization, ALICE, &[]).await;
+    let member = Candidate {
+        account_id: BOB.account(),
+        organization_role: Some(OrganizationRole::Member),
+        recipients: facts::recipients(&stage.services.executor, BOB.account()).await.unwrap(),
+    };
+    let command = ConversationCommand::AddMember(AddMember { member, role: ConversationRole::Member });
+    stage.services.executor.execute::<Conversation>(id, command, &stage.by(ALICE, 0)).await.unwrap();
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    assert_eq!(stage.conversation(id).await.role(BOB.account()), None);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_revoked_device_end_also_those_begun_meanwhile() {
+    let stage = Stage::new().await;
+    stage.enter(ALICE).await;
+    stage.enroll(ALICE, 1).await;
+    stage.revoke(ALICE, 1).await;
+    // This login had found the device active a moment before.
+    stage.log_in(ALICE, 2, Some(ALICE.device(1))).await;
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    let ended = Some(SessionRevocationCause::DeviceRevoked);
+    assert_eq!(stage.session(ALICE.session(0)).await.revoked(), None);
+    assert_eq!(stage.session(ALICE.session(1)).await.revoked(), ended);
+    assert_eq!(stage.session(ALICE.session(2)).await.revoked(), ended);
+    running.stop().await;
+}
+
+async fn account(stage: &Stage, command: AccountCommand, actor: Actor) {
+    let mut request = stage.by(ALICE, 0);
+    request.context.actor = actor;
+    stage.services.executor.execute::<Account>(ALICE.account(), command, &request).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_the_other_devices_sessions_and_a_reset_ends_all() {
+    let stage = Stage::new().await;
+    let password = || AccountPassword { phc: "$argon2id$".to_owned() };
+    let token = Digest::from_bytes([5; 32]);
+    let register = Register {
+        account_id: ALICE.account(),
+        contact: AccountContact { email: "alice@example.org".to_owned() },
+        password: password(),
+        profile: AccountProfile { display_name: "Alice".to_owned(), locale: None },
+        confirmation_token_hash: token,
+    };
+    account(&stage, AccountCommand::Register(register), Actor::ANONYMOUS).await;
+    stage.enter(ALICE).await;
+    stage.enroll(ALICE, 1).await;
+    let set = |cause, reset_token_hash| {
+        AccountCommand::SetPassword(SetPassword { password: password(), cause, reset_token_hash })
+    };
+    account(&stage, set(PasswordCause::Change, None), Actor::account(ALICE.account())).await;
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    let ended = Some(SessionRevocationCause::PasswordChanged);
+    assert_eq!(stage.session(ALICE.session(0)).await.revoked(), None);
+    assert_eq!(stage.session(ALICE.session(1)).await.revoked(), ended);
+    let reset = RequestPasswordReset { token_hash: token };
+    account(&stage, AccountCommand::RequestPasswordReset(reset), Actor::ANONYMOUS).await;
+    account(&stage, set(PasswordCause::Reset, Some(token)), Actor::ANONYMOUS).await;
+    settled(&stage, &reactions).await;
+    assert_eq!(stage.session(ALICE.session(0)).await.revoked(), ended);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn answering_everything_again_changes_nothing() {
+    let (stage, organization) = stage(&[ALICE, BOB]).await;
+    let id = stage.group(organization, ALICE, &[BOB]).await;
+    stage.enroll(BOB, 1).await;
+    stage.revoke(BOB, 0).await;
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    running.stop().await;
+    let (members, head) = (stage.conversation(id).await, head(&stage).await);
+    stage.database.client().await.execute("DELETE FROM write.reaction_checkpoints", &[]).await.unwrap();
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    assert_eq!(stage.conversation(id).await, members);
+    assert_eq!(self::head(&stage).await, head);
+    let profile = OrganizationProfile { name: "Still here".to_owned() };
+    stage.services.organizations.change_profile(&stage.by(ALICE, 0), organization, profile).await.unwrap();
+    running.stop().await;
+}
+
+async fn head(stage: &Stage) -> Option<eventstore_schema::Position> {
+    use eventstore_schema::EventLog;
+    stage.log.head().await.unwrap().position
+}

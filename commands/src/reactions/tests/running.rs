@@ -1,0 +1,179 @@
+//! Running: checkpoints, failures, parking, who leads.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use domain::organization::OrganizationProfile;
+use domain::{Event, OrganizationId};
+use eventstore_schema::{Position, RecordedEvent};
+
+use super::watch::*;
+use crate::limits::{REACTION_ATTEMPTS_MAX, REACTION_PARKED_RETRY_SECONDS};
+use crate::reactions::{Reaction, ReactionError, Reactions, Running, store};
+use crate::services::tests::stage::*;
+
+type Answers = Box<dyn Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync>;
+
+/// Notes which revisions it was shown how often, and answers as it is told.
+struct Recorder {
+    seen: Mutex<Vec<u64>>,
+    answers: Mutex<Answers>,
+}
+
+impl Recorder {
+    fn new(answers: impl Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { seen: Mutex::default(), answers: Mutex::new(Box::new(answers)) })
+    }
+
+    fn seen(&self) -> Vec<u64> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    fn now_answers(&self, answers: impl Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync + 'static) {
+        *self.answers.lock().unwrap() = Box::new(answers);
+    }
+}
+
+#[async_trait]
+impl Reaction for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &["organization.profile_changed"]
+    }
+
+    async fn react(&self, recorded: &RecordedEvent, _: &Event) -> Result<(), ReactionError> {
+        let revision = recorded.revision.get();
+        let times = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.push(revision);
+            seen.iter().filter(|one| **one == revision).count()
+        };
+        (self.answers.lock().unwrap())(revision, times as u32)
+    }
+}
+
+/// An organization whose profile changed at revisions 2 to 4.
+async fn stage() -> (Stage, OrganizationId) {
+    let stage = Stage::new().await;
+    stage.enter(ALICE).await;
+    let id = stage.organization(&[ALICE]).await;
+    for _ in 0..3 {
+        change(&stage, id).await;
+    }
+    (stage, id)
+}
+
+async fn change(stage: &Stage, id: OrganizationId) {
+    let profile = OrganizationProfile { name: "Acme".to_owned() };
+    stage.services.organizations.change_profile(&stage.by(ALICE, 0), id, profile).await.unwrap();
+}
+
+fn run(stage: &Stage, recorder: &Arc<Recorder>) -> (Reactions, Running) {
+    let reactions = Reactions::new(vec![recorder.clone()], stage.parts.clone());
+    let running = reactions.start();
+    (reactions, running)
+}
+
+#[tokio::test]
+async fn a_restarted_reaction_goes_on_behind_its_checkpoint() {
+    let (stage, id) = stage().await;
+    let recorder = Recorder::new(|_, _| Ok(()));
+    let (reactions, running) = run(&stage, &recorder);
+    settled(&stage, &reactions).await;
+    running.stop().await;
+    change(&stage, id).await;
+    let (reactions, running) = run(&stage, &recorder);
+    settled(&stage, &reactions).await;
+    running.stop().await;
+    assert_eq!(recorder.seen(), [2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_tried_until_it_can_be() {
+    let (stage, _) = stage().await;
+    let recorder = Recorder::new(|revision, times| {
+        let down = revision == 3 && times <= REACTION_ATTEMPTS_MAX + 2;
+        if down { Err(ReactionError::Unavailable("down".to_owned())) } else { Ok(()) }
+    });
+    let (reactions, running) = run(&stage, &recorder);
+    settled(&stage, &reactions).await;
+    running.stop().await;
+    let tries = REACTION_ATTEMPTS_MAX as usize + 3;
+    let expected: Vec<u64> = [vec![2], vec![3; tries], vec![4]].concat();
+    assert_eq!(recorder.seen(), expected);
+    assert!(reactions.status().await.unwrap()[0].parked.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_is_set_aside_and_tried_again_later() {
+    let (stage, _) = stage().await;
+    let broken = |revision: u64, _| match revision {
+        3 => Err(ReactionError::Failed("broken".to_owned())),
+        _ => Ok(()),
+    };
+    let recorder = Recorder::new(broken);
+    let (reactions, running) = run(&stage, &recorder);
+    settled(&stage, &reactions).await;
+    running.stop().await;
+    let expected: Vec<u64> = [vec![2], vec![3; REACTION_ATTEMPTS_MAX as usize], vec![4]].concat();
+    assert_eq!(recorder.seen(), expected);
+    let parked = reactions.status().await.unwrap().remove(0).parked;
+    assert_eq!(parked.len(), 1);
+    assert_eq!((parked[0].revision.get(), parked[0].reason.as_str()), (3, "broken"));
+    recorder.now_answers(|_, _| Ok(()));
+    stage.parts.clock.advance_seconds(REACTION_PARKED_RETRY_SECONDS);
+    let (reactions, running) = run(&stage, &recorder);
+    until("it is answered", async || reactions.status().await.unwrap()[0].parked.is_empty()).await;
+    running.stop().await;
+    assert_eq!(recorder.seen().len(), expected.len() + 1);
+}
+
+#[tokio::test]
+async fn one_leads_and_another_takes_over() {
+    let (stage, id) = stage().await;
+    let recorders = [Recorder::new(|_, _| Ok(())), Recorder::new(|_, _| Ok(()))];
+    let (reactions, first) = run(&stage, &recorders[0]);
+    settled(&stage, &reactions).await;
+    let (_, second) = run(&stage, &recorders[1]);
+    change(&stage, id).await;
+    settled(&stage, &reactions).await;
+    first.stop().await;
+    change(&stage, id).await;
+    settled(&stage, &reactions).await;
+    second.stop().await;
+    assert_eq!(recorders[0].seen(), [2, 3, 4, 5]);
+    assert_eq!(recorders[1].seen(), [6]);
+}
+
+#[tokio::test]
+async fn a_leader_whose_connection_breaks_goes_on_with_another() {
+    let (stage, id) = stage().await;
+    let recorder = Recorder::new(|_, _| Ok(()));
+    let (reactions, running) = run(&stage, &recorder);
+    settled(&stage, &reactions).await;
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    assert!(!stage.database.client().await.query(kill, &[]).await.unwrap().is_empty());
+    change(&stage, id).await;
+    settled(&stage, &reactions).await;
+    running.stop().await;
+    let mut times: HashMap<u64, usize> = HashMap::new();
+    recorder.seen().into_iter().for_each(|revision| *times.entry(revision).or_default() += 1);
+    assert_eq!(times.len(), 4, "every event is answered, at least once");
+}
+
+#[tokio::test]
+async fn a_checkpoint_never_goes_back() {
+    let stage = Stage::new().await;
+    let client = stage.parts.pool.get().await.unwrap();
+    for position in [5, 3] {
+        store::save_checkpoint(&client, "one", Position::new(position), stage.parts.clock.now())
+            .await
+            .unwrap();
+    }
+    assert_eq!(store::checkpoint(&client, "one").await.unwrap(), Some(Position::new(5)));
+}

@@ -1,0 +1,4 @@
+//! Use cases that span aggregates.
+
+mod across;
+pub(crate) mod stage;
