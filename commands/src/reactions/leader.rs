@@ -7,25 +7,26 @@ use deadpool_postgres::{ClientWrapper, Object, Pool};
 
 use super::ReactionError;
 
-/// The lead of a reaction.
+/// A connection that leads a reaction, or waits for the lead.
 pub(super) struct Leader {
     connection: ClientWrapper,
 }
 
 impl Leader {
-    /// Takes the lead, unless another process has it.
-    pub(super) async fn take(pool: &Pool, reaction: &str) -> Result<Option<Self>, ReactionError> {
+    /// Connects, without the lead.
+    pub(super) async fn connect(pool: &Pool) -> Result<Self, ReactionError> {
         // Taken out of the pool: it must close, not go back, when the lead ends.
-        let connection = Object::take(pool.get().await?);
-        let locked = connection
-            .query_one("SELECT pg_try_advisory_lock($1)", &[&lock_key(reaction)])
-            .await?
-            .try_get(0)?;
-        Ok(if locked { Some(Self { connection }) } else { None })
+        Ok(Self { connection: Object::take(pool.get().await?) })
     }
 
-    /// Whether the connection, and with it the lock, is there as far as known.
-    pub(super) fn leads(&self) -> bool {
+    /// Takes the lead, unless another process has it.
+    pub(super) async fn take(&self, reaction: &str) -> Result<bool, ReactionError> {
+        let sql = "SELECT pg_try_advisory_lock($1)";
+        Ok(self.connection.query_one(sql, &[&lock_key(reaction)]).await?.try_get(0)?)
+    }
+
+    /// Whether the connection, and with it a lead once taken, is there as far as known.
+    pub(super) fn is_connected(&self) -> bool {
         !self.connection.is_closed()
     }
 }

@@ -103,16 +103,17 @@ impl Runner {
     async fn run(self) {
         let mut stopped = self.stopped.clone();
         let name = self.reaction.name();
+        let mut waiting = None;
         while !*stopped.borrow() {
-            match Leader::take(&self.pool, name).await {
-                Ok(Some(leader)) => {
+            match self.take_lead(waiting.take()).await {
+                Ok((leader, true)) => {
                     self.metrics.reaction_leader.with_label_values(&[name]).set(1);
                     if let Err(error) = self.lead(&leader).await {
                         tracing::warn!(reaction = name, %error, "a reaction stopped: it starts again soon");
                     }
                     self.metrics.reaction_leader.with_label_values(&[name]).set(0);
                 }
-                Ok(None) => {}
+                Ok((other, false)) => waiting = Some(other),
                 Err(error) => {
                     tracing::warn!(reaction = name, %error, "cannot ask for the lead of a reaction")
                 }
@@ -122,6 +123,16 @@ impl Runner {
         }
     }
 
+    /// Asks for the lead on the connection that waits for it, or a new one.
+    async fn take_lead(&self, waiting: Option<Leader>) -> Result<(Leader, bool), ReactionError> {
+        let leader = match waiting.filter(Leader::is_connected) {
+            Some(leader) => leader,
+            None => Leader::connect(&self.pool).await?,
+        };
+        let leads = leader.take(self.reaction.name()).await?;
+        Ok((leader, leads))
+    }
+
     async fn lead(&self, leader: &Leader) -> Result<(), ReactionError> {
         let name = self.reaction.name();
         let mut stopped = self.stopped.clone();
@@ -129,7 +140,7 @@ impl Runner {
         let mut subscription = self.log.subscribe(after, self.filter.clone()).await?;
         let mut followed = None;
         self.retry_parked(leader).await?;
-        while leader.leads() {
+        while leader.is_connected() {
             let batch = tokio::select! {
                 _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
                 batch = timeout(REACTION_TICK, subscription.next(REACTION_BATCH_EVENTS)) => batch,
@@ -170,7 +181,7 @@ impl Runner {
         }
         let mut failures = 0;
         let mut delay = REACTION_RETRY_DELAY_MIN;
-        while !*self.stopped.borrow() && leader.leads() {
+        while !*self.stopped.borrow() && leader.is_connected() {
             let answer = match self.wait_for_followed(leader, recorded.position, followed).await? {
                 true => self.answer(recorded).await,
                 false => Err(ReactionError::Unavailable("a reaction before it is behind".to_owned())),
