@@ -69,6 +69,7 @@ impl Clock {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
 fn system_now() -> Timestamp {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))

@@ -53,7 +53,7 @@ struct Decided<A: Aggregate> {
 
 /// What became of a job.
 enum Taken<A: Aggregate> {
-    Decided(Decided<A>),
+    Decided(Box<Decided<A>>),
     /// It needs a settled and fresh state.
     Unsettled(Job<A>),
     Answered,
@@ -77,7 +77,7 @@ impl<A: Aggregate> Turn<A> {
             match self.take(&mut held, job, self.fresh && batch.is_empty()).await {
                 Taken::Decided(decided) => {
                     bytes += append_bytes(&decided.append);
-                    batch.push(decided);
+                    batch.push(*decided);
                 }
                 Taken::Answered => {}
                 Taken::Unsettled(job) => {
@@ -158,10 +158,10 @@ impl<A: Aggregate> Turn<A> {
                 };
                 let events: Vec<_> = drafts.into_iter().map(|draft| draft.event).collect();
                 held.evolve(&events, origin.recorded_at);
-                Taken::Decided(Decided { pending, append, events })
+                Taken::Decided(Box::new(Decided { pending, append, events }))
             }
             Err(error) => {
-                self.answer(pending, Err(error));
+                self.answer(*pending, Err(error));
                 Taken::Answered
             }
         }
@@ -218,7 +218,7 @@ impl<A: Aggregate> Turn<A> {
         Taken::Answered
     }
 
-    fn answer(&self, pending: Box<Pending<A>>, answer: Result<Executed<A::Event>, ExecuteError>) {
+    fn answer(&self, pending: Pending<A>, answer: Result<Executed<A::Event>, ExecuteError>) {
         self.shared.count::<A>(&answer);
         pending.answer(answer);
     }
@@ -277,7 +277,7 @@ impl<A: Aggregate> Turn<A> {
             replayed: false,
             events,
         });
-        self.answer(pending, answer);
+        self.answer(*pending, answer);
     }
 
     /// Answers a command that was not written now, or gives it back to be decided again.
@@ -310,7 +310,7 @@ impl<A: Aggregate> Turn<A> {
             Err(AppendError::Overloaded { retry_after }) => ExecuteError::Overloaded { retry_after },
             Err(AppendError::Unavailable { stream: _, reason }) => ExecuteError::Unavailable { reason },
         };
-        self.answer(pending, Err(error));
+        self.answer(*pending, Err(error));
         None
     }
 
@@ -339,7 +339,7 @@ impl<A: Aggregate> Turn<A> {
         }
         for decided in unknown {
             let reason = "the outcome of the append is unknown".to_owned();
-            self.answer(decided.pending, Err(ExecuteError::Unavailable { reason }));
+            self.answer(*decided.pending, Err(ExecuteError::Unavailable { reason }));
         }
         again
     }
