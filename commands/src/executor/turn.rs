@@ -76,7 +76,7 @@ impl<A: Aggregate> Turn<A> {
             let Some(job) = self.jobs.pop_front() else { break };
             match self.take(&mut held, job, self.fresh && batch.is_empty()).await {
                 Taken::Decided(decided) => {
-                    bytes += append_bytes(&decided.append);
+                    bytes += decided.append.bytes();
                     batch.push(*decided);
                 }
                 Taken::Answered => {}
@@ -374,11 +374,4 @@ fn is_ours(append: &StreamAppend, appended: &Appended) -> bool {
     appended.stream == append.stream
         && appended.first_revision.get() == first
         && appended.last_revision.get() == last
-}
-
-fn append_bytes(append: &StreamAppend) -> usize {
-    let size = |event: &eventstore_schema::NewEvent| {
-        event.payload.len() + event.sealed.as_ref().map_or(0, |sealed| sealed.len())
-    };
-    append.events.iter().map(size).sum()
 }
