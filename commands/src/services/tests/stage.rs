@@ -19,7 +19,9 @@ use eventstore_schema::memory::MemoryEventLog;
 use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{CommandRef, Keyring, Sealer};
 
+use crate::auth::Auth;
 use crate::clock::Clock;
+use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::request::{Request, command_id, fingerprint};
 use crate::services::{NewConversation, NewInvitation};
@@ -89,6 +91,7 @@ pub(crate) struct Stage {
     pub(crate) parts: Parts,
     pub(crate) log: MemoryEventLog,
     pub(crate) database: TestDatabase,
+    _outbox: tempfile::TempDir,
     next: AtomicU64,
 }
 
@@ -96,14 +99,28 @@ impl Stage {
     pub(crate) async fn new() -> Self {
         let database = crate::testing::database().await;
         let log = MemoryEventLog::new();
+        let keyring = Arc::new(Keyring::in_memory().await.unwrap());
+        let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
+        let outbox = tempfile::tempdir().unwrap();
+        let transport = format!("file:{}", outbox.path().display());
+        let mailer = Arc::new(Mailer::open(&transport, "envoi@example.org").unwrap());
+        let auth = Auth::open(&keyring, &clock, "https://envoi.example.org", mailer).await.unwrap();
         let parts = Parts {
             log: Arc::new(log.clone()),
-            sealer: Arc::new(Sealer::new(Arc::new(Keyring::in_memory().await.unwrap()))),
+            sealer: Arc::new(Sealer::new(keyring)),
             pool: database.pool(Role::App),
-            clock: Clock::manual(Timestamp::from_micros(1_700_000_000_000_000)),
+            clock,
+            auth: Arc::new(auth),
             metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
         };
-        Self { services: Services::new(&parts), parts, log, database, next: AtomicU64::new(0) }
+        Self {
+            services: Services::new(&parts),
+            parts,
+            log,
+            database,
+            _outbox: outbox,
+            next: AtomicU64::new(0),
+        }
     }
 
     /// A command of somebody's device, under a key of its own.
