@@ -14,8 +14,9 @@ use crate::conversations::Conversations;
 use crate::e2ee::{Content, Cost, DeviceKeys, PassphraseKey, Vault};
 use crate::edge;
 use crate::error::Error;
-use crate::http::Http;
+use crate::http::{Http, Position};
 use crate::keystore::{KeyState, KeyStore, KnownIdentity};
+use crate::live::Live;
 use crate::messages::{Message, Messages, Sent};
 use crate::people::People;
 use crate::session::Session;
@@ -427,6 +428,11 @@ impl Client {
     /// As [`Messages::history`].
     pub async fn latest(&self, conversation: ConversationId, limit: u32) -> Result<Vec<Message>, Error> {
         self.messages.history(conversation, Range::Latest, limit).await
+    }
+
+    /// Follows what happens, from `resume_after` on or else from now. Runs on the current tokio runtime.
+    pub fn live(&self, resume_after: Option<Position>) -> Live {
+        Live::start(self, resume_after)
     }
 
     /// Records that this device has got, and its owner has read, everything up to these numbers.

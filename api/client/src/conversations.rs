@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::conversation::binding::Transcript;
 use domain::conversation::{Suite, Wrap};
@@ -13,11 +14,17 @@ use crate::e2ee::{
 };
 use crate::edge;
 use crate::error::Error;
+use crate::http::Position;
 use crate::people::People;
 use crate::session::Session;
 
 /// How often a commit or message is made anew because the membership changed meanwhile.
 pub(crate) const ATTEMPTS_MAX: u32 = 8;
+
+/// First wait for a wrap that the read model does not show yet.
+const FIRST_WRAP_WAIT: Duration = Duration::from_millis(20);
+/// Longest single wait for it: about two and a half seconds in all.
+const WRAP_WAIT_MAX: Duration = Duration::from_millis(1_280);
 
 /// The generation that messages are sent under.
 #[derive(Clone, Debug)]
@@ -41,6 +48,8 @@ struct Entry {
     organization_id: Option<OrganizationId>,
     /// The generation in force, as far as known.
     current: Option<u32>,
+    /// Where keys were handed out last, as far as seen: wraps are asked for as of then.
+    keys_at: Option<Position>,
     keys: HashMap<u32, Known>,
 }
 
@@ -79,7 +88,7 @@ impl Conversations {
             }
             let roster = self.roster(id).await?;
             if roster.generation > 0 && !roster.commit_required {
-                let Known { key, from } = self.known(id, roster.generation).await?;
+                let Known { key, from } = self.known_soon(id, &roster).await?;
                 if !roster.recipients.iter().any(|one| one.account_id == from) {
                     return Err(Error::StrangersKey { conversation_id: id, account_id: from });
                 }
@@ -100,6 +109,22 @@ impl Conversations {
         self.entry(id, |entry| entry.current = None);
     }
 
+    /// Forgets which generation is in force anywhere: something may have been missed.
+    pub fn all_changed(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.values_mut().for_each(|entry| entry.current = None);
+    }
+
+    /// Takes note that `generation` was committed: any other is in force no more.
+    pub(crate) fn committed(&self, id: ConversationId, generation: u32) {
+        self.entry(id, |entry| entry.current = entry.current.filter(|current| *current == generation));
+    }
+
+    /// Takes note that keys were handed out at `position`.
+    pub(crate) fn keys_given(&self, id: ConversationId, position: &Position) {
+        self.entry(id, |entry| entry.keys_at = Some(position.clone()));
+    }
+
     /// The key of a generation, opened from this device's wrap when it is not known.
     ///
     /// # Errors
@@ -108,12 +133,30 @@ impl Conversations {
         Ok(self.known(id, generation).await?.key)
     }
 
+    /// The key of the generation in force. The roster is told from where commands are decided, wraps from a read model a
+    /// little behind it: a wrap that has to be there is waited for.
+    async fn known_soon(&self, id: ConversationId, roster: &dto::Roster) -> Result<Known, Error> {
+        let own: RecipientId = self.device()?.device_id().into();
+        let is_there = roster.recipients.iter().any(|one| one.recipient.recipient_id == own && !one.waiting);
+        let mut wait = FIRST_WRAP_WAIT;
+        loop {
+            match self.known(id, roster.generation).await {
+                Err(Error::WaitingForKey { .. }) if is_there && wait <= WRAP_WAIT_MAX => {
+                    tokio::time::sleep(edge::jittered(wait)).await;
+                    wait *= 2;
+                }
+                other => return other,
+            }
+        }
+    }
+
     async fn known(&self, id: ConversationId, generation: u32) -> Result<Known, Error> {
         if let Some(known) = self.entry(id, |entry| entry.keys.get(&generation).cloned()) {
             return Ok(known);
         }
         let mut unopened = None;
-        let told = api::conversations::own_wraps(&self.session, id, generation).await?;
+        let keys_at = self.entry(id, |entry| entry.keys_at.clone());
+        let told = api::conversations::own_wraps(&self.session, id, generation, keys_at).await?;
         for (recipient_id, secret) in self.secrets()? {
             let Some(told) = told.iter().find(|told| told.wrap.recipient_id == recipient_id) else {
                 continue;

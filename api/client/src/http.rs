@@ -129,6 +129,10 @@ impl Outgoing {
         self
     }
 
+    pub(crate) fn waits(&self) -> bool {
+        self.min_position.is_some()
+    }
+
     pub(crate) fn reads(&self) -> bool {
         self.method == Method::GET
     }

@@ -20,6 +20,7 @@ pub mod edge;
 pub mod error;
 pub mod http;
 pub mod keystore;
+pub mod live;
 pub mod messages;
 pub mod people;
 pub mod problem;

@@ -98,6 +98,12 @@ impl People {
         self.guard().remove(&account);
     }
 
+    /// Forgets what was verified of one's own account.
+    pub(crate) fn forget_own(&self) {
+        let own = self.session.store().read(|state| state.account_id);
+        self.forget(own);
+    }
+
     /// The number that both people compare.
     ///
     /// # Errors

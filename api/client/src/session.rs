@@ -61,7 +61,7 @@ impl Session {
     /// # Errors
     /// Each [`ApiError`].
     pub async fn call<T: DeserializeOwned>(&self, mut request: Outgoing) -> Result<Answer<T>, ApiError> {
-        if request.reads() {
+        if request.reads() && !request.waits() {
             request = request.after(self.position());
         }
         let token = self.token().await?;
@@ -120,6 +120,20 @@ impl Session {
             Some(access) => Ok(Arc::clone(&access.token)),
             None => self.refresh(&mut access).await,
         }
+    }
+
+    /// A new token, whatever the present one is worth.
+    ///
+    /// # Errors
+    /// As [`Session::token`].
+    pub async fn renew_now(&self) -> Result<Arc<Zeroizing<String>>, ApiError> {
+        self.refresh(&mut *self.access.lock().await).await
+    }
+
+    /// When the present token is due to be renewed; never right now, so that waiting for it is no busy loop.
+    pub async fn renewal(&self) -> Instant {
+        let soonest = Instant::now() + Duration::from_secs(1);
+        self.access.lock().await.as_ref().map_or(soonest, |access| access.renew_at.max(soonest))
     }
 
     /// Exchanges the refresh token. A lost answer is harmless: the server answers the same token the same way once more.

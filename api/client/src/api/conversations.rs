@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::dto;
 use crate::e2ee::GenerationContext;
-use crate::http::{Answer, Outgoing};
+use crate::http::{Answer, Outgoing, Position};
 use crate::problem::ApiError;
 use crate::session::Session;
 
@@ -117,7 +117,8 @@ pub async fn report_wrap(
     session.done(Outgoing::post(format!("/v1/conversations/{id}/wraps/report")).json(&body)).await
 }
 
-/// The wraps of one generation for the account's own recipients: its devices and its recovery key.
+/// The wraps of one generation for the account's own recipients: its devices and its recovery key. With `after`, as of that
+/// place in the log or later.
 ///
 /// # Errors
 /// Each [`ApiError`].
@@ -125,9 +126,11 @@ pub async fn own_wraps(
     session: &Session,
     id: ConversationId,
     generation: u32,
+    after: Option<Position>,
 ) -> Result<Vec<dto::ToldWrap>, ApiError> {
-    let request =
-        Outgoing::get(format!("/v1/conversations/{id}/wraps")).query("generation", Some(generation));
+    let request = Outgoing::get(format!("/v1/conversations/{id}/wraps"))
+        .query("generation", Some(generation))
+        .after(after);
     let page: dto::Page<dto::ToldWrap> = session.call(request).await?.body;
     Ok(page.items)
 }

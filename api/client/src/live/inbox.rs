@@ -1,0 +1,291 @@
+//! The opening side of the live stream: each event once, its content verified, keys and memberships looked after.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::conversation::binding::{ContentKind, MessageBinding};
+use domain::conversation::{ConversationEvent, MessageBody};
+use domain::device::DeviceEvent;
+use domain::{ConversationId, Event, EventId};
+use tokio::sync::mpsc;
+
+use super::frames::{self, Down, EventFrame};
+use super::{Happening, Incoming, Signal};
+use crate::api::messages::Range;
+use crate::client::Client;
+use crate::conversations::Conversations;
+use crate::edge;
+use crate::error::Error;
+use crate::messages::{Body, Messages, Received};
+use crate::people::People;
+
+/// How many events are remembered to tell repeated ones: more than can be under way at once.
+const REMEMBERED_EVENTS: usize = 2_048;
+/// Messages fetched at once after a reset.
+const PAGE_MESSAGES: u32 = 100;
+/// Longest wait before a waiting recipient is given its key: of many members one is first, the others see that it is done.
+const GIVE_WAIT_MAX: Duration = Duration::from_millis(400);
+
+/// Whoever listens is gone.
+struct Gone;
+
+pub(super) struct Inbox {
+    messages: Arc<Messages>,
+    conversations: Arc<Conversations>,
+    people: Arc<People>,
+    incoming: mpsc::Sender<Incoming>,
+    seen: HashSet<EventId>,
+    seen_in_order: VecDeque<EventId>,
+    /// The last message handed on, by conversation.
+    last: HashMap<ConversationId, u64>,
+}
+
+impl Inbox {
+    pub(super) fn new(client: &Client, incoming: mpsc::Sender<Incoming>) -> Self {
+        Self {
+            messages: Arc::clone(client.messages()),
+            conversations: Arc::clone(client.conversations()),
+            people: Arc::clone(client.people()),
+            incoming,
+            seen: HashSet::new(),
+            seen_in_order: VecDeque::new(),
+            last: HashMap::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut signals: mpsc::Receiver<Signal>) {
+        while let Some(signal) = signals.recv().await {
+            let taken = match signal {
+                Signal::Frame(frame) => self.take(frame).await,
+                Signal::Lost => self.hand_on(Incoming::Disconnected).await,
+                Signal::LoggedOut => self.hand_on(Incoming::LoggedOut).await,
+            };
+            if taken.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn hand_on(&self, incoming: Incoming) -> Result<(), Gone> {
+        self.incoming.send(incoming).await.map_err(|_| Gone)
+    }
+
+    async fn take(&mut self, frame: Down) -> Result<(), Gone> {
+        match frame {
+            Down::Welcome { .. } => self.hand_on(Incoming::Connected).await,
+            Down::Reset { reason } => {
+                self.conversations.all_changed();
+                self.hand_on(Incoming::Reset(reason)).await?;
+                self.fetch_missed().await
+            }
+            Down::Event(frame) => self.take_event(*frame).await,
+            Down::Typing { conversation_id, account_id, active } => {
+                self.hand_on(Incoming::Typing { conversation_id, account_id, active }).await
+            }
+            Down::Presence { account_id, status } => {
+                self.hand_on(Incoming::Presence { account_id, status }).await
+            }
+            Down::Problem(problem) => {
+                tracing::warn!(code = problem.code, "the live socket refused a frame");
+                Ok(())
+            }
+            Down::Authenticated {} | Down::Cursor { .. } => Ok(()),
+        }
+    }
+
+    /// Fetches the messages after the last that was handed on, of each conversation that had one.
+    async fn fetch_missed(&mut self) -> Result<(), Gone> {
+        let known: Vec<_> = self.last.iter().map(|(id, number)| (*id, *number)).collect();
+        for (id, mut number) in known {
+            loop {
+                let page = match self.messages.history(id, Range::After(number), PAGE_MESSAGES).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        // The application was told to read anew, and does.
+                        tracing::warn!(conversation = %id, %error, "missed messages cannot be fetched");
+                        break;
+                    }
+                };
+                let Some(last) = page.last() else { break };
+                number = last.number;
+                for message in page {
+                    self.hand_on(Incoming::Missed(Box::new(message))).await?;
+                }
+                self.last.insert(id, number);
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_event(&mut self, frame: EventFrame) -> Result<(), Gone> {
+        let EventFrame { cursor, event: told } = frame;
+        if !self.remember(told.event_id) {
+            return Ok(());
+        }
+        let Some(event) = frames::event(&told.r#type, told.data) else { return Ok(()) };
+        if self.was_fetched(&event) {
+            return Ok(());
+        }
+        self.look_after(&event, &cursor);
+        let record = told.record.and_then(|record| serde_json::from_value::<MessageBody>(record).ok());
+        let body = match (binding(&event), record) {
+            (None, _) => None,
+            (Some(_), None) if told.erased => Some(Body::Erased),
+            (Some(_), None) => Some(Body::Locked),
+            (Some((binding, encrypted)), Some(body)) => {
+                Some(self.open(&Received { binding, encrypted, body }).await)
+            }
+        };
+        let happening = Happening {
+            cursor,
+            event_id: told.event_id,
+            recorded_at: told.recorded_at,
+            account_id: told.account_id,
+            organization_id: told.organization_id,
+            event,
+            body,
+        };
+        self.hand_on(Incoming::Event(Box::new(happening))).await
+    }
+
+    /// Content whose keys cannot be got at now is there as locked: the stream does not stop for it.
+    async fn open(&self, received: &Received) -> Body {
+        match self.messages.open(received).await {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::warn!(conversation = %received.binding.conversation_id, %error, "a message stays locked");
+                Body::Locked
+            }
+        }
+    }
+
+    /// `false` for an event that was here before.
+    fn remember(&mut self, id: EventId) -> bool {
+        if !self.seen.insert(id) {
+            return false;
+        }
+        self.seen_in_order.push_back(id);
+        if self.seen_in_order.len() > REMEMBERED_EVENTS
+            && let Some(oldest) = self.seen_in_order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        true
+    }
+
+    /// Whether the event is a message that was fetched after a reset; notes the last message otherwise.
+    fn was_fetched(&mut self, event: &Event) -> bool {
+        let Event::Conversation(ConversationEvent::MessageSent(sent)) = event else { return false };
+        let last = self.last.entry(sent.conversation_id).or_default();
+        if sent.number <= *last {
+            return true;
+        }
+        *last = sent.number;
+        false
+    }
+
+    /// Keeps what is known of keys and memberships in step with what happened.
+    fn look_after(&self, event: &Event, cursor: &crate::http::Position) {
+        match event {
+            Event::Conversation(event) => self.look_after_conversation(event, cursor),
+            Event::Device(
+                DeviceEvent::IdentityPublished(_) | DeviceEvent::Enrolled(_) | DeviceEvent::Revoked(_),
+            ) => self.people.forget_own(),
+            _ => {}
+        }
+    }
+
+    fn look_after_conversation(&self, event: &ConversationEvent, cursor: &crate::http::Position) {
+        use ConversationEvent as E;
+        match event {
+            E::MemberJoined(event) => {
+                self.people.forget(event.account_id);
+                self.give_soon(event.conversation_id);
+            }
+            E::RecipientAdded(event) => {
+                self.people.forget(event.account_id);
+                self.give_soon(event.conversation_id);
+            }
+            E::WrapReported(event) => self.give_soon(event.conversation_id),
+            E::RecipientRemoved(event) => {
+                self.people.forget(event.account_id);
+                self.conversations.changed(event.conversation_id);
+            }
+            E::MemberLeft(event) => self.conversations.changed(event.conversation_id),
+            E::GenerationCommitted(event) => {
+                self.conversations.keys_given(event.conversation_id, cursor);
+                self.conversations.committed(event.conversation_id, event.generation);
+            }
+            E::WrapAdded(event) => self.conversations.keys_given(event.conversation_id, cursor),
+            E::Deleted(event) => self.conversations.changed(event.conversation_id),
+            E::Created(_)
+            | E::TitleChanged(_)
+            | E::MemberRoleChanged(_)
+            | E::MessageSent(_)
+            | E::MessageEdited(_)
+            | E::MessageDeleted(_)
+            | E::ReactionSet(_)
+            | E::ReactionCleared(_)
+            | E::MessagePinned(_)
+            | E::MessageUnpinned(_)
+            | E::ReceiptRecorded(_) => {}
+        }
+    }
+
+    /// Gives waiting recipients their key beside the stream.
+    fn give_soon(&self, id: ConversationId) {
+        let conversations = Arc::clone(&self.conversations);
+        tokio::spawn(async move {
+            tokio::time::sleep(edge::jittered(GIVE_WAIT_MAX)).await;
+            match conversations.give_wraps(id).await {
+                Ok(_) | Err(Error::NoDevice) => {}
+                Err(error) => tracing::warn!(conversation = %id, %error, "keys could not be handed on"),
+            }
+        });
+    }
+}
+
+/// What the content that comes with an event is bound to, and whether it is encrypted.
+fn binding(event: &Event) -> Option<(MessageBinding, bool)> {
+    let Event::Conversation(event) = event else { return None };
+    match event {
+        ConversationEvent::MessageSent(sent) => Some((
+            MessageBinding {
+                conversation_id: sent.conversation_id,
+                generation: sent.generation,
+                sender_id: sent.sender_id,
+                device_id: sent.device_id,
+                message_id: sent.message_id,
+                kind: ContentKind::Message,
+                target: sent.reply_to.unwrap_or_default(),
+            },
+            sent.encrypted,
+        )),
+        ConversationEvent::MessageEdited(edited) => Some((
+            MessageBinding {
+                conversation_id: edited.conversation_id,
+                generation: edited.generation,
+                sender_id: edited.sender_id,
+                device_id: edited.device_id,
+                message_id: edited.message_id,
+                kind: ContentKind::Edit,
+                target: edited.number,
+            },
+            edited.encrypted,
+        )),
+        ConversationEvent::ReactionSet(set) => Some((
+            MessageBinding {
+                conversation_id: set.conversation_id,
+                generation: set.generation,
+                sender_id: set.account_id,
+                device_id: set.device_id,
+                message_id: set.reaction_id,
+                kind: ContentKind::Reaction,
+                target: set.number,
+            },
+            set.encrypted,
+        )),
+        _ => None,
+    }
+}
