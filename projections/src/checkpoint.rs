@@ -159,6 +159,7 @@ impl Layout<'_> {
              GRANT USAGE ON SCHEMA {schema} TO envoi_reader;\n"
         );
         self.0.tables().iter().for_each(|def| sql.push_str(&def.table().create(schema)));
+        self.0.tables().iter().for_each(|def| sql.push_str(&def.table().create_policy(schema)));
         sql
     }
 

@@ -20,11 +20,13 @@
 //! 3. Its queries: `<name>/queries.rs`, a [`result!`] and a function each, over the views in schema `read`.
 //! 4. A line in [`registry`].
 
+pub mod accounts;
 pub mod audit;
 mod batch;
 pub mod cell;
 mod checkpoint;
 pub mod conversations;
+pub mod devices;
 pub mod feed;
 mod leader;
 pub mod messages;
@@ -39,12 +41,14 @@ pub mod reader;
 mod rebuild;
 mod rows;
 mod runner;
+pub mod sessions;
 mod store;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 pub mod testing;
 mod verify;
+pub mod workspaces;
 
 pub use cell::{Cell, CellError, Sql};
 pub use feed::{Feed, FeedSubscription};
@@ -65,9 +69,13 @@ use std::sync::Arc;
 /// Every projection, one line each.
 pub fn registry() -> Vec<Arc<dyn Projector>> {
     vec![
+        Arc::new(accounts::Accounts),
         Arc::new(audit::Audit),
         Arc::new(conversations::Conversations),
+        Arc::new(devices::Devices),
         Arc::new(messages::Messages),
         Arc::new(organizations::Organizations),
+        Arc::new(sessions::Sessions),
+        Arc::new(workspaces::Workspaces),
     ]
 }

@@ -88,7 +88,7 @@ impl Table {
         list
     }
 
-    /// Statements that create the table, its policy and the indexes that folding needs.
+    /// Statements that create the table and the indexes that folding needs.
     pub fn create(&self, schema: &str) -> String {
         let name = self.name;
         let mut sql = format!("CREATE TABLE {schema}.{name} (");
@@ -100,14 +100,21 @@ impl Table {
         let _ = write!(
             sql,
             "ALTER TABLE {schema}.{name} ENABLE ROW LEVEL SECURITY;\n\
-             CREATE POLICY viewer ON {schema}.{name} FOR SELECT TO envoi_reader USING ({});\n\
-             GRANT SELECT ON {schema}.{name} TO envoi_reader;\n",
-            self.visible.condition(schema)
+             GRANT SELECT ON {schema}.{name} TO envoi_reader;\n"
         );
         for set in self.sets.iter().filter(|set| !self.key_begins_with(set)) {
             let _ = write!(sql, "CREATE INDEX ON {schema}.{name} ({});\n", names(set.iter()));
         }
         sql
+    }
+
+    /// The statement that creates the table's policy, which may speak of every table of the read model: all are there first.
+    pub fn create_policy(&self, schema: &str) -> String {
+        let condition = self.visible.condition(schema);
+        format!(
+            "CREATE POLICY viewer ON {schema}.{} FOR SELECT TO envoi_reader USING ({condition});\n",
+            self.name
+        )
     }
 
     /// Statements that create the indexes that only queries need.

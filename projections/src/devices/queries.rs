@@ -1,0 +1,145 @@
+//! Queries over devices and keys.
+
+use domain::device::DeviceRevocationCause;
+use domain::{AccountId, DeviceId, HpkeKey, RecipientId, Signature, Timestamp, VerifyKey};
+use eventstore_schema::{Position, SealedCell};
+
+use crate::cell::Sql;
+use crate::reader::{Page, QueryError, Reader, Viewer};
+
+crate::result! {
+    /// A device as its owner sees it.
+    pub struct OwnDeviceView {
+        /// The device.
+        device_id: DeviceId,
+        /// [`domain::device::DeviceLabel`], sealed.
+        label: SealedCell,
+        /// To wrap for it.
+        hpke_key: HpkeKey,
+        /// To verify what it signs.
+        verify_key: VerifyKey,
+        /// The identity key's signature over the device certificate.
+        certificate: Signature,
+        /// When it was added.
+        enrolled_at: Timestamp,
+        /// When it was revoked.
+        revoked_at: Option<Timestamp>,
+        /// Why.
+        revocation_cause: Option<DeviceRevocationCause>,
+        /// Position that changed it last.
+        position: Position,
+    }
+}
+
+crate::result! {
+    /// Identity and recovery key as their owner sees them.
+    pub struct OwnKeysView {
+        /// Certifies the account's devices and recovery key.
+        identity_key: VerifyKey,
+        /// Names the recovery key as a recipient of wraps.
+        recovery_id: RecipientId,
+        /// The recovery key.
+        recovery_key: HpkeKey,
+        /// The identity key's signature over the recovery certificate.
+        recovery_certificate: Signature,
+        /// [`domain::device::IdentityVault`], encrypted by the client and sealed.
+        vault: SealedCell,
+        /// When they were published.
+        published_at: Timestamp,
+        /// Position that changed them last.
+        position: Position,
+    }
+}
+
+crate::result! {
+    /// Identity and recovery key as others see them.
+    pub struct PublicKeysView {
+        /// Whose.
+        account_id: AccountId,
+        /// Certifies the account's devices and recovery key.
+        identity_key: VerifyKey,
+        /// Names the recovery key as a recipient of wraps.
+        recovery_id: RecipientId,
+        /// The recovery key.
+        recovery_key: HpkeKey,
+        /// The identity key's signature over the recovery certificate.
+        recovery_certificate: Signature,
+        /// Position that changed them last.
+        position: Position,
+    }
+}
+
+crate::result! {
+    /// A device as others see it.
+    pub struct PublicDeviceView {
+        /// Whose.
+        account_id: AccountId,
+        /// The device.
+        device_id: DeviceId,
+        /// To wrap for it.
+        hpke_key: HpkeKey,
+        /// To verify what it signs.
+        verify_key: VerifyKey,
+        /// The identity key's signature over the device certificate.
+        certificate: Signature,
+        /// When it was revoked; what it signed before still verifies.
+        revoked_at: Option<Timestamp>,
+        /// Position that changed it last.
+        position: Position,
+    }
+}
+
+/// The viewer's devices, revoked ones too, by id.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn mine(
+    reader: &Reader,
+    viewer: &Viewer,
+    page: Page<DeviceId>,
+) -> Result<Vec<OwnDeviceView>, QueryError> {
+    const SQL: &str = "SELECT device_id, label, hpke_key, verify_key, certificate, enrolled_at, revoked_at, \
+         revocation_cause, position FROM read.devices \
+         WHERE account_id = $1 AND ($2::uuid IS NULL OR device_id > $2) ORDER BY device_id LIMIT $3";
+    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.after), &page.limit()]).await
+}
+
+/// The viewer's own keys with the vault.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn own_keys(reader: &Reader, viewer: &Viewer) -> Result<Option<OwnKeysView>, QueryError> {
+    const SQL: &str = "SELECT identity_key, recovery_id, recovery_key, recovery_certificate, vault, \
+         published_at, position FROM read.user_keys WHERE account_id = $1";
+    reader.one(viewer, SQL, &[&Sql(viewer.account_id)]).await
+}
+
+/// Public keys of an account, if the viewer shares an organization or a conversation with it.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn public_keys(
+    reader: &Reader,
+    viewer: &Viewer,
+    account_id: AccountId,
+) -> Result<Option<PublicKeysView>, QueryError> {
+    const SQL: &str = "SELECT account_id, identity_key, recovery_id, recovery_key, recovery_certificate, \
+         position FROM read.user_keys WHERE account_id = $1";
+    reader.one(viewer, SQL, &[&Sql(account_id)]).await
+}
+
+/// Devices of an account, revoked ones too, if the viewer shares an organization or a conversation with it.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn public_devices(
+    reader: &Reader,
+    viewer: &Viewer,
+    account_id: AccountId,
+    page: Page<DeviceId>,
+) -> Result<Vec<PublicDeviceView>, QueryError> {
+    const SQL: &str = "SELECT account_id, device_id, hpke_key, verify_key, certificate, revoked_at, position \
+         FROM read.devices WHERE account_id = $1 AND ($2::uuid IS NULL OR device_id > $2) \
+         ORDER BY device_id LIMIT $3";
+    reader.all(viewer, SQL, &[&Sql(account_id), &Sql(page.after), &page.limit()]).await
+}

@@ -1,0 +1,34 @@
+use domain::device::{DeviceRenamed, DeviceRevocationCause, DeviceRevoked};
+use domain::{AccountId, Actor, DeviceId, HpkeKey, Signature, VerifyKey};
+
+use super::*;
+use crate::testing::{Fold, History};
+
+const ACCOUNT: AccountId = AccountId::from_bytes([1; 16]);
+const DEVICE: DeviceId = DeviceId::from_bytes([2; 16]);
+
+#[test]
+fn a_revoked_device_keeps_its_keys_and_its_last_label() {
+    let (mut history, mut fold) = (History::new(), Fold::new(Devices));
+    let enrolled = DeviceEnrolled {
+        account_id: ACCOUNT,
+        device_id: DEVICE,
+        hpke_key: HpkeKey::from_bytes([3; 32]),
+        verify_key: VerifyKey::from_bytes([4; 32]),
+        certificate: Signature::from_bytes([5; 64]),
+    };
+    let renamed = DeviceRenamed { account_id: ACCOUNT, device_id: DEVICE };
+    let cause = DeviceRevocationCause::Lost;
+    let revoked = DeviceRevoked { account_id: ACCOUNT, device_id: DEVICE, cause };
+    let events: [Event; 3] = [enrolled.into(), renamed.into(), revoked.into()];
+    let mut labels = Vec::new();
+    for event in events {
+        let recorded = history.record(ACCOUNT, None, Actor::account(ACCOUNT), event);
+        labels.extend(recorded.sealed_cell());
+        fold.fold(recorded).expect("a fold");
+    }
+    let row = fold.row::<Device>(&(ACCOUNT, DEVICE)).expect("a row");
+    assert_eq!((row.revoked_at, row.revocation_cause), (Some(History::at(3)), Some(cause)));
+    assert_eq!(row.hpke_key, HpkeKey::from_bytes([3; 32]));
+    assert_eq!(Some(&row.label), labels.get(1));
+}
