@@ -19,6 +19,7 @@
 //!
 //! A new event or record takes step 3 alone, after the recipe in `domain`.
 
+pub mod bench;
 pub mod catalogue;
 pub mod cluster;
 pub mod codec;

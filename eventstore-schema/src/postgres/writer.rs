@@ -27,7 +27,7 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Durability and isolation that the guarantees rest on, whatever the server's defaults; a batch that takes longer than
 /// the timeout waits for somebody else's lock.
 const WRITER_OPTIONS: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
-    -c default_transaction_read_only=off -c statement_timeout=30s";
+    -c default_transaction_read_only=off -c statement_timeout=10s";
 
 /// A live connection with the statement prepared.
 struct Session {

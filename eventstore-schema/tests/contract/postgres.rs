@@ -1,4 +1,9 @@
-//! The PostgreSQL engine.
+//! The PostgreSQL engine, and what only it is asked: rights, partitions, other processes, crashes.
+
+mod crashes;
+mod helper;
+mod partitions;
+mod rights;
 
 use std::sync::Arc;
 

@@ -1,0 +1,152 @@
+//! How fast the log takes appends, and how fast it could: the same rows by plain SQL.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{
+    Actor, Category, CommandId, CorrelationId, DeviceId, Digest, EventId, OrganizationId, Timestamp,
+};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::envelope::{CommandRef, Origin, Revision, StreamId};
+use crate::log::{AppendError, EventLog, Expected, NewEvent, StreamAppend};
+use crate::sealed::{KeyRef, Tenant};
+
+/// Size of an open part in the bench: that of a message's.
+const PAYLOAD_BYTES: usize = 96;
+/// Size of a sealed part in the bench: that of a short message's.
+const SEALED_BYTES: usize = 320;
+
+/// Makes ids that no other run of the bench makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids {
+    run: Uuid,
+}
+
+impl Ids {
+    /// Ids of a run, which is named by some id made for it.
+    pub const fn of_run(run: Uuid) -> Self {
+        Self { run }
+    }
+
+    fn make(&self, kind: &str, caller: u64, n: u64) -> Uuid {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.run.as_bytes()).update(kind.as_bytes());
+        hasher.update(&caller.to_be_bytes()).update(&n.to_be_bytes());
+        let mut bytes = [0; 16];
+        hasher.finalize_xof().fill(&mut bytes);
+        Uuid::from_bytes(bytes)
+    }
+}
+
+/// Has `callers` tasks append one event at a time, each to a stream of its own, for a while; gives appends per second.
+/// What comes before `warm_up` is over does not count.
+///
+/// # Errors
+/// The first append that failed.
+pub async fn appends_per_second(
+    log: Arc<dyn EventLog>,
+    ids: Ids,
+    callers: u64,
+    warm_up: Duration,
+    measured: Duration,
+) -> Result<f64, AppendError> {
+    let counted = Arc::new(AtomicU64::new(0));
+    let finished = Arc::new(AtomicBool::new(false));
+    let mut tasks = JoinSet::new();
+    for caller in 0..callers {
+        let (log, counted, finished) = (log.clone(), counted.clone(), finished.clone());
+        tasks.spawn(async move {
+            let mut last = None;
+            for n in 0.. {
+                if finished.load(Ordering::Relaxed) {
+                    break;
+                }
+                let appended = log.append(append(ids, caller, n, last)).await?;
+                last = Some(appended.last_revision);
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+    }
+    tokio::time::sleep(warm_up).await;
+    let (start, before) = (Instant::now(), counted.load(Ordering::Relaxed));
+    tokio::time::sleep(measured).await;
+    let (took, after) = (start.elapsed(), counted.load(Ordering::Relaxed));
+    finished.store(true, Ordering::Relaxed);
+    while let Some(result) = tasks.join_next().await {
+        result.unwrap_or(Ok(()))?;
+    }
+    Ok((after - before) as f64 / took.as_secs_f64())
+}
+
+/// One event as sending a message makes it.
+fn append(ids: Ids, caller: u64, n: u64, last: Option<Revision>) -> StreamAppend {
+    let organization = OrganizationId::from(ids.make("organization", 0, 0));
+    let account = ids.make("account", caller, 0);
+    let event = NewEvent {
+        event_id: EventId::from(ids.make("event", caller, n)),
+        event_type: "conversation.message_sent",
+        version: 1,
+        payload: Bytes::from_static(&[7; PAYLOAD_BYTES]),
+        key_ref: Some(KeyRef {
+            tenant: Tenant::Organization(organization),
+            subject: domain::SubjectId::from_bytes(account.into_bytes()),
+            period: None,
+        }),
+        sealed: Some(Bytes::from_static(&[9; SEALED_BYTES])),
+    };
+    let command = ids.make("command", caller, n);
+    StreamAppend {
+        stream: StreamId::new(Category::Conversation, ids.make("stream", caller, 0)),
+        expected: Expected::after(last),
+        command: CommandRef { id: CommandId::from(command), fingerprint: Digest::from_bytes([5; 32]) },
+        origin: Origin {
+            organization_id: Some(organization),
+            actor: Actor::account(domain::AccountId::from(account)),
+            device_id: Some(DeviceId::from(ids.make("device", caller, 0))),
+            correlation_id: CorrelationId::from(command),
+            causation_id: None,
+            recorded_at: Timestamp::from_micros(1_790_000_000_000_000),
+        },
+        events: vec![event],
+    }
+}
+
+/// Batch sizes among which the limit looks for the best.
+const LIMIT_BATCHES: [i64; 4] = [128, 256, 512, 1_024];
+
+/// Inserts the same rows into the same tables by plain SQL, made inside the server, one transaction a batch, with no check
+/// and no client to speak of; gives events per second at the best batch size.
+///
+/// The connection is the owner's; the log is of no use afterwards.
+///
+/// # Errors
+/// When the server cannot be reached or refuses.
+pub async fn limit_events_per_second(
+    client: &Client,
+    streams: i64,
+    measured: Duration,
+) -> Result<f64, tokio_postgres::Error> {
+    let (payload, sealed) = (vec![7_u8; PAYLOAD_BYTES], vec![9_u8; SEALED_BYTES]);
+    let insert = client.prepare(include_str!("../sql/bench_limit.sql")).await?;
+    client.execute("SELECT log.make_room(position + 5000000) FROM (SELECT coalesce(max(position), 0) AS position FROM log.events) last", &[]).await?;
+    let mut best: f64 = 0.0;
+    for batch in LIMIT_BATCHES {
+        let ending: i64 =
+            client.query_one("SELECT coalesce(max(position), 0) FROM log.events", &[]).await?.try_get(0)?;
+        let (start, mut inserted) = (Instant::now(), 0);
+        let share = measured / u32::try_from(LIMIT_BATCHES.len()).unwrap_or(1);
+        while start.elapsed() < share {
+            client.execute(&insert, &[&(ending + inserted), &batch, &streams, &payload, &sealed]).await?;
+            inserted += batch;
+        }
+        best = best.max(inserted as f64 / start.elapsed().as_secs_f64());
+    }
+    Ok(best)
+}
