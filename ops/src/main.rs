@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod runtime;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,12 @@
 
 mod config;
 mod error;
+mod keys;
+mod migrate;
 mod output;
+mod progress;
+mod projections;
+mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,20 +56,40 @@ impl Global {
 enum Verb {
     /// Check, show and document the configuration.
     Config(config::Args),
+    /// Make the root key.
+    Keys(keys::Args),
+    /// Bring the database to the form of this release.
+    Migrate(migrate::Args),
+    /// Show, rebuild and verify the read models.
+    Projections(projections::Args),
+    /// Export the catalogue of events.
+    Schema(schema::Args),
 }
 
 /// Parses the command line and runs the verb.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let global = Global { config: cli.config, output: Output::new(cli.json) };
-    let result = match cli.verb {
-        Verb::Config(args) => config::run(&global, args),
-    };
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed("the runtime did not start").because(&error))
+        .and_then(|runtime| runtime.block_on(run(&global, cli.verb)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             global.output.error(&error);
             error.exit_code()
         }
+    }
+}
+
+async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
+    match verb {
+        Verb::Config(args) => config::run(global, args),
+        Verb::Keys(args) => keys::run(global, args),
+        Verb::Migrate(args) => migrate::run(global, args).await,
+        Verb::Projections(args) => projections::run(global, args).await,
+        Verb::Schema(args) => schema::run(global, args),
     }
 }

@@ -1,0 +1,129 @@
+//! Puts the parts together: from a configuration to a log, keys, services and read models.
+
+pub mod private;
+
+use std::sync::Arc;
+
+use commands::clock::Clock;
+use commands::{Parts, Services};
+use eventstore_schema::database::{self, Role};
+use eventstore_schema::keyring::RootKeyFile;
+use eventstore_schema::postgres::{PgEventLog, PgLogConfig};
+use eventstore_schema::{EventLog, Keyring, Sealer};
+use prometheus::Registry;
+
+use crate::cli::CliError;
+use crate::config::Config;
+
+/// Everything behind the edge, connected.
+pub struct Backend {
+    /// How to connect to PostgreSQL.
+    pub database: tokio_postgres::Config,
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Keys at rest.
+    pub keyring: Arc<Keyring>,
+    /// Seals and opens what is personal.
+    pub sealer: Arc<Sealer>,
+    /// What the services are made of.
+    pub parts: Parts,
+    /// Everything that can be done.
+    pub services: Services,
+    /// All metrics of the process.
+    pub registry: Registry,
+}
+
+/// How to connect to the configured PostgreSQL.
+///
+/// # Errors
+/// When no URL is configured, or it is malformed.
+pub fn database(config: &Config) -> Result<tokio_postgres::Config, CliError> {
+    if config.database.url.is_empty() {
+        return Err(CliError::usage("no database is configured")
+            .hint("set `database.url` or ENVOI_DATABASE_URL; `envoi dev` brings a private one"));
+    }
+    // The text of the URL may hold a password: it is not repeated.
+    config.database.url.parse().map_err(|_| {
+        CliError::usage("`database.url` is not a PostgreSQL URL")
+            .hint("postgres://USER:PASSWORD@HOST:PORT/DATABASE, or key=value pairs")
+    })
+}
+
+/// Connects to the log engine that is configured.
+///
+/// # Errors
+/// When the engine is unknown or cannot be reached.
+pub async fn log(
+    config: &Config,
+    database: &tokio_postgres::Config,
+    registry: &Registry,
+) -> Result<Arc<dyn EventLog>, CliError> {
+    match config.log.as_str() {
+        "postgres" => {
+            let log = PgEventLog::connect(PgLogConfig::new(database.clone())).await.map_err(|error| {
+                CliError::unavailable("the log cannot be opened")
+                    .because(&error)
+                    .hint("is PostgreSQL running, and has `envoi migrate` been run?")
+            })?;
+            log.metrics().register(registry).map_err(|error| CliError::failed("metrics").because(&error))?;
+            Ok(Arc::new(log))
+        }
+        other => Err(CliError::usage(format!("there is no log engine `{other}`")).hint("log = \"postgres\"")),
+    }
+}
+
+impl Backend {
+    /// Connects everything. The database must have been migrated, the root key file must be there.
+    ///
+    /// # Errors
+    /// Each names what cannot be reached and what to do.
+    pub async fn connect(config: &Config) -> Result<Self, CliError> {
+        let registry = Registry::new();
+        let database = database(config)?;
+        let log = log(config, &database, &registry).await?;
+        let pool = database::pool(&database, Role::App, config.database.write_connections)
+            .map_err(|error| CliError::usage("the pool of the write side").because(&error))?;
+        let path = &config.keys.root_key_file;
+        let root = RootKeyFile::open(path).map_err(|error| {
+            CliError::usage(format!("the root key {} cannot be used", path.display())).because(&error).hint(
+                "`envoi keys create-root` makes one; a restored database needs the one it was made under",
+            )
+        })?;
+        let keyring = Keyring::open(pool.clone(), Arc::new(root))
+            .await
+            .map_err(|error| CliError::unavailable("the keyring cannot be opened").because(&error))?;
+        let keyring = Arc::new(keyring);
+        let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)));
+        let metrics = commands::metrics::Metrics::register(&registry)
+            .map_err(|error| CliError::failed("metrics").because(&error))?;
+        let parts = Parts {
+            log: Arc::clone(&log),
+            sealer: Arc::clone(&sealer),
+            pool,
+            clock: Clock::system(),
+            metrics,
+        };
+        let services = Services::new(&parts);
+        Ok(Self { database, log, keyring, sealer, parts, services, registry })
+    }
+}
+
+/// Brings every part of the database to the form of this release.
+///
+/// # Errors
+/// When the database cannot be reached or a migration fails; it is rolled back then.
+pub async fn migrate(database: &tokio_postgres::Config) -> Result<(), CliError> {
+    let unreachable = |error: &tokio_postgres::Error| {
+        CliError::unavailable("the database cannot be reached").because(error).hint("check `database.url`")
+    };
+    let mut client =
+        eventstore_schema::database::connect(database).await.map_err(|error| unreachable(&error))?;
+    let failed = |error: &eventstore_schema::MigrateError| {
+        CliError::failed("the database could not be migrated; nothing of the failed step remains")
+            .because(error)
+    };
+    eventstore_schema::migrate(&mut client).await.map_err(|error| failed(&error))?;
+    commands::migrate(&mut client).await.map_err(|error| failed(&error))?;
+    projections::migrate(&mut client).await.map_err(|error| failed(&error))?;
+    Ok(())
+}
