@@ -1,1 +1,139 @@
+use domain::conversation::{ConversationKind, ConversationRole, RecipientKind, RecipientRemoved, Suite};
+use domain::{Actor, Blob, Digest, HpkeKey, OrganizationId, RecipientId, Signature};
 
+use super::*;
+use crate::testing::{Fold, History};
+
+const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([1; 16]);
+const CONVERSATION: ConversationId = ConversationId::from_bytes([2; 16]);
+const ADA: AccountId = AccountId::from_bytes([3; 16]);
+const BEN: AccountId = AccountId::from_bytes([4; 16]);
+
+fn id(number: u8) -> RecipientId {
+    RecipientId::from_bytes([number; 16])
+}
+
+fn recipient(number: u8) -> Recipient {
+    let hpke_key = HpkeKey::from_bytes([5; 32]);
+    Recipient { recipient_id: id(number), kind: RecipientKind::Device, hpke_key, verify_key: None }
+}
+
+fn wrap(number: u8) -> Wrap {
+    Wrap {
+        recipient_id: id(number),
+        encapsulated_key: HpkeKey::from_bytes([6; 32]),
+        ciphertext: Blob::new(vec![7; 80]),
+        signature: Signature::from_bytes([8; 64]),
+    }
+}
+
+struct Room {
+    history: History,
+    fold: Fold<Conversations>,
+}
+
+impl Room {
+    fn open() -> Self {
+        let mut room = Self { history: History::new(), fold: Fold::new(Conversations) };
+        room.record(ConversationCreated {
+            conversation_id: CONVERSATION,
+            organization_id: ORGANIZATION,
+            workspace_id: None,
+            kind: ConversationKind::Group,
+            creator: ADA,
+            allows_plaintext: false,
+        });
+        room.join(ADA, 10);
+        room
+    }
+
+    fn record(&mut self, event: impl Into<Event>) {
+        let recorded = self.history.record(CONVERSATION, Some(ORGANIZATION), Actor::account(ADA), event);
+        self.fold.fold(recorded).expect("a fold");
+    }
+
+    fn join(&mut self, account_id: AccountId, device: u8) {
+        self.record(ConversationMemberJoined {
+            conversation_id: CONVERSATION,
+            account_id,
+            role: ConversationRole::Member,
+            added_by: ADA,
+            recipients: vec![recipient(device)],
+        });
+    }
+
+    fn commit(&mut self, generation: u32, recipients: &[u8]) {
+        self.record(GenerationCommitted {
+            conversation_id: CONVERSATION,
+            generation,
+            suite: Suite::X25519Siv,
+            account_id: ADA,
+            device_id: DeviceId::from_bytes([10; 16]),
+            transcript: Digest::from_bytes([9; 32]),
+            wraps: recipients.iter().map(|number| wrap(*number)).collect(),
+        });
+    }
+
+    fn conversation(&self) -> Conversation {
+        self.fold.row::<Conversation>(&CONVERSATION).expect("a row")
+    }
+
+    fn waits(&self, number: u8) -> bool {
+        self.fold.row::<ConversationRecipient>(&(CONVERSATION, id(number))).expect("a row").waiting
+    }
+}
+
+#[test]
+fn a_recipient_that_comes_after_the_commit_waits_for_its_wrap() {
+    let mut room = Room::open();
+    assert!(room.conversation().commit_required);
+    assert!(!room.waits(10), "there is nothing to wait for before the first generation");
+    room.commit(1, &[10]);
+    room.join(BEN, 20);
+    assert!(room.waits(20) && !room.waits(10));
+    assert!(!room.conversation().commit_required, "a join does not stop the conversation");
+    let added = WrapAdded {
+        conversation_id: CONVERSATION,
+        generation: 1,
+        account_id: ADA,
+        device_id: DeviceId::from_bytes([10; 16]),
+        wrap: wrap(20),
+    };
+    room.record(added.clone());
+    assert!(!room.waits(20));
+    let reported =
+        WrapReported { conversation_id: CONVERSATION, generation: 1, account_id: BEN, recipient_id: id(20) };
+    room.record(reported);
+    assert!(room.waits(20));
+    room.record(added);
+    let row = room.fold.row::<MemberKeyWrap>(&(CONVERSATION, 1, id(20))).expect("a row");
+    assert_eq!(row.reported_at, None);
+}
+
+#[test]
+fn whoever_leaves_takes_their_recipients_along_and_a_commit_is_due() {
+    let mut room = Room::open();
+    room.join(BEN, 20);
+    room.commit(1, &[10, 20]);
+    room.record(ConversationMemberLeft {
+        conversation_id: CONVERSATION,
+        account_id: BEN,
+        removed_by: Some(ADA),
+    });
+    let row = room.fold.row::<ConversationRecipient>(&(CONVERSATION, id(20))).expect("a row");
+    assert!(!row.active);
+    assert_eq!((room.conversation().members, room.conversation().commit_required), (1, true));
+    let member = room.fold.row::<ConversationMember>(&(CONVERSATION, BEN)).expect("a row");
+    assert!(member.left_position > Some(member.joined_position));
+    room.commit(2, &[10]);
+    assert_eq!((room.conversation().generation, room.conversation().commit_required), (2, false));
+}
+
+#[test]
+fn a_removed_recipient_makes_a_commit_due() {
+    let mut room = Room::open();
+    room.commit(1, &[10]);
+    let removed = RecipientRemoved { conversation_id: CONVERSATION, account_id: ADA, recipient_id: id(10) };
+    room.record(removed);
+    assert!(room.conversation().commit_required);
+}

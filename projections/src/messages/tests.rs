@@ -1,1 +1,167 @@
+use domain::conversation::{
+    ConversationCreated, ConversationKind, ConversationRole, MessagePinned, RecipientAdded, RecipientRemoved,
+};
+use domain::{Actor, HpkeKey, MessageId, OrganizationId, VerifyKey};
 
+use super::*;
+use crate::testing::{Fold, History};
+
+const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([1; 16]);
+const CONVERSATION: ConversationId = ConversationId::from_bytes([2; 16]);
+const ADA: AccountId = AccountId::from_bytes([3; 16]);
+const BEN: AccountId = AccountId::from_bytes([4; 16]);
+
+fn phone(number: u8) -> DeviceId {
+    DeviceId::from_bytes([number; 16])
+}
+
+fn recipient(device: DeviceId) -> Recipient {
+    Recipient {
+        recipient_id: device.into(),
+        kind: RecipientKind::Device,
+        hpke_key: HpkeKey::from_bytes([5; 32]),
+        verify_key: Some(VerifyKey::from_bytes([6; 32])),
+    }
+}
+
+struct Room {
+    history: History,
+    fold: Fold<Messages>,
+}
+
+impl Room {
+    fn open() -> Self {
+        let mut room = Self { history: History::new(), fold: Fold::new(Messages) };
+        room.record(ConversationCreated {
+            conversation_id: CONVERSATION,
+            organization_id: ORGANIZATION,
+            workspace_id: None,
+            kind: ConversationKind::Group,
+            creator: ADA,
+            allows_plaintext: false,
+        });
+        room.join(ADA, phone(10));
+        room.join(BEN, phone(20));
+        room
+    }
+
+    fn record(&mut self, event: impl Into<Event>) {
+        let recorded = self.history.record(CONVERSATION, Some(ORGANIZATION), Actor::account(ADA), event);
+        self.fold.fold(recorded).expect("a fold");
+    }
+
+    fn join(&mut self, account_id: AccountId, device: DeviceId) {
+        self.record(ConversationMemberJoined {
+            conversation_id: CONVERSATION,
+            account_id,
+            role: ConversationRole::Member,
+            added_by: ADA,
+            recipients: vec![recipient(device)],
+        });
+    }
+
+    fn send(&mut self, number: u64) {
+        self.record(MessageSent {
+            conversation_id: CONVERSATION,
+            message_id: MessageId::from_bytes([7; 16]),
+            number,
+            sender_id: ADA,
+            device_id: phone(10),
+            generation: 1,
+            encrypted: true,
+            reply_to: None,
+        });
+    }
+
+    fn receipt(&mut self, delivered_up_to: u64, read_up_to: u64) {
+        self.record(ReceiptRecorded {
+            conversation_id: CONVERSATION,
+            account_id: BEN,
+            device_id: phone(20),
+            delivered_up_to,
+            read_up_to,
+        });
+    }
+
+    fn watermark(&self, device: DeviceId) -> MessageWatermark {
+        self.fold.row::<MessageWatermark>(&(CONVERSATION, device)).expect("a row")
+    }
+}
+
+#[test]
+fn a_receipt_is_one_row_whatever_it_covers_and_none_when_it_covers_nothing_new() {
+    let mut room = Room::open();
+    (1..=50).for_each(|number| room.send(number));
+    room.receipt(50, 20);
+    room.receipt(50, 20);
+    room.receipt(50, 50);
+    let ranges: Vec<_> = room
+        .fold
+        .rows::<MessageReceipt>()
+        .into_iter()
+        .map(|(row, _)| (row.state, row.from_number, row.up_to))
+        .collect();
+    use DeliveryState::{Delivered, Read};
+    assert_eq!(ranges, [(Delivered, 1, 50), (Read, 1, 20), (Read, 21, 50)]);
+    assert_eq!(room.watermark(phone(20)).read_up_to, 50);
+}
+
+#[test]
+fn a_device_counts_from_when_it_came_until_it_went() {
+    let mut room = Room::open();
+    room.send(1);
+    let added =
+        RecipientAdded { conversation_id: CONVERSATION, account_id: BEN, recipient: recipient(phone(21)) };
+    room.record(added);
+    room.send(2);
+    let removed =
+        RecipientRemoved { conversation_id: CONVERSATION, account_id: BEN, recipient_id: phone(21).into() };
+    room.record(removed);
+    room.send(3);
+    room.record(ConversationMemberLeft { conversation_id: CONVERSATION, account_id: BEN, removed_by: None });
+    let late = room.watermark(phone(21));
+    assert_eq!((late.since_number, late.until_number), (1, Some(2)));
+    assert_eq!(room.watermark(phone(20)).until_number, Some(3));
+}
+
+#[test]
+fn deleting_takes_content_pin_and_reactions_away_and_keeps_the_place() {
+    let mut room = Room::open();
+    room.send(1);
+    room.record(MessagePinned { conversation_id: CONVERSATION, number: 1, pinned_by: BEN });
+    room.record(ReactionSet {
+        conversation_id: CONVERSATION,
+        reaction_id: MessageId::from_bytes([8; 16]),
+        number: 1,
+        account_id: BEN,
+        device_id: phone(20),
+        slot: 0,
+        generation: 1,
+        encrypted: true,
+    });
+    room.record(MessageDeleted { conversation_id: CONVERSATION, number: 1, deleted_by: ADA });
+    let message = room.fold.row::<Message>(&(CONVERSATION, 1)).expect("a row");
+    assert_eq!((message.ciphertext, message.deleted_by), (None, Some(ADA)));
+    assert!(room.fold.rows::<MessagePin>().is_empty());
+    assert!(room.fold.rows::<MessageReaction>().is_empty());
+}
+
+#[test]
+fn an_edit_replaces_the_content_and_says_when() {
+    let mut room = Room::open();
+    room.send(1);
+    let before = room.fold.row::<Message>(&(CONVERSATION, 1)).expect("a row");
+    room.record(MessageEdited {
+        conversation_id: CONVERSATION,
+        message_id: before.message_id,
+        number: 1,
+        sender_id: ADA,
+        device_id: phone(10),
+        generation: 2,
+        encrypted: true,
+    });
+    let after = room.fold.row::<Message>(&(CONVERSATION, 1)).expect("a row");
+    assert_ne!(after.ciphertext, before.ciphertext);
+    assert_eq!((after.generation, after.sent_at), (2, before.sent_at));
+    assert!(after.edited_at.is_some());
+}
