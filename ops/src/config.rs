@@ -85,6 +85,10 @@ configuration! {
         trust_proxy: bool = false;
         /// Whether requests are limited in rate, by account and by address.
         rate_limits: bool = true;
+        /// Requests a second that an account may make on average; ten times as many at once.
+        account_requests_per_second: u32 = 50;
+        /// Requests a second that an address may make before it is logged in; ten times as many at once.
+        address_requests_per_second: u32 = 10;
     }
     /// PostgreSQL.
     database: Database {

@@ -1,6 +1,7 @@
 //! The command line: one verb, one file, one line in [`Verb`].
 
 mod config;
+mod dev;
 mod error;
 mod keys;
 mod migrate;
@@ -8,6 +9,8 @@ mod output;
 mod progress;
 mod projections;
 mod schema;
+mod serve;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +59,8 @@ impl Global {
 enum Verb {
     /// Check, show and document the configuration.
     Config(config::Args),
+    /// Run a private installation: PostgreSQL, server, e-mails in a folder.
+    Dev(dev::Args),
     /// Make the root key.
     Keys(keys::Args),
     /// Bring the database to the form of this release.
@@ -64,6 +69,8 @@ enum Verb {
     Projections(projections::Args),
     /// Export the catalogue of events.
     Schema(schema::Args),
+    /// Run a server.
+    Serve(serve::Args),
 }
 
 /// Parses the command line and runs the verb.
@@ -87,9 +94,11 @@ pub fn main() -> ExitCode {
 async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Config(args) => config::run(global, args),
+        Verb::Dev(args) => dev::run(global, args).await,
         Verb::Keys(args) => keys::run(global, args),
         Verb::Migrate(args) => migrate::run(global, args).await,
         Verb::Projections(args) => projections::run(global, args).await,
         Verb::Schema(args) => schema::run(global, args),
+        Verb::Serve(args) => serve::run(global, args).await,
     }
 }

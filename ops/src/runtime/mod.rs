@@ -1,6 +1,7 @@
 //! Puts the parts together: from a configuration to a log, keys, services and read models.
 
 pub mod private;
+pub mod server;
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use commands::clock::Clock;
 use commands::{Parts, Services};
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::keyring::RootKeyFile;
-use eventstore_schema::postgres::{PgEventLog, PgLogConfig};
-use eventstore_schema::{EventLog, Keyring, Sealer};
+
+use eventstore_schema::{EventLog, Keyring, PgEventLog, PgLogConfig, Sealer};
 use prometheus::Registry;
 
 use crate::cli::CliError;

@@ -1,0 +1,167 @@
+//! A running server: the roles that one process plays.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use api::server::Listen;
+use commands::reactions::{self, Reactions};
+use eventstore_schema::database::{self, Role as DatabaseRole};
+use eventstore_schema::keyring::Secret;
+use projections::{Feed, Projections, Reader};
+
+use super::Backend;
+use crate::cli::CliError;
+use crate::config::Config;
+
+/// What a process does. Any number of processes may play any of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Answers clients: HTTP and WebSocket.
+    Api,
+    /// Folds the log into the read models; one process leads each.
+    Projector,
+    /// Follows events with commands and e-mails; one process leads each reaction.
+    Reactor,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: &'static [Role] = &[Role::Api, Role::Projector, Role::Reactor];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Api => "api",
+            Role::Projector => "projector",
+            Role::Reactor => "reactor",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Role::ALL.iter().find(|role| role.name() == name);
+        found.copied().ok_or_else(|| {
+            let known: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+            format!("there is no role {name}; roles are {}", known.join(", "))
+        })
+    }
+}
+
+/// A server that runs until it is stopped or dropped.
+pub struct Server {
+    /// What it is made of.
+    pub backend: Backend,
+    /// The read models as this process sees them.
+    pub projections: Arc<Projections>,
+    edge: Option<api::server::Running>,
+    reactions: Option<reactions::Running>,
+}
+
+impl Server {
+    /// Connects everything and starts the roles.
+    ///
+    /// # Errors
+    /// Each names what cannot be reached and what to do.
+    pub async fn start(config: &Config, roles: &[Role]) -> Result<Self, CliError> {
+        let backend = Backend::connect(config).await?;
+        let feed = Feed::start(Arc::clone(&backend.log))
+            .await
+            .map_err(|error| CliError::unavailable("the log cannot be followed").because(&error))?;
+        let feed = Arc::new(feed);
+        let metrics = projections::Metrics::register(&backend.registry)
+            .map_err(|error| CliError::failed("metrics").because(&error))?;
+        let leads = roles.contains(&Role::Projector);
+        let projectors = projections::registry();
+        let projections = Arc::new(Projections::start(&backend.database, &feed, projectors, &metrics, leads));
+        let reactions = roles.contains(&Role::Reactor).then(|| {
+            let all = reactions::all(&backend.services, &backend.parts);
+            Reactions::new(all, backend.parts.clone()).start()
+        });
+        let edge = if roles.contains(&Role::Api) {
+            Some(edge(config, &backend, &feed, &projections).await?)
+        } else {
+            None
+        };
+        Ok(Self { backend, projections, edge, reactions })
+    }
+
+    /// Where clients reach it; none without the role [`Role::Api`].
+    pub fn public(&self) -> Option<SocketAddr> {
+        self.edge.as_ref().map(|edge| edge.public)
+    }
+
+    /// Where operators reach it.
+    pub fn internal(&self) -> Option<SocketAddr> {
+        self.edge.as_ref().map(|edge| edge.internal)
+    }
+
+    /// Stops it: requests in progress are finished, reactions finish their event.
+    pub async fn stop(self) {
+        if let Some(edge) = self.edge {
+            edge.stop().await;
+        }
+        if let Some(reactions) = self.reactions {
+            reactions.stop().await;
+        }
+        self.backend.services.executor.idle().await;
+    }
+}
+
+async fn edge(
+    config: &Config,
+    backend: &Backend,
+    _feed: &Arc<Feed>,
+    _projections: &Arc<Projections>,
+) -> Result<api::server::Running, CliError> {
+    let secret = async |name: Secret| {
+        let unavailable = |error| CliError::unavailable("the keyring cannot be read").because(&error);
+        backend.keyring.named_secret(name).await.map_err(unavailable)
+    };
+    let signing = secret(Secret::AccessTokenSigning).await?;
+    let tokens = commands::auth::access_token::AccessTokens::new(&config.server.public_url, &signing)
+        .map_err(|error| CliError::failed("the access token key").because(&error))?;
+    let reading = database::pool(&backend.database, DatabaseRole::Reader, config.database.read_connections)
+        .map_err(|error| CliError::usage("the pool for queries").because(&error))?;
+    let head = backend
+        .log
+        .head()
+        .await
+        .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?;
+    let metrics =
+        api::Metrics::new(&backend.registry).map_err(|error| CliError::failed("metrics").because(&error))?;
+    let state = api::state::State {
+        clock: backend.parts.clock.clone(),
+        services: backend.services.clone(),
+        sealer: Arc::clone(&backend.sealer),
+        reader: Reader::new(reading),
+        tokens: Arc::new(tokens),
+        cursors: api::Cursors::new(&*secret(Secret::PositionSealing).await?),
+        incarnation: head.incarnation,
+        rates: config.server.rate_limits.then(|| rates(&config.server)),
+        metrics,
+        registry: backend.registry.clone(),
+        trusts_proxy: config.server.trust_proxy,
+    };
+    let listen = Listen {
+        public: config.server.listen,
+        internal: config.server.metrics_listen,
+        workers: config.server.workers,
+    };
+    api::server::start(&listen, Arc::new(state)).map_err(|error| {
+        CliError::usage(format!("cannot listen on {} and {}", listen.public, listen.internal))
+            .because(&error)
+            .hint("is another server running? set server.listen and server.metrics_listen")
+    })
+}
+
+/// At once, as many requests as a client may make in so many seconds.
+const BURST_SECONDS: u32 = 10;
+
+fn rates(server: &crate::config::Server) -> api::Rates {
+    let rate = |per_second: u32| api::Rate::new(per_second, per_second.saturating_mul(BURST_SECONDS));
+    api::Rates::new(rate(server.account_requests_per_second), rate(server.address_requests_per_second))
+}
