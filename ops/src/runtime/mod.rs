@@ -5,7 +5,9 @@ pub mod server;
 
 use std::sync::Arc;
 
+use commands::auth::Auth;
 use commands::clock::Clock;
+use commands::mail::Mailer;
 use commands::{Parts, Services};
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::keyring::RootKeyFile;
@@ -97,12 +99,20 @@ impl Backend {
         let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)));
         let metrics = commands::metrics::Metrics::register(&registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
+        let clock = Clock::system();
+        let mailer = Mailer::open(&config.mail.transport, &config.mail.from).map_err(|error| {
+            CliError::usage("e-mails cannot be sent").because(&error).hint("see `mail` in the configuration")
+        })?;
+        let auth = Auth::open(&keyring, &clock, &config.server.public_url, Arc::new(mailer))
+            .await
+            .map_err(|error| CliError::unavailable("nobody can be authenticated").because(&error))?;
         let parts = Parts {
             log: Arc::clone(&log),
             sealer: Arc::clone(&sealer),
             pool,
-            clock: Clock::system(),
+            clock,
             metrics,
+            auth: Arc::new(auth),
         };
         let services = Services::new(&parts);
         Ok(Self { database, log, keyring, sealer, parts, services, registry })

@@ -59,6 +59,7 @@ pub struct Server {
     pub projections: Arc<Projections>,
     edge: Option<api::server::Running>,
     reactions: Option<reactions::Running>,
+    _revocations: commands::auth::revocations::Follower,
 }
 
 impl Server {
@@ -72,6 +73,8 @@ impl Server {
             .await
             .map_err(|error| CliError::unavailable("the log cannot be followed").because(&error))?;
         let feed = Arc::new(feed);
+        let auth = &backend.parts.auth;
+        let revocations = auth.revocations.follow(Arc::clone(&backend.log), backend.parts.clock.clone());
         let metrics = projections::Metrics::register(&backend.registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
         let leads = roles.contains(&Role::Projector);
@@ -86,7 +89,7 @@ impl Server {
         } else {
             None
         };
-        Ok(Self { backend, projections, edge, reactions })
+        Ok(Self { backend, projections, edge, reactions, _revocations: revocations })
     }
 
     /// Where clients reach it; none without the role [`Role::Api`].
@@ -121,9 +124,6 @@ async fn edge(
         let unavailable = |error| CliError::unavailable("the keyring cannot be read").because(&error);
         backend.keyring.named_secret(name).await.map_err(unavailable)
     };
-    let signing = secret(Secret::AccessTokenSigning).await?;
-    let tokens = commands::auth::access_token::AccessTokens::new(&config.server.public_url, &signing)
-        .map_err(|error| CliError::failed("the access token key").because(&error))?;
     let reading = database::pool(&backend.database, DatabaseRole::Reader, config.database.read_connections)
         .map_err(|error| CliError::usage("the pool for queries").because(&error))?;
     let head = backend
@@ -138,7 +138,7 @@ async fn edge(
         services: backend.services.clone(),
         sealer: Arc::clone(&backend.sealer),
         reader: Reader::new(reading),
-        tokens: Arc::new(tokens),
+        tokens: Arc::clone(&backend.parts.auth.tokens),
         cursors: api::Cursors::new(&*secret(Secret::PositionSealing).await?),
         incarnation: head.incarnation,
         rates: config.server.rate_limits.then(|| rates(&config.server)),
