@@ -177,6 +177,30 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The value of a key, as JSON.
+    pub fn value(&self, key: &Key) -> serde_json::Value {
+        let pointer = format!("/{}", key.path().replace('.', "/"));
+        serde_json::to_value(self).ok().and_then(|all| all.pointer(&pointer).cloned()).unwrap_or_default()
+    }
+
+    /// A file that gives this configuration: every key that is not at its default. The values there are (text, numbers,
+    /// booleans) are written alike in JSON and TOML.
+    pub fn to_toml(&self) -> String {
+        let defaults = Self::default();
+        let mut text = String::new();
+        let mut section = "";
+        for key in KEYS.iter().filter(|key| self.value(key) != defaults.value(key)) {
+            if key.section != section {
+                section = key.section;
+                text.push_str(&format!("\n[{section}]\n"));
+            }
+            text.push_str(&format!("{} = {}\n", key.key, self.value(key)));
+        }
+        text
+    }
+}
+
 fn is_other(variable: &str) -> bool {
     variable.starts_with("ENVOI_TEST_") || OTHER_VARIABLES.contains(&variable)
 }
@@ -207,6 +231,17 @@ mod tests {
         assert_eq!(config.server.listen.port(), 1);
         assert_eq!(config.server.workers, 5);
         assert_eq!(config.database.write_connections, Database::default().write_connections);
+    }
+
+    #[test]
+    fn a_written_configuration_reads_back() {
+        let mut config = Config::default();
+        config.server.workers = 3;
+        config.database.url = "postgres://a \"quoted\" path".to_owned();
+        config.log = "other".to_owned();
+        let file = file(&config.to_toml());
+        let again = Config::load(Some(file.path()), Vec::new()).unwrap();
+        assert_eq!(serde_json::to_value(again).unwrap(), serde_json::to_value(config).unwrap());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{CliError, Global};
-use crate::config::{Config, KEYS, Key};
+use crate::config::{Config, KEYS};
 
 /// Arguments of `envoi config`.
 #[derive(clap::Args)]
@@ -36,7 +36,7 @@ pub fn run(global: &Global, args: Args) -> Result<(), CliError> {
             global.output.result(&config, || {
                 let mut text = String::new();
                 for key in KEYS {
-                    let value = value_of(&config, key);
+                    let value = config.value(key);
                     text.push_str(&format!("{} = {value}\n", key.path()));
                 }
                 text
@@ -59,14 +59,6 @@ fn redact(config: &mut Config) {
     }
 }
 
-fn value_of(config: &Config, key: &Key) -> String {
-    let pointer = format!("/{}", key.path().replace('.', "/"));
-    serde_json::to_value(config)
-        .ok()
-        .and_then(|value| value.pointer(&pointer).map(ToString::to_string))
-        .unwrap_or_default()
-}
-
 fn documentation() -> String {
     let defaults = Config::default();
     let mut text = String::from(
@@ -75,7 +67,7 @@ fn documentation() -> String {
          | key | variable | default | meaning |\n| --- | --- | --- | --- |\n",
     );
     for key in KEYS {
-        let default = value_of(&defaults, key);
+        let default = defaults.value(key);
         let meaning: Vec<&str> = key.meaning.iter().map(|line| line.trim()).collect();
         text.push_str(&format!(
             "| `{}` | `{}` | `{default}` | {} |\n",

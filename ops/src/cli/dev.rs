@@ -29,7 +29,9 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             return Err(error);
         }
     };
+    let file = private.write_configuration(&config)?;
     serve::announce(global, &server);
+    global.output.note(format!("other verbs reach it with `--config {}`", file.display()));
     global.output.note(format!("e-mails are written to {}", private.mail_directory().display()));
     let stopped = serve::until_asked_to_stop().await;
     serve::stop(global, server).await;

@@ -56,6 +56,18 @@ impl Private {
         base
     }
 
+    /// Writes the configuration into the directory, for other verbs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_configuration(&self, config: &Config) -> Result<PathBuf, CliError> {
+        let path = self.directory.join("envoi.toml");
+        std::fs::write(&path, config.to_toml()).map_err(|error| {
+            CliError::failed(format!("{} cannot be written", path.display())).because(&error)
+        })?;
+        Ok(path)
+    }
+
     /// Where e-mails go.
     pub fn mail_directory(&self) -> PathBuf {
         self.directory.join("mail")
