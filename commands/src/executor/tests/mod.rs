@@ -3,6 +3,7 @@
 mod faults;
 mod idempotency;
 mod order;
+mod postgres;
 mod property;
 mod snapshots;
 mod world;

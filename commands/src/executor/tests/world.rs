@@ -53,8 +53,11 @@ impl World {
     }
 
     pub(super) fn executor_with(&self, cells: Cells) -> Executor {
+        self.executor_over(self.log.clone(), cells)
+    }
+
+    pub(super) fn executor_over(&self, log: Arc<dyn EventLog>, cells: Cells) -> Executor {
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-        let log: Arc<dyn EventLog> = self.log.clone();
         Executor::with_cells(log, self.sealer.clone(), self.clock.clone(), metrics, cells)
     }
 

@@ -15,7 +15,10 @@ use crate::services::facts;
 use crate::services::tests::stage::*;
 
 async fn stage(people: &[Person]) -> (Stage, OrganizationId) {
-    let stage = Stage::new().await;
+    populated(Stage::new().await, people).await
+}
+
+async fn populated(stage: Stage, people: &[Person]) -> (Stage, OrganizationId) {
     for person in people {
         stage.enter(*person).await;
     }
@@ -29,7 +32,12 @@ async fn recipients(stage: &Stage, id: ConversationId, person: Person) -> Vec<Re
 
 #[tokio::test]
 async fn devices_enter_and_leave_every_conversation_of_their_account() {
-    let (stage, organization) = stage(&[ALICE, BOB]).await;
+    for stage in [Stage::new().await, Stage::over_postgres().await] {
+        devices_enter_and_leave(populated(stage, &[ALICE, BOB]).await).await;
+    }
+}
+
+async fn devices_enter_and_leave((stage, organization): (Stage, OrganizationId)) {
     let (reactions, running) = start(&stage);
     let ids = [
         stage.group(organization, ALICE, &[BOB]).await,
@@ -196,6 +204,5 @@ async fn answering_everything_again_changes_nothing() {
 }
 
 async fn head(stage: &Stage) -> Option<eventstore_schema::Position> {
-    use eventstore_schema::EventLog;
-    stage.log.head().await.unwrap().position
+    stage.parts.log.head().await.unwrap().position
 }

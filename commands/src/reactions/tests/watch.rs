@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eventstore_schema::{EventLog, ReadFilter};
+use eventstore_schema::ReadFilter;
 
 use crate::reactions::{Reactions, Running, all};
 use crate::services::tests::stage::Stage;
@@ -31,8 +31,14 @@ pub(super) fn start(stage: &Stage) -> (Reactions, Running) {
 pub(super) async fn settled(stage: &Stage, reactions: &Reactions) {
     let filter = ReadFilter { event_types: reactions.event_types(), ..ReadFilter::default() };
     until("all reactions have caught up", async || {
-        let last =
-            stage.log.read_all(None, usize::MAX, &filter).await.unwrap().last().map(|event| event.position);
+        let last = stage
+            .parts
+            .log
+            .read_all(None, usize::MAX, &filter)
+            .await
+            .unwrap()
+            .last()
+            .map(|event| event.position);
         reactions.status().await.unwrap().iter().all(|status| status.position >= last)
     })
     .await;

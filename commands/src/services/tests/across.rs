@@ -9,7 +9,6 @@ use domain::organization::{OrganizationProfile, OrganizationRole};
 use domain::session::Session;
 use domain::workspace::{WorkspaceProfile, WorkspaceRole};
 use domain::{Blob, ConversationId, MessageId, OrganizationId, Rejection, WorkspaceId};
-use eventstore_schema::EventLog;
 use eventstore_schema::memory::Fault;
 
 use super::stage::*;
@@ -136,14 +135,14 @@ async fn enrolling_binds_the_session_and_goes_on_where_it_stopped() {
     let enroll = || stage.services.devices.enroll(&request, session, ALICE.enrollment(0));
     // The device is enrolled, and the log is gone before the session is bound.
     let gone = std::iter::repeat_n(Fault::FailBefore, UNKNOWN_OUTCOME_DELAYS.len() + 1);
-    stage.log.faults().on_next_appends(std::iter::once(Fault::Delay(Default::default())).chain(gone));
+    stage.faulty.faults().on_next_appends(std::iter::once(Fault::Delay(Default::default())).chain(gone));
     assert!(matches!(enroll().await, Err(ExecuteError::Unavailable { .. })));
     assert_eq!(stage.session(session).await.device_id(), None);
     let enrolled = enroll().await.unwrap();
     assert!(enrolled.replayed);
     assert_eq!(stage.session(session).await.device_id(), Some(ALICE.device(0)));
     // The answer's position covers both streams.
-    assert_eq!(Some(enrolled.position), stage.log.head().await.unwrap().position);
+    assert_eq!(Some(enrolled.position), stage.parts.log.head().await.unwrap().position);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use eventstore_schema::database::Role;
 use eventstore_schema::memory::MemoryEventLog;
 use eventstore_schema::testing::TestDatabase;
-use eventstore_schema::{CommandRef, Keyring, Sealer};
+use eventstore_schema::{CommandRef, EventLog, Keyring, PgEventLog, PgLogConfig, Sealer};
 
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -89,16 +89,29 @@ impl Person {
 pub(crate) struct Stage {
     pub(crate) services: Services,
     pub(crate) parts: Parts,
-    pub(crate) log: MemoryEventLog,
+    /// The log, when it is the one in memory.
+    pub(crate) faulty: MemoryEventLog,
     pub(crate) database: TestDatabase,
     _outbox: tempfile::TempDir,
     next: AtomicU64,
 }
 
 impl Stage {
+    /// Over a log in memory, which fails on demand.
     pub(crate) async fn new() -> Self {
         let database = crate::testing::database().await;
         let log = MemoryEventLog::new();
+        Self::over(database, log.clone(), Arc::new(log)).await
+    }
+
+    /// Over the log that runs in production.
+    pub(crate) async fn over_postgres() -> Self {
+        let database = crate::testing::database().await;
+        let log = PgEventLog::connect(PgLogConfig::new(database.config())).await.unwrap();
+        Self::over(database, MemoryEventLog::new(), Arc::new(log)).await
+    }
+
+    async fn over(database: TestDatabase, faulty: MemoryEventLog, log: Arc<dyn EventLog>) -> Self {
         let keyring = Arc::new(Keyring::in_memory().await.unwrap());
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let outbox = tempfile::tempdir().unwrap();
@@ -106,7 +119,7 @@ impl Stage {
         let mailer = Arc::new(Mailer::open(&transport, "envoi@example.org").unwrap());
         let auth = Auth::open(&keyring, &clock, "https://envoi.example.org", mailer).await.unwrap();
         let parts = Parts {
-            log: Arc::new(log.clone()),
+            log,
             sealer: Arc::new(Sealer::new(keyring)),
             pool: database.pool(Role::App),
             clock,
@@ -116,7 +129,7 @@ impl Stage {
         Self {
             services: Services::new(&parts),
             parts,
-            log,
+            faulty,
             database,
             _outbox: outbox,
             next: AtomicU64::new(0),
