@@ -1,5 +1,7 @@
--- Counts a login unless its address is locked: one more in a row, or the first after a long time. Gives the count, or no row for
--- a locked address. Each count takes two rows away that are long past, so the table does not grow with addresses once tried.
+-- Counts a login unless its address is locked: one more in a row, or the first after a long time. Gives the count and the lock
+-- that it begins (0 for none), or no row for a locked address. Lock and count are one statement, so that of many logins at once
+-- none slips in between. Each count takes two rows away that are long past: the table does not grow with addresses once tried.
+-- $1 subject, $2 now, $3 forget what is older, $4 failures that are free, $5 first lock, $6 longest lock; times in microseconds.
 WITH past AS (
     DELETE FROM write.login_attempts
     WHERE subject IN (
@@ -13,7 +15,12 @@ WITH past AS (
 INSERT INTO write.login_attempts AS a (subject, failures, last_failure_at, locked_until)
 VALUES ($1, 1, $2, 0)
 ON CONFLICT (subject) DO UPDATE SET
-    failures = CASE WHEN a.last_failure_at < $3 THEN 1 ELSE least(a.failures, 1000000) + 1 END,
-    last_failure_at = greatest(a.last_failure_at, excluded.last_failure_at)
+    (failures, last_failure_at, locked_until) = (
+        SELECT n.failures, greatest(a.last_failure_at, $2),
+            CASE WHEN n.failures < $4::integer THEN 0 ELSE $2 + least($6::bigint, $5::bigint << least(n.failures - $4::integer, 16)) END
+        FROM (
+            SELECT CASE WHEN a.last_failure_at < $3 THEN 1 ELSE least(a.failures, 1000000) + 1 END AS failures
+        ) AS n
+    )
 WHERE a.locked_until <= $2
-RETURNING failures::bigint
+RETURNING failures, locked_until

@@ -7,13 +7,16 @@ use deadpool_postgres::Pool;
 use domain::Timestamp;
 
 /// Tries in a row that are free: people mistype, and several devices of one person log in at once.
-const FREE_FAILURES: u32 = 10;
+const FREE_FAILURES: i32 = 10;
 /// First lock in seconds; each further failure doubles it.
 const LOCK_SECONDS_MIN: i64 = 30;
 /// Longest lock in seconds: an attacker can delay a victim's login, not prevent it for good.
 const LOCK_SECONDS_MAX: i64 = 3_600;
 /// After so many seconds without a failure the count starts anew.
 const FORGET_SECONDS: i64 = 86_400;
+
+// The first try of an address is always free.
+const _: () = assert!(FREE_FAILURES > 1 && LOCK_SECONDS_MIN < LOCK_SECONDS_MAX);
 
 /// The table cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +52,6 @@ pub enum Charge {
     },
 }
 
-/// Until when `failures` in a row, the last one `now`, lock.
-pub fn lock_after(failures: u32, now: Timestamp) -> Option<Lock> {
-    let beyond = failures.checked_sub(FREE_FAILURES)?;
-    let seconds = LOCK_SECONDS_MIN.saturating_mul(1_i64.checked_shl(beyond.min(16)).unwrap_or(i64::MAX));
-    Some(Lock { failures, until: now.plus_seconds(seconds.min(LOCK_SECONDS_MAX)) })
-}
-
 /// Table `write.login_attempts`.
 #[derive(Clone)]
 pub struct LoginAttempts {
@@ -78,30 +74,24 @@ impl LoginAttempts {
             .query(
                 "counting a login",
                 include_str!("../../sql/count_login_attempt.sql"),
-                &[&subject.as_slice(), &now.as_micros(), &forget],
+                &[
+                    &subject.as_slice(),
+                    &now.as_micros(),
+                    &forget,
+                    &FREE_FAILURES,
+                    &(LOCK_SECONDS_MIN * 1_000_000),
+                    &(LOCK_SECONDS_MAX * 1_000_000),
+                ],
             )
             .await?;
-        let Some(failures) = counted else {
-            let until = self
-                .query(
-                    "reading a lock",
-                    "SELECT locked_until FROM write.login_attempts WHERE subject = $1",
-                    &[&subject.as_slice()],
-                )
-                .await?;
-            return Ok(Charge::Locked { until: until.map_or(now, Timestamp::from_micros) });
-        };
-        let lock = lock_after(u32::try_from(failures).unwrap_or(u32::MAX), now);
-        if let Some(lock) = lock {
-            self.query(
-                "locking",
-                "UPDATE write.login_attempts SET locked_until = greatest(locked_until, $2) WHERE subject = $1
-                 RETURNING locked_until",
-                &[&subject.as_slice(), &lock.until.as_micros()],
-            )
-            .await?;
+        if let Some((failures, until)) = counted {
+            let until = Timestamp::from_micros(until);
+            let failures = failures.unsigned_abs();
+            return Ok(Charge::Allowed { lock: (until > now).then_some(Lock { failures, until }) });
         }
-        Ok(Charge::Allowed { lock })
+        let sql = "SELECT failures, locked_until FROM write.login_attempts WHERE subject = $1";
+        let found = self.query("reading a lock", sql, &[&subject.as_slice()]).await?;
+        Ok(Charge::Locked { until: found.map_or(now, |(_, until)| Timestamp::from_micros(until)) })
     }
 
     /// Forgets failures after a login that succeeded.
@@ -111,7 +101,7 @@ impl LoginAttempts {
     pub async fn succeeded(&self, subject: &[u8; 32]) -> Result<(), AttemptsError> {
         self.query(
             "forgetting failures",
-            "DELETE FROM write.login_attempts WHERE subject = $1 RETURNING locked_until",
+            "DELETE FROM write.login_attempts WHERE subject = $1 RETURNING failures, locked_until",
             &[&subject.as_slice()],
         )
         .await?;
@@ -123,7 +113,7 @@ impl LoginAttempts {
         attempt: &'static str,
         sql: &'static str,
         values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
-    ) -> Result<Option<i64>, AttemptsError> {
+    ) -> Result<Option<(i32, i64)>, AttemptsError> {
         let failed = |error: &tokio_postgres::Error| {
             let reason =
                 error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
@@ -133,7 +123,9 @@ impl LoginAttempts {
             self.pool.get().await.map_err(|error| AttemptsError { attempt, reason: error.to_string() })?;
         let statement = client.prepare_cached(sql).await.map_err(|error| failed(&error))?;
         let row = client.query_opt(&statement, values).await.map_err(|error| failed(&error))?;
-        row.map(|row| row.try_get(0)).transpose().map_err(|error| failed(&error))
+        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .transpose()
+            .map_err(|error: tokio_postgres::Error| failed(&error))
     }
 }
 
@@ -142,16 +134,6 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(0);
-
-    #[test]
-    fn the_first_failures_are_free_then_locks_double_up_to_an_hour() {
-        let seconds = |failures| lock_after(failures, NOW).map(|lock| lock.until.as_micros() / 1_000_000);
-        assert_eq!(seconds(FREE_FAILURES - 1), None);
-        assert_eq!(seconds(FREE_FAILURES), Some(30));
-        assert_eq!(seconds(FREE_FAILURES + 1), Some(60));
-        assert_eq!(seconds(FREE_FAILURES + 3), Some(240));
-        assert_eq!(seconds(u32::MAX), Some(LOCK_SECONDS_MAX));
-    }
 
     async fn attempts(database: &eventstore_schema::testing::TestDatabase) -> LoginAttempts {
         LoginAttempts::new(database.pool(eventstore_schema::database::Role::App))
@@ -167,12 +149,13 @@ mod tests {
         }
         let last = attempts.charge(&address, NOW).await.unwrap();
         let Charge::Allowed { lock: Some(lock) } = last else { panic!("{last:?}") };
-        assert_eq!(lock.failures, FREE_FAILURES);
+        assert_eq!((lock.failures, lock.until), (10, NOW.plus_seconds(LOCK_SECONDS_MIN)));
         let until = lock.until;
         assert_eq!(attempts.charge(&address, NOW).await.unwrap(), Charge::Locked { until });
         assert_eq!(attempts.charge(&[4; 32], NOW).await.unwrap(), Charge::Allowed { lock: None });
         let after = attempts.charge(&address, until).await.unwrap();
-        assert!(matches!(after, Charge::Allowed { lock: Some(lock) } if lock.failures == FREE_FAILURES + 1));
+        let doubled = Lock { failures: 11, until: until.plus_seconds(2 * LOCK_SECONDS_MIN) };
+        assert_eq!(after, Charge::Allowed { lock: Some(doubled) });
         attempts.succeeded(&address).await.unwrap();
         assert_eq!(attempts.charge(&address, NOW).await.unwrap(), Charge::Allowed { lock: None });
     }
@@ -185,9 +168,21 @@ mod tests {
         let tries = (0..FREE_FAILURES * 4).map(|_| attempts.charge(&address, NOW));
         let charges = futures_util::future::try_join_all(tries).await.unwrap();
         let allowed = charges.iter().filter(|charge| matches!(charge, Charge::Allowed { .. })).count();
-        // The lock follows the count by one statement, so as many as there are connections may slip in between.
-        assert!(allowed < charges.len() && allowed >= FREE_FAILURES as usize, "{allowed}");
-        assert!(matches!(attempts.charge(&address, NOW).await.unwrap(), Charge::Locked { .. }));
+        assert_eq!(allowed, FREE_FAILURES.unsigned_abs() as usize);
+    }
+
+    #[tokio::test]
+    async fn a_lock_grows_up_to_an_hour() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        let (mut now, mut seconds) = (NOW, Vec::new());
+        for _ in 0..FREE_FAILURES + 9 {
+            if let Charge::Allowed { lock: Some(lock) } = attempts.charge(&[3; 32], now).await.unwrap() {
+                seconds.push((lock.until.as_micros() - now.as_micros()) / 1_000_000);
+                now = lock.until;
+            }
+        }
+        assert_eq!(seconds, [30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600]);
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use domain::account::{
 };
 use domain::text::{check_email, check_locale, check_name, normalize, normalize_email};
 use domain::{AccountId, Category, Rejection};
-use eventstore_schema::StreamId;
+use eventstore_schema::{ReadFilter, StreamId};
 use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
@@ -30,6 +30,9 @@ use crate::reservations::{ReservationKind, Reserved};
 const ALREADY_REGISTERED_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Most addresses that this is remembered of.
 const ALREADY_REGISTERED_MAX: u64 = 10_000;
+
+/// Registrations read from the log at a time while reservations are restored.
+const REBUILD_PAGE_EVENTS: usize = 500;
 
 /// Who registers.
 pub struct NewAccount {
@@ -298,6 +301,32 @@ impl Accounts {
         }
         let otherwise = ExecuteError::CommandReused { command_id: request.command.id };
         Ok(Some(self.executor.refuse::<Account>(account_id, request, otherwise).await?))
+    }
+
+    /// Restores the reservations of all registered addresses from the log, after a loss of the write side's tables. Those that
+    /// are there stay; gives how many were missing. Safe beside normal operation, and to repeat.
+    ///
+    /// # Errors
+    /// See [`AuthError`]; repeating goes through all of them again.
+    pub async fn rebuild_reservations(&self) -> Result<u64, AuthError> {
+        let filter = ReadFilter { event_types: vec!["account.registered"], ..ReadFilter::default() };
+        let (mut after, mut restored) = (None, 0);
+        loop {
+            let events = self.executor.log().read_all(after, REBUILD_PAGE_EVENTS, &filter).await?;
+            let Some(last) = events.last() else { return Ok(restored) };
+            after = Some(last.position);
+            let (events, cells): (Vec<_>, Vec<_>) =
+                events.iter().filter_map(|event| Some((event, event.sealed_cell()?))).unzip();
+            let contacts = self.credentials.sealer.open_all::<AccountContact>(&cells).await?;
+            for (event, contact) in events.into_iter().zip(contacts) {
+                // An erased address is free again.
+                let Some(contact) = contact.clear() else { continue };
+                let index = self.credentials.email_index(&contact.email).await?;
+                let (kind, owner) = (ReservationKind::Email, event.stream.id);
+                let reservations = &self.credentials.reservations;
+                restored += u64::from(reservations.restore(kind, &index, owner, event.command_id).await?);
+            }
+        }
     }
 
     /// Replaces the profile of the account that asks.

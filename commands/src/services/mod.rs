@@ -1,6 +1,8 @@
 //! Use cases: each gathers the facts that its command carries and has it executed. No rule lies here.
 
 mod accounts;
+#[cfg(test)]
+mod auth_tests;
 mod conversations;
 pub(crate) mod credentials;
 mod devices;
