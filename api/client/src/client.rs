@@ -126,7 +126,7 @@ pub struct Client {
 }
 
 impl Client {
-    fn new(session: Session) -> Self {
+    pub(crate) fn new(session: Session) -> Self {
         let session = Arc::new(session);
         let people = Arc::new(People::new(Arc::clone(&session)));
         let conversations = Arc::new(Conversations::new(Arc::clone(&session), Arc::clone(&people)));

@@ -168,9 +168,9 @@ impl Session {
 }
 
 fn keep(store: &KeyStore, tokens: dto::Tokens) -> Result<Access, ApiError> {
+    let lasts = tokens.lifetime();
     let session = StoredSession { session_id: tokens.session_id, refresh_token: tokens.refresh_token };
     store.update(|state| state.session = Some(session)).map_err(ApiError::Keep)?;
-    let lasts = Duration::from_secs(tokens.expires_in);
     Ok(Access {
         token: Arc::new(Zeroizing::new(tokens.access_token)),
         renew_at: Instant::now() + lasts.saturating_sub(RENEW_BEFORE),
@@ -193,7 +193,7 @@ mod tests {
 
     fn tokens(number: usize) -> Value {
         json!({
-            "account_id": ANN, "session_id": SESSION, "expires_in": 600,
+            "account_id": ANN, "session_id": SESSION,
             "access_token": format!("access-{number}"), "refresh_token": format!("refresh-{number}"),
         })
     }

@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 /// A request as it came in.
 #[derive(Clone, Debug)]
@@ -44,33 +47,101 @@ impl Reply {
     }
 }
 
+/// What to do with a live socket, step by step.
+pub enum Step {
+    /// Send a frame.
+    Say(serde_json::Value),
+    /// Close with this code.
+    Close(u16),
+    /// Break the connection.
+    Break,
+    /// Keep it open.
+    Stay,
+}
+
 /// A running server.
 pub struct TestServer {
     /// Its address.
     pub base: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    hellos: Arc<Mutex<Vec<serde_json::Value>>>,
 }
 
 impl TestServer {
     /// Starts one that answers the n-th request, from 0, with `answer`.
     pub async fn start(answer: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_live(answer, |_| vec![Step::Break]).await
+    }
+
+    /// The same, whose n-th live socket does what `live` says after the first frame.
+    pub async fn start_live(
+        answer: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static,
+        live: impl Fn(usize) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        let answer = Arc::new(answer);
+        let (answer, live) = (Arc::new(answer), Arc::new(live));
+        let hellos = Arc::new(Mutex::new(Vec::new()));
+        let said = Arc::clone(&hellos);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, Arc::clone(&log), Arc::clone(&answer)));
+                let (log, said) = (Arc::clone(&log), Arc::clone(&said));
+                let (answer, live) = (Arc::clone(&answer), Arc::clone(&live));
+                tokio::spawn(async move {
+                    let mut first = [0; 12];
+                    let mut known = 0;
+                    while known < first.len() {
+                        known = stream.peek(&mut first).await.unwrap_or(usize::MAX);
+                    }
+                    if &first == b"GET /v1/live" {
+                        play(stream, &said, live).await;
+                    } else {
+                        converse(stream, log, answer).await;
+                    }
+                });
             }
         });
-        Self { base, seen }
+        Self { base, seen, hellos }
+    }
+
+    /// First frame of each live socket so far.
+    pub fn hellos(&self) -> Vec<serde_json::Value> {
+        self.hellos.lock().unwrap().clone()
     }
 
     /// What came in so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
+}
+
+async fn play(
+    stream: TcpStream,
+    said: &Mutex<Vec<serde_json::Value>>,
+    live: Arc<impl Fn(usize) -> Vec<Step>>,
+) {
+    let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+    let Some(Ok(Message::Text(hello))) = socket.next().await else { return };
+    let number = {
+        let mut said = said.lock().unwrap();
+        said.push(serde_json::from_str(&hello).unwrap());
+        said.len() - 1
+    };
+    for step in live(number) {
+        match step {
+            Step::Say(frame) => socket.send(Message::text(frame.to_string())).await.unwrap(),
+            Step::Close(code) => {
+                let frame = CloseFrame { code: code.into(), reason: "".into() };
+                socket.close(Some(frame)).await.unwrap();
+            }
+            Step::Break => return,
+            Step::Stay => while let Some(Ok(_)) = socket.next().await {},
+        }
+    }
+    // The other side answers a close before the connection goes.
+    while let Some(Ok(_)) = socket.next().await {}
 }
 
 async fn converse<F: Fn(usize, &Seen) -> Reply>(

@@ -1,5 +1,9 @@
 //! What goes over the wire, as far as this client reads it. Members that it does not know are ignored.
 
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::conversation::{Cipher, ConversationKind, ConversationRole, Recipient, Suite, Wrap};
 use domain::organization::OrganizationRole;
 use domain::{
@@ -7,6 +11,9 @@ use domain::{
     RecipientId, SessionId, Signature, Timestamp, VerifyKey, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
+
+/// How long an access token is taken to hold that does not tell.
+const LIFETIME_UNTOLD: Duration = Duration::from_secs(300);
 
 /// One page of a list.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,10 +53,25 @@ pub struct Tokens {
     pub session_id: SessionId,
     /// For requests.
     pub access_token: String,
-    /// Seconds that the access token holds.
-    pub expires_in: u64,
     /// For the next access token, once.
     pub refresh_token: String,
+}
+
+impl Tokens {
+    /// How long the access token holds from the moment it was made, whatever this device's clock says: the claims `iat` and
+    /// `exp` (RFC 7519) of the token, which is not verified here. Without them, long enough not to ask all the time.
+    pub(crate) fn lifetime(&self) -> Duration {
+        #[derive(Deserialize)]
+        struct Claims {
+            iat: u64,
+            exp: u64,
+        }
+        let claims = self.access_token.split('.').nth(1).and_then(|part| {
+            let json = BASE64_URL_SAFE_NO_PAD.decode(part).ok()?;
+            serde_json::from_slice::<Claims>(&json).ok()
+        });
+        claims.map_or(LIFETIME_UNTOLD, |claims| Duration::from_secs(claims.exp.saturating_sub(claims.iat)))
+    }
 }
 
 impl std::fmt::Debug for Tokens {

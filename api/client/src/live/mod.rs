@@ -8,6 +8,8 @@
 mod frames;
 mod inbox;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
