@@ -98,10 +98,10 @@ pub struct Message {
     pub sent_at: Timestamp,
     /// When its content was last replaced.
     pub edited_at: Option<Timestamp>,
+    /// Whether it is pinned.
+    pub pinned: bool,
     /// What it says.
     pub body: Body,
-    /// The reactions to it that hold.
-    pub reactions: Vec<Reaction>,
 }
 
 /// A reaction, opened.
@@ -266,10 +266,6 @@ impl Messages {
                 self.open(&Received { binding, encrypted: row.encrypted, body }).await?
             }
         };
-        let mut reactions = Vec::with_capacity(row.reactions.len());
-        for reaction in row.reactions {
-            reactions.push(self.open_reaction(conversation, row.number, reaction).await?);
-        }
         Ok(Message {
             conversation_id: conversation,
             number: row.number,
@@ -279,9 +275,22 @@ impl Messages {
             reply_to: row.reply_to,
             sent_at: row.sent_at,
             edited_at: row.edited_at,
+            pinned: row.pinned,
             body,
-            reactions,
         })
+    }
+
+    /// The reactions on a message, opened. One that does not hold is there as [`Body::Invalid`].
+    ///
+    /// # Errors
+    /// [`Error::Api`], [`Error::NoDevice`].
+    pub async fn reactions(&self, conversation: ConversationId, number: u64) -> Result<Vec<Reaction>, Error> {
+        let rows = api::messages::reactions(&self.session, conversation, number).await?;
+        let mut reactions = Vec::with_capacity(rows.len());
+        for row in rows {
+            reactions.push(self.open_reaction(conversation, number, row).await?);
+        }
+        Ok(reactions)
     }
 
     async fn open_reaction(
@@ -302,9 +311,8 @@ impl Messages {
         let body = match row.content {
             None => Body::Erased,
             Some(content) => {
-                let encrypted = row.generation > 0;
                 let body = MessageBody { content, cipher: row.cipher };
-                self.open(&Received { binding, encrypted, body }).await?
+                self.open(&Received { binding, encrypted: row.encrypted, body }).await?
             }
         };
         Ok(Reaction { account_id: row.account_id, slot: row.slot, body })

@@ -40,9 +40,9 @@ impl Session {
     /// # Errors
     /// [`ApiError::Keep`].
     pub fn begin(http: Http, store: Arc<KeyStore>, tokens: dto::Tokens) -> Result<Self, ApiError> {
-        let access = keep(&store, tokens)?;
-        let access = tokio::sync::Mutex::new(Some(access));
-        Ok(Self { http, store, access, position: Mutex::new(None) })
+        let position = Mutex::new(Some(tokens.position.clone()));
+        let access = tokio::sync::Mutex::new(Some(keep(&store, tokens)?));
+        Ok(Self { http, store, access, position })
     }
 
     /// How requests go out.
@@ -168,7 +168,7 @@ impl Session {
 }
 
 fn keep(store: &KeyStore, tokens: dto::Tokens) -> Result<Access, ApiError> {
-    let lasts = tokens.lifetime();
+    let lasts = Duration::from_secs(tokens.expires_in);
     let session = StoredSession { session_id: tokens.session_id, refresh_token: tokens.refresh_token };
     store.update(|state| state.session = Some(session)).map_err(ApiError::Keep)?;
     Ok(Access {
@@ -193,7 +193,7 @@ mod tests {
 
     fn tokens(number: usize) -> Value {
         json!({
-            "account_id": ANN, "session_id": SESSION,
+            "account_id": ANN, "session_id": SESSION, "expires_in": 600, "position": "p",
             "access_token": format!("access-{number}"), "refresh_token": format!("refresh-{number}"),
         })
     }

@@ -66,6 +66,19 @@ pub async fn list(
     Ok(session.call(Outgoing::get(path).query("cursor", cursor)).await?.body)
 }
 
+/// The members of a conversation, one page.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn members(
+    session: &Session,
+    id: ConversationId,
+    cursor: Option<&str>,
+) -> Result<dto::Page<dto::ConversationMember>, ApiError> {
+    let request = Outgoing::get(format!("/v1/conversations/{id}/members")).query("cursor", cursor);
+    Ok(session.call(request).await?.body)
+}
+
 /// The recipients of a conversation's keys and the generation in force.
 ///
 /// # Errors

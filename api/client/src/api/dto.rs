@@ -1,9 +1,5 @@
 //! What goes over the wire, as far as this client reads it. Members that it does not know are ignored.
 
-use std::time::Duration;
-
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::conversation::{Cipher, ConversationKind, ConversationRole, Recipient, Suite, Wrap};
 use domain::organization::OrganizationRole;
 use domain::{
@@ -12,8 +8,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How long an access token is taken to hold that does not tell.
-const LIFETIME_UNTOLD: Duration = Duration::from_secs(300);
+use crate::http::Position;
 
 /// One page of a list.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,25 +48,12 @@ pub struct Tokens {
     pub session_id: SessionId,
     /// For requests.
     pub access_token: String,
+    /// Seconds that the access token holds.
+    pub expires_in: u64,
     /// For the next access token, once.
     pub refresh_token: String,
-}
-
-impl Tokens {
-    /// How long the access token holds from the moment it was made, whatever this device's clock says: the claims `iat` and
-    /// `exp` (RFC 7519) of the token, which is not verified here. Without them, long enough not to ask all the time.
-    pub(crate) fn lifetime(&self) -> Duration {
-        #[derive(Deserialize)]
-        struct Claims {
-            iat: u64,
-            exp: u64,
-        }
-        let claims = self.access_token.split('.').nth(1).and_then(|part| {
-            let json = BASE64_URL_SAFE_NO_PAD.decode(part).ok()?;
-            serde_json::from_slice::<Claims>(&json).ok()
-        });
-        claims.map_or(LIFETIME_UNTOLD, |claims| Duration::from_secs(claims.exp.saturating_sub(claims.iat)))
-    }
+    /// Where the session stands in the log.
+    pub position: Position,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -103,9 +85,6 @@ pub struct OrganizationMember {
     pub account_id: AccountId,
     /// As what.
     pub role: OrganizationRole,
-    /// Name to show; none when erased.
-    #[serde(default)]
-    pub display_name: Option<String>,
 }
 
 /// An invitation that was made.
@@ -172,12 +151,20 @@ pub struct Conversation {
     pub workspace_id: Option<WorkspaceId>,
     /// Which kind.
     pub kind: ConversationKind,
-    /// Name to show.
-    #[serde(default)]
+    /// Name to show; none when there is none, or erased.
     pub title: Option<String>,
+    /// What it is about; none when nothing is told, or erased.
+    pub topic: Option<String>,
+    /// Whether messages in clear are taken.
+    pub allows_plaintext: bool,
+    /// Members there are.
+    pub members: u32,
+    /// One's own role.
+    pub role: ConversationRole,
     /// Number of the last message; 0 for none.
-    #[serde(default)]
     pub last_number: u64,
+    /// Up to where its reader has read, on any device.
+    pub read_up_to: u64,
 }
 
 /// A member of a conversation.
@@ -324,11 +311,9 @@ pub struct Message {
     /// What goes with a ciphertext.
     pub cipher: Option<Cipher>,
     /// Whether the content was erased.
-    #[serde(default)]
     pub erased: bool,
-    /// The reactions to it.
-    #[serde(default)]
-    pub reactions: Vec<Reaction>,
+    /// Whether it is pinned.
+    pub pinned: bool,
 }
 
 /// A reaction as the server shows it.
@@ -344,8 +329,44 @@ pub struct Reaction {
     pub slot: u8,
     /// Under which generation; 0 in clear.
     pub generation: u32,
+    /// Whether the content is encrypted.
+    pub encrypted: bool,
     /// The content; none when erased.
     pub content: Option<Blob>,
     /// What goes with a ciphertext.
     pub cipher: Option<Cipher>,
+}
+
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// It is on the server.
+    Sent,
+    /// The device has it.
+    Delivered,
+    /// Its owner has read it.
+    Read,
+}
+
+/// How far a message has come to one device.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Delivery {
+    /// Whose device.
+    pub account_id: AccountId,
+    /// The device.
+    pub device_id: DeviceId,
+    /// How far.
+    pub state: DeliveryState,
+    /// When it got there.
+    pub at: Timestamp,
+}
+
+/// A pinned message.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Pin {
+    /// Its number.
+    pub number: u64,
+    /// Who pinned it.
+    pub pinned_by: AccountId,
 }

@@ -130,6 +130,48 @@ pub async fn list(
     Ok(page.items)
 }
 
+/// The reactions on a message.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn reactions(
+    session: &Session,
+    conversation: ConversationId,
+    number: u64,
+) -> Result<Vec<dto::Reaction>, ApiError> {
+    let path = format!("/v1/conversations/{conversation}/messages/{number}/reactions");
+    let request = Outgoing::get(path).query("limit", Some(PAGE_ROWS_MAX));
+    let page: dto::Page<dto::Reaction> = session.call(request).await?.body;
+    Ok(page.items)
+}
+
+/// How far a message has come, by device, one page.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn deliveries(
+    session: &Session,
+    conversation: ConversationId,
+    number: u64,
+    cursor: Option<&str>,
+) -> Result<dto::Page<dto::Delivery>, ApiError> {
+    let path = format!("/v1/conversations/{conversation}/messages/{number}/deliveries");
+    Ok(session.call(Outgoing::get(path).query("cursor", cursor)).await?.body)
+}
+
+/// The pinned messages of a conversation.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn pins(session: &Session, conversation: ConversationId) -> Result<Vec<dto::Pin>, ApiError> {
+    let request = Outgoing::get(format!("/v1/conversations/{conversation}/pins"));
+    let page: dto::Page<dto::Pin> = session.call(request).await?.body;
+    Ok(page.items)
+}
+
+/// Most rows that the server gives in one page.
+const PAGE_ROWS_MAX: u32 = 200;
+
 /// Which messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {

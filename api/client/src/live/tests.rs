@@ -28,7 +28,8 @@ fn client(server: &TestServer) -> Client {
 
 fn tokens(number: usize) -> Reply {
     Reply::json(json!({
-        "account_id": ANN, "session_id": SESSION, "access_token": format!("a{number}"), "refresh_token": "r",
+        "account_id": ANN, "session_id": SESSION, "access_token": format!("a{number}"), "expires_in": 600,
+        "refresh_token": "r", "position": "p",
     }))
 }
 
@@ -103,6 +104,7 @@ async fn after_a_reset_missed_messages_come_before_newer_ones_and_once() {
             "number": number, "message_id": MessageId::from_bytes([number; 16]), "sender_id": ANN,
             "device_id": DeviceId::from_bytes([4; 16]), "generation": 0, "encrypted": false, "reply_to": null,
             "sent_at": 5, "edited_at": null, "deleted_at": 6, "content": null, "cipher": null,
+            "erased": false, "pinned": false,
         })
     };
     let answer = move |_: usize, seen: &Seen| {
