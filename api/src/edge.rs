@@ -176,7 +176,7 @@ fn header_text<'a>(request: &'a HttpRequest, name: &str) -> Result<Option<&'a st
 }
 
 /// The access token of a request: the `Authorization` header only, never the URL, which ends up in logs.
-fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
+pub fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
     let value = header_text(request, "authorization")?.ok_or(Code::Unauthenticated)?;
     let (scheme, token) = value.split_once(' ').ok_or(Code::Unauthenticated)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Code::Unauthenticated.into()) }

@@ -26,6 +26,7 @@ mod cursor;
 mod edge;
 mod health;
 mod invoke;
+mod live;
 mod metrics;
 mod rates;
 mod reference;
@@ -40,5 +41,6 @@ pub mod server;
 pub mod state;
 
 pub use cursor::{Cursors, Place, Purpose};
+pub use live::Live;
 pub use metrics::Metrics;
 pub use rates::{Rate, Rates};

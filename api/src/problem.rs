@@ -7,7 +7,7 @@ use actix_web::http::{StatusCode, header};
 use commands::executor::ExecuteError;
 use domain::{Rejection, RejectionKind};
 use eventstore_schema::SealError;
-use projections::QueryError;
+use projections::{QueryError, WaitError};
 use serde_json::{Map, Value, json};
 
 use crate::limits;
@@ -238,6 +238,16 @@ impl From<ExecuteError> for Problem {
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         if error.is_transient() { Self::unavailable(chain(&error)) } else { Self::internal(chain(&error)) }
+    }
+}
+
+impl From<WaitError> for Problem {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::Timeout => Code::Behind.into(),
+            WaitError::Busy => Self::from(Code::Overloaded).because(error),
+            WaitError::Unknown(_) => Self::internal(error),
+        }
     }
 }
 

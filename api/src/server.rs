@@ -17,7 +17,7 @@ use crate::limits::{
 use crate::problem::{Code, Problem};
 use crate::routes::ROUTES;
 use crate::state::State;
-use crate::{health, reference};
+use crate::{health, live, reference};
 
 /// Where to listen.
 #[derive(Clone, Debug)]
@@ -36,13 +36,16 @@ pub struct Running {
     pub public: SocketAddr,
     /// Where operators reach it.
     pub internal: SocketAddr,
+    state: Arc<State>,
     handles: [ServerHandle; 2],
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Running {
     /// Stops it: no new requests, those in progress are finished, up to a limit.
+    /// Live sockets are sent away to resume.
     pub async fn stop(self) {
+        self.state.live.close();
         for handle in &self.handles {
             handle.stop(true).await;
         }
@@ -90,8 +93,8 @@ pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
         (bound(public.addrs(), listen.public), bound(internal.addrs(), listen.internal));
     let (public, internal) = (public.run(), internal.run());
     let handles = [public.handle(), internal.handle()];
-    let tasks = vec![tokio::spawn(run(public)), tokio::spawn(run(internal)), tokio::spawn(sweep(state))];
-    Ok(Running { public: public_address, internal: internal_address, handles, tasks })
+    let tasks = vec![tokio::spawn(run(public)), tokio::spawn(run(internal)), tokio::spawn(sweep(Arc::clone(&state)))];
+    Ok(Running { public: public_address, internal: internal_address, state, handles, tasks })
 }
 
 async fn run(server: Server) {
@@ -118,6 +121,7 @@ fn client_routes(config: &mut web::ServiceConfig) {
     for (path, routes) in by_path {
         config.service(resource(path, &routes));
     }
+    config.route("/v1/live", web::get().to(live::upgrade));
     config.configure(reference::routes).configure(health::routes).default_service(web::to(
         |request: HttpRequest, state: web::Data<State>| async move {
             observed(&state, &request, "unknown", |origin| async move {

@@ -7,10 +7,12 @@ use commands::clock::Clock;
 use commands::services::Services;
 use domain::Record;
 use eventstore_schema::{Incarnation, Opened, SealedCell, Sealer};
-use projections::Reader;
+use projections::{Projections, Reader};
 use prometheus::Registry;
 
 use crate::cursor::{Cursors, Place};
+use crate::limits::MIN_POSITION_WAIT_MAX;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::rates::Rates;
@@ -25,6 +27,10 @@ pub struct State {
     pub sealer: Arc<Sealer>,
     /// Queries the read models.
     pub reader: Reader,
+    /// How far the read models are.
+    pub projections: Arc<Projections>,
+    /// The live sockets.
+    pub live: Live,
     /// Issues and verifies access tokens.
     pub tokens: Arc<AccessTokens>,
     /// Seals positions and cursors.
@@ -50,12 +56,18 @@ impl State {
         self.tokens.verify(token, self.clock.now()).map_err(|_| Code::Unauthenticated.into())
     }
 
-    /// Waits until the read models have reached a place.
+    /// Waits until the read models show a place.
     ///
     /// # Errors
-    /// [`Code::InvalidCursor`] for a place in another log.
-    pub async fn reached(&self, _reads: &[&str], place: Place) -> Result<(), Problem> {
-        if place.incarnation == self.incarnation { Ok(()) } else { Err(Code::InvalidCursor.into()) }
+    /// [`Code::InvalidCursor`] for a place in another log, [`Code::Behind`] when it takes too long.
+    pub async fn reached(&self, reads: &[&str], place: Place) -> Result<(), Problem> {
+        if place.incarnation != self.incarnation {
+            return Err(Code::InvalidCursor.into());
+        }
+        for projection in reads {
+            self.projections.wait_for(projection, place.position, MIN_POSITION_WAIT_MAX).await?;
+        }
+        Ok(())
     }
 
     /// Opens the sealed parts of a page together, in their order.

@@ -63,6 +63,26 @@ crate::result! {
     }
 }
 
+crate::result! {
+    /// An account's role in an organization.
+    pub struct OrganizationRoleView {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The role.
+        role: OrganizationRole,
+    }
+}
+
+/// All organizations that the account is a member of, with its roles.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn roles(reader: &Reader, account_id: AccountId) -> Result<Vec<OrganizationRoleView>, QueryError> {
+    const SQL: &str = "SELECT organization_id, role FROM read.organization_memberships \
+         WHERE account_id = $1 AND removed_at IS NULL";
+    reader.all(&Viewer { account_id, organization_id: None }, SQL, &[&Sql(account_id)]).await
+}
+
 /// Organizations that the viewer is a member of, by id.
 ///
 /// # Errors
