@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use commands::auth::AuthError;
 use commands::executor::ExecuteError;
 use domain::{Rejection, RejectionKind};
 use eventstore_schema::SealError;
@@ -53,6 +54,10 @@ codes! {
     Unauthenticated = 401, "unauthenticated", "the access token is missing, malformed or expired, or its session has ended";
     /// The account or password is wrong, or logins are refused for a time.
     LoginRefused = 401, "login_refused", "e-mail address and password do not go together";
+    /// The refresh token is used up, expired or unknown, or its session ended.
+    RefreshRefused = 401, "refresh_refused", "the refresh token does not hold any more: log in again";
+    /// The present password is another.
+    PasswordWrong = 403, "password_wrong", "the present password is another";
     /// No such route, or no such thing, or none that the caller may know of.
     NotFound = 404, "not_found", "there is no such thing here";
     /// The route knows other methods.
@@ -73,6 +78,8 @@ codes! {
     InvalidBody = 422, "invalid_body", "the body does not fit this route";
     /// The idempotency key was used for another command.
     IdempotencyKeyReused = 422, "idempotency_key_reused", "this idempotency key was used before for something else";
+    /// Too many logins failed.
+    LoginLocked = 429, "login_locked", "too many logins failed: wait";
     /// Too many requests.
     RateLimited = 429, "rate_limited", "too many requests: wait";
     /// The server failed; nothing about it is told.
@@ -189,7 +196,7 @@ impl Problem {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.insert_header((header::RETRY_AFTER, seconds.max(1)));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.code == Code::Unauthenticated.as_str() {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
         }
         response.body(self.to_json(request_id).to_string())
@@ -231,6 +238,21 @@ impl From<ExecuteError> for Problem {
             ExecuteError::Overloaded { retry_after } => Self::from(Code::Overloaded).retry_after(retry_after),
             ExecuteError::Unavailable { .. } => Self::unavailable(cause),
             ExecuteError::Seal { .. } | ExecuteError::Corrupt { .. } => Self::internal(cause),
+        }
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let cause = chain(&error);
+        match error {
+            AuthError::Refused => Code::LoginRefused.into(),
+            AuthError::Locked { retry_after } => Self::from(Code::LoginLocked).retry_after(retry_after),
+            AuthError::RefreshRefused => Code::RefreshRefused.into(),
+            AuthError::Overloaded { retry_after } => Self::from(Code::Overloaded).retry_after(retry_after),
+            AuthError::Execute(error) => error.into(),
+            AuthError::Unavailable(_) => Self::unavailable(cause),
+            AuthError::Damaged(_) => Self::internal(cause),
         }
     }
 }

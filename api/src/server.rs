@@ -93,7 +93,8 @@ pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
         (bound(public.addrs(), listen.public), bound(internal.addrs(), listen.internal));
     let (public, internal) = (public.run(), internal.run());
     let handles = [public.handle(), internal.handle()];
-    let tasks = vec![tokio::spawn(run(public)), tokio::spawn(run(internal)), tokio::spawn(sweep(Arc::clone(&state)))];
+    let tasks =
+        vec![tokio::spawn(run(public)), tokio::spawn(run(internal)), tokio::spawn(sweep(Arc::clone(&state)))];
     Ok(Running { public: public_address, internal: internal_address, state, handles, tasks })
 }
 

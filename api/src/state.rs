@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use commands::auth::access_token::{AccessTokens, Identity};
+use commands::auth::Auth;
+use commands::auth::access_token::Identity;
 use commands::clock::Clock;
-use commands::services::Services;
+use commands::services::{AuthenticateError, Services};
 use domain::Record;
 use eventstore_schema::{Incarnation, Opened, SealedCell, Sealer};
 use projections::{Projections, Reader};
@@ -31,8 +32,8 @@ pub struct State {
     pub projections: Arc<Projections>,
     /// The live sockets.
     pub live: Live,
-    /// Issues and verifies access tokens.
-    pub tokens: Arc<AccessTokens>,
+    /// Proves who somebody is.
+    pub auth: Arc<Auth>,
     /// Seals positions and cursors.
     pub cursors: Cursors,
     /// Which log positions are of.
@@ -51,9 +52,12 @@ impl State {
     /// Whom an access token speaks for.
     ///
     /// # Errors
-    /// [`Code::Unauthenticated`] whatever is wrong with it.
+    /// [`Code::Unauthenticated`] whatever is wrong with it; [`Code::Unavailable`] when that cannot be told.
     pub async fn authenticate(&self, token: &str) -> Result<Identity, Problem> {
-        self.tokens.verify(token, self.clock.now()).map_err(|_| Code::Unauthenticated.into())
+        self.services.sessions.authenticate(token).await.map_err(|error| match error {
+            AuthenticateError::Token(_) | AuthenticateError::Ended => Code::Unauthenticated.into(),
+            AuthenticateError::Unavailable(error) => error.into(),
+        })
     }
 
     /// Waits until the read models show a place.

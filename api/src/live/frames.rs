@@ -102,14 +102,34 @@ pub(super) enum ResetReason {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Down<'a> {
-    Answer { id: &'a str, answer: &'a Answered },
-    Authenticated { expires_at: Timestamp },
-    Cursor { cursor: &'a str },
-    Presence { account_id: AccountId, status: Status },
+    Answer {
+        id: &'a str,
+        answer: &'a Answered,
+    },
+    Authenticated {
+        expires_at: Timestamp,
+    },
+    Cursor {
+        cursor: &'a str,
+    },
+    Presence {
+        account_id: AccountId,
+        status: Status,
+    },
     Problem(&'a Value),
-    Reset { reason: ResetReason },
-    Typing { conversation_id: ConversationId, account_id: AccountId, device_id: Option<DeviceId>, active: bool },
-    Welcome { cursor: Option<&'a str>, heartbeat_seconds: u64 },
+    Reset {
+        reason: ResetReason,
+    },
+    Typing {
+        conversation_id: ConversationId,
+        account_id: AccountId,
+        device_id: Option<DeviceId>,
+        active: bool,
+    },
+    Welcome {
+        cursor: Option<&'a str>,
+        heartbeat_seconds: u64,
+    },
 }
 
 impl Down<'_> {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use domain::organization::OrganizationRole;
 use domain::{AccountId, ConversationId, OrganizationId, WorkspaceId};
 use eventstore_schema::Position;
-use projections::{Projections, Reader, conversations, organizations, workspaces};
+use projections::{Projections, Reader, conversations, organizations};
 
 use super::audience::{Audience, Change, Scope};
 use crate::problem::Problem;
 
 /// Projections that memberships are loaded from.
-const LOADED_FROM: [&str; 3] = ["conversations", "organizations", "workspaces"];
+const LOADED_FROM: [&str; 2] = ["conversations", "organizations"];
 
 /// Memberships of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,16 +39,16 @@ impl Memberships {
                 projections.wait_for(projection, position, wait).await?;
             }
         }
-        let (spans, roles, workspaces) = futures_util::try_join!(
+        let (spans, roles) = futures_util::future::try_join(
             conversations::queries::spans(reader, account),
             organizations::queries::roles(reader, account),
-            workspaces::queries::ids(reader, account),
-        )?;
+        )
+        .await?;
         let current = spans.into_iter().filter(|span| span.left_position.is_none());
         Ok(Self {
             conversations: current.map(|span| span.conversation_id).collect(),
             organizations: roles.into_iter().map(|row| (row.organization_id, row.role)).collect(),
-            workspaces: workspaces.into_iter().map(|row| row.workspace_id).collect(),
+            workspaces: HashSet::new(),
         })
     }
 
@@ -56,10 +56,18 @@ impl Memberships {
     pub(super) fn apply(&mut self, account: AccountId, change: Change) {
         match change {
             Change::Conversation { id, account: who, is_member } if who == account => {
-                if is_member { self.conversations.insert(id) } else { self.conversations.remove(&id) };
+                if is_member {
+                    self.conversations.insert(id)
+                } else {
+                    self.conversations.remove(&id)
+                };
             }
             Change::Workspace { id, account: who, is_member } if who == account => {
-                if is_member { self.workspaces.insert(id) } else { self.workspaces.remove(&id) };
+                if is_member {
+                    self.workspaces.insert(id)
+                } else {
+                    self.workspaces.remove(&id)
+                };
             }
             Change::Organization { id, account: who, role } if who == account => {
                 match role {

@@ -29,7 +29,8 @@ use self::frames::Closing;
 use self::hub::Hub;
 use self::memberships::Memberships;
 use crate::limits::{
-    LIVE_CATCH_UPS_AT_ONCE_MAX, LIVE_CONNECTIONS_MAX, LIVE_HEARTBEAT_EVERY, LIVE_LOADS_MAX, MIN_POSITION_WAIT_MAX,
+    LIVE_CATCH_UPS_AT_ONCE_MAX, LIVE_CONNECTIONS_MAX, LIVE_HEARTBEAT_EVERY, LIVE_LOADS_MAX,
+    MIN_POSITION_WAIT_MAX,
 };
 use crate::problem::{Code, Problem};
 use crate::state::State;

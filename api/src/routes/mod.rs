@@ -1,10 +1,13 @@
 //! The registry of routes: one line each. Router, documentation, batches, live socket and authorisation matrix derive
 //! from it.
 
+mod auth;
 mod conversations;
 mod devices;
+mod me;
 mod messages;
 mod organizations;
+mod sessions;
 mod system;
 mod workspaces;
 
@@ -12,6 +15,14 @@ use crate::endpoint::Route;
 
 /// Every route.
 pub static ROUTES: &[Route] = &[
+    Route::of::<auth::confirm_email::ConfirmEmail>(),
+    Route::of::<auth::log_in::LogIn>(),
+    Route::of::<auth::log_out::LogOut>(),
+    Route::of::<auth::refresh::Refresh>(),
+    Route::of::<auth::register::Register>(),
+    Route::of::<auth::request_password_reset::RequestPasswordReset>(),
+    Route::of::<auth::resend_confirmation::ResendConfirmation>(),
+    Route::of::<auth::reset_password::ResetPassword>(),
     Route::of::<conversations::add_member::AddMember>(),
     Route::of::<conversations::add_wrap::AddWrap>(),
     Route::of::<conversations::change_member_role::ChangeMemberRole>(),
@@ -27,6 +38,9 @@ pub static ROUTES: &[Route] = &[
     Route::of::<devices::publish_identity::PublishIdentity>(),
     Route::of::<devices::rename_device::RenameDevice>(),
     Route::of::<devices::revoke_device::RevokeDevice>(),
+    Route::of::<me::change_metadata::ChangeMetadata>(),
+    Route::of::<me::change_password::ChangePassword>(),
+    Route::of::<me::change_profile::ChangeProfile>(),
     Route::of::<messages::clear_reaction::ClearReaction>(),
     Route::of::<messages::delete_message::DeleteMessage>(),
     Route::of::<messages::edit_message::EditMessage>(),
@@ -46,6 +60,7 @@ pub static ROUTES: &[Route] = &[
     Route::of::<organizations::list_organizations::ListOrganizations>(),
     Route::of::<organizations::remove_member::RemoveMember>(),
     Route::of::<organizations::revoke_invitation::RevokeInvitation>(),
+    Route::of::<sessions::revoke_session::RevokeSession>(),
     Route::of::<system::get_keys::GetKeys>(),
     Route::of::<system::get_openapi::GetOpenapi>(),
     Route::of::<system::run_commands::RunCommands>(),

@@ -1,0 +1,37 @@
+//! `POST /v1/auth/confirm-email`
+
+use crate::endpoint::prelude::*;
+
+/// The token.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmEmailBody {
+    /// As it stands in the e-mail.
+    pub token: String,
+}
+
+/// See [`Endpoint::ABOUT`].
+pub struct ConfirmEmail;
+
+impl Endpoint for ConfirmEmail {
+    const ABOUT: About = About::post(
+        "auth.confirm_email",
+        "/v1/auth/confirm-email",
+        "Proves an e-mail address by the token that was sent to it.",
+    )
+    .who(who::ANYBODY)
+    .status(204)
+    .errors(&["token_invalid"]);
+    type Caller = Anonymous;
+    type Intent = Command;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = ConfirmEmailBody;
+    type Answer = Nothing;
+
+    async fn handle(state: &State, input: Input<Self>) -> Result<Reply<Nothing>, Problem> {
+        let accounts = &state.services.accounts;
+        let executed = accounts.confirm_email(&input.intent.request, &input.body.token).await?;
+        Ok(Reply::of(&executed, Nothing {}))
+    }
+}

@@ -1,0 +1,47 @@
+//! `POST /v1/auth/register`
+
+use commands::services::NewAccount;
+use zeroize::Zeroizing;
+
+use crate::endpoint::prelude::*;
+
+/// Who registers.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterBody {
+    /// E-mail address.
+    pub email: String,
+    /// Password.
+    pub password: String,
+    /// Name to show.
+    pub display_name: String,
+    /// BCP 47 language tag.
+    #[serde(default)]
+    pub locale: Option<String>,
+}
+
+/// See [`Endpoint::ABOUT`].
+pub struct Register;
+
+impl Endpoint for Register {
+    const ABOUT: About = About::post(
+        "auth.register",
+        "/v1/auth/register",
+        "Registers an account.\n\nThe answer is the same whether the address was free: an e-mail tells. Confirm the address with the token in it, then log in.",
+    )
+    .who(who::ANYBODY)
+    .status(202);
+    type Caller = Anonymous;
+    type Intent = Command;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = RegisterBody;
+    type Answer = Nothing;
+
+    async fn handle(state: &State, input: Input<Self>) -> Result<Reply<Nothing>, Problem> {
+        let RegisterBody { email, password, display_name, locale } = input.body;
+        let new = NewAccount { email, password: Zeroizing::new(password), display_name, locale };
+        state.services.accounts.register(&input.intent.request, new).await?;
+        Ok(Reply::new(Nothing {}))
+    }
+}

@@ -1,0 +1,35 @@
+//! `POST /v1/auth/request-password-reset`
+
+use crate::endpoint::prelude::*;
+
+/// Whose.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestPasswordResetBody {
+    /// E-mail address.
+    pub email: String,
+}
+
+/// See [`Endpoint::ABOUT`].
+pub struct RequestPasswordReset;
+
+impl Endpoint for RequestPasswordReset {
+    const ABOUT: About = About::post(
+        "auth.request_password_reset",
+        "/v1/auth/request-password-reset",
+        "Sends a token to set a new password with.\n\nThe answer does not tell whether there is such an account.",
+    )
+    .who(who::ANYBODY)
+    .status(202);
+    type Caller = Anonymous;
+    type Intent = Command;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = RequestPasswordResetBody;
+    type Answer = Nothing;
+
+    async fn handle(state: &State, input: Input<Self>) -> Result<Reply<Nothing>, Problem> {
+        state.services.accounts.request_password_reset(&input.intent.request, &input.body.email).await?;
+        Ok(Reply::new(Nothing {}))
+    }
+}

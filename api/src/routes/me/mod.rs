@@ -1,0 +1,5 @@
+//! The caller's own account.
+
+pub mod change_metadata;
+pub mod change_password;
+pub mod change_profile;
