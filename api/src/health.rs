@@ -1,14 +1,21 @@
 //! Liveness and readiness.
 
+use std::collections::BTreeMap;
+use std::future::Future;
+
 use actix_web::{HttpRequest, HttpResponse, web};
+use eventstore_schema::keyring::Secret;
+use projections::State as ProjectionState;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::edge::observed;
+use crate::limits::READY_WAIT_MAX;
 use crate::state::State;
 
 /// `/health/live` and `/health/ready`.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.route("/health/live", web::get().to(live));
+    config.route("/health/live", web::get().to(live)).route("/health/ready", web::get().to(ready));
 }
 
 /// The process answers: whoever restarts what hangs needs no more.
@@ -17,4 +24,46 @@ async fn live(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         HttpResponse::Ok().json(json!({ "status": "live" }))
     })
     .await
+}
+
+/// What one part says of itself.
+#[derive(Serialize)]
+struct Part {
+    ready: bool,
+    /// For operators; nothing that outsiders could use.
+    state: &'static str,
+}
+
+/// Every part that requests need: whoever balances load sends none while one is missing.
+async fn ready(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    observed(&state, &request, "/health/ready", |_| async {
+        let parts = parts(&state).await;
+        let is_ready = parts.values().all(|part| part.ready);
+        let body = json!({ "status": if is_ready { "ready" } else { "not_ready" }, "parts": parts });
+        if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    })
+    .await
+}
+
+async fn parts(state: &State) -> BTreeMap<String, Part> {
+    let log = answers(state.services.executor.log().head());
+    let keyring = answers(state.sealer.keyring().named_secret(Secret::PositionSealing));
+    let (log, keyring) = tokio::join!(log, keyring);
+    let mut parts = BTreeMap::from([("log".to_owned(), log), ("keyring".to_owned(), keyring)]);
+    for (name, progress) in state.projections.progress() {
+        let ready = match progress.state {
+            ProjectionState::Following | ProjectionState::Standby | ProjectionState::Rebuilding => true,
+            ProjectionState::Starting | ProjectionState::Diverged | ProjectionState::Failing => false,
+        };
+        parts.insert(format!("projection:{name}"), Part { ready, state: progress.state.as_str() });
+    }
+    parts
+}
+
+async fn answers<T, E>(work: impl Future<Output = Result<T, E>>) -> Part {
+    match tokio::time::timeout(READY_WAIT_MAX, work).await {
+        Ok(Ok(_)) => Part { ready: true, state: "reachable" },
+        Ok(Err(_)) => Part { ready: false, state: "unreachable" },
+        Err(_) => Part { ready: false, state: "silent" },
+    }
 }

@@ -52,11 +52,6 @@ impl<K: DeserializeOwned> Page<K> {
         cursor: Option<&str>,
         limit: Option<u32>,
     ) -> Result<Self, Problem> {
-        let limit = limit.unwrap_or(PAGE_ROWS_DEFAULT);
-        if !(1..=PAGE_ROWS_MAX).contains(&limit) {
-            let problem = Problem::from(Code::InvalidQuery).with("field", "limit".into());
-            return Err(problem.detail(format!("limit has to be 1 to {PAGE_ROWS_MAX}")));
-        }
         let after = match cursor {
             None => None,
             Some(text) => {
@@ -64,7 +59,22 @@ impl<K: DeserializeOwned> Page<K> {
                 Some(serde_json::from_slice(&plain).map_err(|_| Code::InvalidCursor)?)
             }
         };
-        Ok(Self { after, limit })
+        Self::at(after, limit)
+    }
+}
+
+impl<K> Page<K> {
+    /// The rows behind a key that clients know, such as a number.
+    ///
+    /// # Errors
+    /// When the limit is none.
+    pub fn at(after: Option<K>, limit: Option<u32>) -> Result<Self, Problem> {
+        let limit = limit.unwrap_or(PAGE_ROWS_DEFAULT);
+        if (1..=PAGE_ROWS_MAX).contains(&limit) {
+            return Ok(Self { after, limit });
+        }
+        let problem = Problem::from(Code::InvalidQuery).with("field", "limit".into());
+        Err(problem.detail(format!("limit has to be 1 to {PAGE_ROWS_MAX}")))
     }
 }
 

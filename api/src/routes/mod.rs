@@ -1,6 +1,7 @@
 //! The registry of routes: one line each. Router, documentation, batches, live socket and authorisation matrix derive
 //! from it.
 
+mod audit;
 mod auth;
 mod conversations;
 mod devices;
@@ -15,6 +16,7 @@ use crate::endpoint::Route;
 
 /// Every route.
 pub static ROUTES: &[Route] = &[
+    Route::of::<audit::list_events::ListEvents>(),
     Route::of::<auth::confirm_email::ConfirmEmail>(),
     Route::of::<auth::log_in::LogIn>(),
     Route::of::<auth::log_out::LogOut>(),
@@ -30,7 +32,12 @@ pub static ROUTES: &[Route] = &[
     Route::of::<conversations::commit_generation::CommitGeneration>(),
     Route::of::<conversations::create_group::CreateGroup>(),
     Route::of::<conversations::delete_conversation::DeleteConversation>(),
+    Route::of::<conversations::get_conversation::GetConversation>(),
     Route::of::<conversations::get_recipients::GetRecipients>(),
+    Route::of::<conversations::list_conversations::ListConversations>(),
+    Route::of::<conversations::list_generations::ListGenerations>(),
+    Route::of::<conversations::list_members::ListMembers>(),
+    Route::of::<conversations::list_wraps::ListWraps>(),
     Route::of::<conversations::open_direct::OpenDirect>(),
     Route::of::<conversations::remove_member::RemoveMember>(),
     Route::of::<conversations::report_wrap::ReportWrap>(),
@@ -44,6 +51,11 @@ pub static ROUTES: &[Route] = &[
     Route::of::<messages::clear_reaction::ClearReaction>(),
     Route::of::<messages::delete_message::DeleteMessage>(),
     Route::of::<messages::edit_message::EditMessage>(),
+    Route::of::<messages::get_message::GetMessage>(),
+    Route::of::<messages::list_deliveries::ListDeliveries>(),
+    Route::of::<messages::list_messages::ListMessages>(),
+    Route::of::<messages::list_pins::ListPins>(),
+    Route::of::<messages::list_reactions::ListReactions>(),
     Route::of::<messages::pin_message::PinMessage>(),
     Route::of::<messages::record_receipt::RecordReceipt>(),
     Route::of::<messages::send_message::SendMessage>(),

@@ -284,6 +284,34 @@ pub async fn wraps(
     reader.all(viewer, SQL, &[&me, &conversation, &recipient, &Sql(page.after), &page.limit()]).await
 }
 
+/// Wraps of a conversation for all recipients of the viewer's own, by generation and recipient; of one generation only,
+/// if one is named.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn own_wraps(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    generation: Option<u32>,
+    page: Page<(u32, RecipientId)>,
+) -> Result<Vec<WrapView>, QueryError> {
+    const SQL: &str = "SELECT w.generation, w.recipient_id, k.suite, k.transcript, w.sender_id, w.device_id, \
+         w.encapsulated_key, w.ciphertext, w.signature, w.added_at, w.reported_at \
+         FROM read.conversation_recipients AS r \
+         JOIN read.conversation_members AS v ON v.conversation_id = r.conversation_id AND v.account_id = r.account_id \
+         JOIN read.member_key_wraps AS w ON w.conversation_id = r.conversation_id AND w.recipient_id = r.recipient_id \
+         JOIN read.conversation_encryption_keys AS k \
+         ON k.conversation_id = w.conversation_id AND k.generation = w.generation \
+         WHERE r.conversation_id = $2 AND r.account_id = $1 AND v.left_at IS NULL \
+         AND ($3::bigint IS NULL OR w.generation = $3) \
+         AND ($4::bigint IS NULL OR (w.generation, w.recipient_id) > ($4, $5::uuid)) \
+         ORDER BY w.generation, w.recipient_id LIMIT $6";
+    let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
+    let (after, recipient) = (Sql(page.after.map(|key| key.0)), Sql(page.after.map(|key| key.1)));
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(generation), &after, &recipient, &page.limit()]).await
+}
+
 /// All conversations that the account is or was a member of, wherever it acts.
 ///
 /// # Errors

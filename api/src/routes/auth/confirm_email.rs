@@ -1,4 +1,4 @@
-//! `POST /v1/auth/confirm-email`
+//! `POST /v1/accounts/confirm-email`
 
 use crate::endpoint::prelude::*;
 
@@ -16,7 +16,7 @@ pub struct ConfirmEmail;
 impl Endpoint for ConfirmEmail {
     const ABOUT: About = About::post(
         "auth.confirm_email",
-        "/v1/auth/confirm-email",
+        "/v1/accounts/confirm-email",
         "Proves an e-mail address by the token that was sent to it.",
     )
     .who(who::ANYBODY)

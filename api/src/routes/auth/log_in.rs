@@ -1,4 +1,4 @@
-//! `POST /v1/auth/login`
+//! `POST /v1/sessions`
 
 use super::TokensAnswer;
 use commands::services::Login;
@@ -26,7 +26,7 @@ pub struct LogIn;
 impl Endpoint for LogIn {
     const ABOUT: About = About::post(
         "auth.log_in",
-        "/v1/auth/login",
+        "/v1/sessions",
         "Logs in with address and password.\n\nAfter failed logins further ones are refused for a time, with 429 `login_locked`.",
     )
     .who(who::ANYBODY)

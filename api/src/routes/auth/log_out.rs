@@ -1,4 +1,4 @@
-//! `POST /v1/auth/logout`
+//! `POST /v1/sessions/logout`
 
 use crate::endpoint::prelude::*;
 
@@ -7,7 +7,7 @@ pub struct LogOut;
 
 impl Endpoint for LogOut {
     const ABOUT: About =
-        About::post("auth.log_out", "/v1/auth/logout", "Ends the session, at once on every node.")
+        About::post("auth.log_out", "/v1/sessions/logout", "Ends the session, at once on every node.")
             .who(who::ACCOUNTS)
             .status(204);
     type Caller = Authenticated;

@@ -35,6 +35,8 @@ pub struct TokensAnswer {
     pub access_token: String,
     /// From when on it is refused.
     pub access_expires_at: Timestamp,
+    /// Seconds until then.
+    pub expires_in: u64,
     /// To be exchanged for the next pair, once.
     pub refresh_token: String,
     /// From when on it is refused.
@@ -46,12 +48,14 @@ pub struct TokensAnswer {
 impl TokensAnswer {
     fn reply(state: &State, given: &LoggedIn) -> Result<Reply<Self>, Problem> {
         let place = Place { incarnation: state.incarnation, position: given.position };
+        let micros = given.access_expires_at.as_micros().saturating_sub(state.clock.now().as_micros());
         let answer = Self {
             account_id: given.account_id,
             session_id: given.session_id,
             device_id: given.device_id,
             access_token: given.access_token.to_string(),
             access_expires_at: given.access_expires_at,
+            expires_in: u64::try_from(micros / 1_000_000).unwrap_or(0),
             refresh_token: given.refresh_token.to_string(),
             refresh_expires_at: given.refresh_expires_at,
             position: state.cursors.seal_place(given.account_id, place)?,

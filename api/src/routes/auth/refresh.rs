@@ -1,4 +1,4 @@
-//! `POST /v1/auth/refresh`
+//! `POST /v1/sessions/refresh`
 
 use super::TokensAnswer;
 
@@ -18,7 +18,7 @@ pub struct Refresh;
 impl Endpoint for Refresh {
     const ABOUT: About = About::post(
         "auth.refresh",
-        "/v1/auth/refresh",
+        "/v1/sessions/refresh",
         "Exchanges a refresh token for the next pair of tokens.\n\nEach refresh token is exchanged once. Repeating the last exchange gives the same pair; using an older one ends the session.",
     )
     .who(who::ANYBODY)

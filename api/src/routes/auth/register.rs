@@ -1,4 +1,4 @@
-//! `POST /v1/auth/register`
+//! `POST /v1/accounts`
 
 use commands::services::NewAccount;
 use zeroize::Zeroizing;
@@ -26,7 +26,7 @@ pub struct Register;
 impl Endpoint for Register {
     const ABOUT: About = About::post(
         "auth.register",
-        "/v1/auth/register",
+        "/v1/accounts",
         "Registers an account.\n\nThe answer is the same whether the address was free: an e-mail tells. Confirm the address with the token in it, then log in.",
     )
     .who(who::ANYBODY)

@@ -1,4 +1,4 @@
-//! `POST /v1/auth/request-password-reset`
+//! `POST /v1/accounts/request-password-reset`
 
 use crate::endpoint::prelude::*;
 
@@ -16,7 +16,7 @@ pub struct RequestPasswordReset;
 impl Endpoint for RequestPasswordReset {
     const ABOUT: About = About::post(
         "auth.request_password_reset",
-        "/v1/auth/request-password-reset",
+        "/v1/accounts/request-password-reset",
         "Sends a token to set a new password with.\n\nThe answer does not tell whether there is such an account.",
     )
     .who(who::ANYBODY)

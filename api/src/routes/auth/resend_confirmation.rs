@@ -1,4 +1,4 @@
-//! `POST /v1/auth/resend-confirmation`
+//! `POST /v1/accounts/resend-confirmation`
 
 use crate::endpoint::prelude::*;
 
@@ -16,7 +16,7 @@ pub struct ResendConfirmation;
 impl Endpoint for ResendConfirmation {
     const ABOUT: About = About::post(
         "auth.resend_confirmation",
-        "/v1/auth/resend-confirmation",
+        "/v1/accounts/resend-confirmation",
         "Sends the token that confirms an address anew.\n\nThe answer does not tell whether there is such an account.",
     )
     .who(who::ANYBODY)

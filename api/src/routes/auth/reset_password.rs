@@ -1,4 +1,4 @@
-//! `POST /v1/auth/reset-password`
+//! `POST /v1/accounts/reset-password`
 
 use zeroize::Zeroizing;
 
@@ -20,7 +20,7 @@ pub struct ResetPassword;
 impl Endpoint for ResetPassword {
     const ABOUT: About = About::post(
         "auth.reset_password",
-        "/v1/auth/reset-password",
+        "/v1/accounts/reset-password",
         "Sets a new password by the token that was sent by e-mail.\n\nAll sessions of the account end.",
     )
     .who(who::ANYBODY)

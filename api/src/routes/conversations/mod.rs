@@ -1,9 +1,16 @@
 //! Conversations, their members and generations.
 
-use domain::conversation::Wrap;
-use domain::{AccountId, Blob, ConversationId, HpkeKey, RecipientId, Signature};
+use domain::conversation::{ConversationKind, ConversationRole, ConversationTitle, Wrap};
+use domain::{
+    AccountId, Blob, ConversationId, HpkeKey, OrganizationId, RecipientId, Signature, Timestamp, WorkspaceId,
+};
+use eventstore_schema::Opened;
+use projections::conversations::queries::ConversationView;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+use crate::state::State;
 
 pub mod add_member;
 pub mod add_wrap;
@@ -12,7 +19,12 @@ pub mod change_title;
 pub mod commit_generation;
 pub mod create_group;
 pub mod delete_conversation;
+pub mod get_conversation;
 pub mod get_recipients;
+pub mod list_conversations;
+pub mod list_generations;
+pub mod list_members;
+pub mod list_wraps;
 pub mod open_direct;
 pub mod remove_member;
 pub mod report_wrap;
@@ -58,5 +70,82 @@ impl From<WrapBody> for Wrap {
     fn from(wrap: WrapBody) -> Self {
         let WrapBody { recipient_id, encapsulated_key, ciphertext, signature } = wrap;
         Self { recipient_id, encapsulated_key, ciphertext, signature }
+    }
+}
+
+/// A conversation as one of its members sees it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Conversation")]
+pub struct ConversationAnswer {
+    /// Its id.
+    pub conversation_id: ConversationId,
+    /// Its organization.
+    pub organization_id: OrganizationId,
+    /// Its workspace, if it lies in one.
+    pub workspace_id: Option<WorkspaceId>,
+    /// Which kind.
+    pub kind: ConversationKind,
+    /// Who opened it.
+    pub creator: AccountId,
+    /// Name to show; null when there is none, or erased.
+    pub title: Option<String>,
+    /// What it is about; null when nothing is told, or erased.
+    pub topic: Option<String>,
+    /// Whether title and topic were erased.
+    pub erased: bool,
+    /// Whether messages in clear are taken.
+    pub allows_plaintext: bool,
+    /// Members there are.
+    pub members: u32,
+    /// The caller's role.
+    pub role: ConversationRole,
+    /// The generation committed last; 0 for none.
+    pub generation: u32,
+    /// Whether a new generation has to be committed before anything encrypted can be sent.
+    pub commit_required: bool,
+    /// Number of its last message; 0 for none.
+    pub last_number: u64,
+    /// When that was sent.
+    pub last_sent_at: Option<Timestamp>,
+    /// Up to where the caller has read, on any device.
+    pub read_up_to: u64,
+    /// When it was opened.
+    pub created_at: Timestamp,
+}
+
+impl ConversationAnswer {
+    /// Opens a page of rows.
+    ///
+    /// # Errors
+    /// When a key cannot be reached.
+    pub async fn all(state: &State, rows: Vec<ConversationView>) -> Result<Vec<Self>, Problem> {
+        let titles = state.open::<ConversationTitle>(rows.iter().map(|row| row.title.clone())).await?;
+        Ok(rows.into_iter().zip(titles).map(Self::from).collect())
+    }
+}
+
+impl From<(ConversationView, Opened<ConversationTitle>)> for ConversationAnswer {
+    fn from((row, title): (ConversationView, Opened<ConversationTitle>)) -> Self {
+        let erased = title == Opened::Erased;
+        let (title, topic) = title.clear().map_or((None, None), |title| (title.title, title.topic));
+        Self {
+            conversation_id: row.conversation_id,
+            organization_id: row.organization_id,
+            workspace_id: row.workspace_id,
+            kind: row.kind,
+            creator: row.creator,
+            title,
+            topic,
+            erased,
+            allows_plaintext: row.allows_plaintext,
+            members: row.members,
+            role: row.role,
+            generation: row.generation,
+            commit_required: row.commit_required,
+            last_number: row.last_number,
+            last_sent_at: row.last_sent_at,
+            read_up_to: row.read_up_to,
+            created_at: row.created_at,
+        }
     }
 }

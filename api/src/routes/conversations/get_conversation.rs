@@ -1,0 +1,37 @@
+//! `GET /v1/conversations/{conversation_id}`
+
+use super::{ConversationAnswer, ConversationPath};
+use crate::access;
+use domain::Rejection;
+use projections::conversations::queries;
+
+use crate::endpoint::prelude::*;
+
+/// See [`Endpoint::ABOUT`].
+pub struct GetConversation;
+
+impl Endpoint for GetConversation {
+    const ABOUT: About = About::get(
+        "conversations.get_conversation",
+        "/v1/conversations/{conversation_id}",
+        "Shows a conversation.",
+    )
+    .who(who::PARTICIPANTS)
+    .errors(&["conversation_not_found"])
+    .reads(&["conversations", "messages"]);
+    type Caller = Authenticated;
+    type Intent = Query;
+    type Path = ConversationPath;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Answer = ConversationAnswer;
+
+    async fn handle(state: &State, input: Input<Self>) -> Result<Reply<ConversationAnswer>, Problem> {
+        let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
+        let reading = access::conversation(state, account_id, conversation_id).await?;
+        let row = queries::by_id(&state.reader, &reading.viewer, conversation_id).await?;
+        let row = row.ok_or(Rejection::ConversationNotFound)?;
+        let answer = ConversationAnswer::all(state, vec![row]).await?.pop();
+        answer.map(Reply::new).ok_or_else(|| Rejection::ConversationNotFound.into())
+    }
+}
