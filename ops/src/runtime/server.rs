@@ -117,8 +117,8 @@ impl Server {
 async fn edge(
     config: &Config,
     backend: &Backend,
-    _feed: &Arc<Feed>,
-    _projections: &Arc<Projections>,
+    feed: &Arc<Feed>,
+    projections: &Arc<Projections>,
 ) -> Result<api::server::Running, CliError> {
     let secret = async |name: Secret| {
         let unavailable = |error| CliError::unavailable("the keyring cannot be read").because(&error);
@@ -133,12 +133,17 @@ async fn edge(
         .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?;
     let metrics =
         api::Metrics::new(&backend.registry).map_err(|error| CliError::failed("metrics").because(&error))?;
+    let live = api::Live::start(Arc::clone(feed), metrics.live_events.clone())
+        .await
+        .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?;
     let state = api::state::State {
         clock: backend.parts.clock.clone(),
         services: backend.services.clone(),
         sealer: Arc::clone(&backend.sealer),
         reader: Reader::new(reading),
-        tokens: Arc::clone(&backend.parts.auth.tokens),
+        projections: Arc::clone(projections),
+        live,
+        auth: Arc::clone(&backend.parts.auth),
         cursors: api::Cursors::new(&*secret(Secret::PositionSealing).await?),
         incarnation: head.incarnation,
         rates: config.server.rate_limits.then(|| rates(&config.server)),
