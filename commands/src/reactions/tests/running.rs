@@ -177,3 +177,22 @@ async fn a_checkpoint_never_goes_back() {
     }
     assert_eq!(store::checkpoint(&client, "one").await.unwrap(), Some(Position::new(5)));
 }
+
+#[tokio::test]
+async fn every_reaction_names_events_of_the_catalogue_and_reactions_that_run() {
+    let stage = Stage::new().await;
+    let reactions = crate::reactions::all(&stage.services, &stage.parts);
+    let names: Vec<_> = reactions.iter().map(|reaction| reaction.name()).collect();
+    let known: Vec<_> = Event::types().iter().map(|one| one.name).collect();
+    for (number, reaction) in reactions.iter().enumerate() {
+        assert!(!names[..number].contains(&reaction.name()), "{} is there twice", reaction.name());
+        assert!(!reaction.event_types().is_empty());
+        for event_type in reaction.event_types() {
+            assert!(known.contains(event_type), "{} answers {event_type}", reaction.name());
+        }
+        for followed in reaction.follows() {
+            // Named before, so that none waits for itself in a circle.
+            assert!(names[..number].contains(followed), "{} follows {followed}", reaction.name());
+        }
+    }
+}
