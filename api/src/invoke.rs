@@ -65,18 +65,41 @@ pub struct Answered {
     replayed: bool,
 }
 
-/// Executes one command for somebody who is logged in. Each counts against their rate.
+impl Invocation {
+    /// A command on a conversation.
+    pub fn on_conversation(command: &str, id: String, key: String, body: Box<RawValue>) -> Self {
+        Self {
+            command: command.to_owned(),
+            path: BTreeMap::from([("conversation_id".to_owned(), Parameter::Text(id))]),
+            idempotency_key: Some(key),
+            if_match: None,
+            body: Some(body),
+        }
+    }
+}
+
+/// Executes one command for somebody who is logged in, and answers a refusal as it would be answered over HTTP.
 pub async fn invoke(state: &State, identity: Identity, origin: &Origin, invocation: &Invocation) -> Answered {
-    let answered = match outcome(state, identity, origin, invocation).await {
-        Ok(outcome) => answered(state, identity, outcome),
-        Err(problem) => Err(problem),
-    };
-    answered.unwrap_or_else(|problem| {
+    attempt(state, identity, origin, invocation).await.unwrap_or_else(|problem| {
         problem.log(&origin.request_id);
         let body = serde_json::value::to_raw_value(&problem.to_json(&origin.request_id)).ok();
         let status = problem.status().as_u16();
         Answered { status, body, etag: None, position: None, replayed: false }
     })
+}
+
+/// Executes one command for somebody who is logged in. Each counts against their rate.
+///
+/// # Errors
+/// What would be answered over HTTP.
+pub async fn attempt(
+    state: &State,
+    identity: Identity,
+    origin: &Origin,
+    invocation: &Invocation,
+) -> Result<Answered, Problem> {
+    let outcome = outcome(state, identity, origin, invocation).await?;
+    answered(state, identity, outcome)
 }
 
 async fn outcome(

@@ -26,7 +26,7 @@ mod cursor;
 mod edge;
 mod health;
 mod invoke;
-mod live;
+pub mod live;
 mod metrics;
 mod rates;
 mod reference;

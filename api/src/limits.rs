@@ -66,45 +66,64 @@ pub const RATE_SWEEP_EVERY: Duration = Duration::from_secs(60);
 pub const LIVE_CONNECTIONS_PER_ACCOUNT_MAX: usize = 32;
 /// Most live sockets of a node: each costs some 20 kB when idle.
 pub const LIVE_CONNECTIONS_MAX: usize = 50_000;
-/// Frames that wait for one socket: what a busy second brings. Whoever is further behind is cut, and resumes.
-pub const LIVE_QUEUE_FRAMES_MAX: usize = 1_024;
-/// Largest frame that a client sends, in bytes: a message as a command.
+/// Deliveries that wait for one socket: more than the feed brings at once, some bytes each. Whoever is further behind is
+/// cut, and resumes.
+pub const LIVE_QUEUE_MAX: usize = 2_048;
+/// Deliveries that a socket writes before it looks at what its client sends.
+pub const LIVE_DELIVERIES_AT_ONCE_MAX: usize = 64;
+/// Largest frame that a client sends, in bytes: a message with what goes with it.
 pub const LIVE_FRAME_BYTES_MAX: usize = MESSAGE_BODY_BYTES_MAX + 4_096;
-/// Commands of one socket that are executed at once; further ones wait unread.
+/// Longest name that a client gives a frame, in bytes.
+pub const LIVE_FRAME_ID_BYTES_MAX: usize = 64;
+/// Frames in a row that are none before a client is taken for broken.
+pub const LIVE_BAD_FRAMES_MAX: u32 = 3;
+/// Commands of one socket that are executed at once; further frames wait unread.
 pub const LIVE_COMMANDS_AT_ONCE_MAX: usize = 32;
-/// Accounts whose presence one socket watches: a long list of contacts.
-pub const LIVE_WATCHED_MAX: usize = 500;
-/// Longest name that a client gives a command, in bytes.
-pub const LIVE_COMMAND_ID_BYTES_MAX: usize = 64;
+/// Signals (typing, presence) of one socket in [`LIVE_SIGNALS_WINDOW`]: quick fingers in a few conversations.
+pub const LIVE_SIGNALS_PER_WINDOW_MAX: u32 = 20;
+/// Over which signals are counted.
+pub const LIVE_SIGNALS_WINDOW: Duration = Duration::from_secs(10);
+/// Signals that wait for a node's hub; older ones are lost.
+pub const LIVE_SIGNALS_KEPT: usize = 1_024;
+/// Most accounts that one signal goes to, and that a new socket is told the presence of: a signal is no broadcast.
+pub const LIVE_SIGNAL_RECIPIENTS_MAX: usize = 1_000;
 /// Recent events in memory: what reconnects within some seconds resume from, also at full load.
 pub const LIVE_RECENT_EVENTS_MAX: usize = 20_000;
 /// The same in bytes.
 pub const LIVE_RECENT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Events that a resuming socket takes out of memory at a time: the lock is held for it.
-pub const LIVE_CATCH_UP_STEP_EVENTS: usize = 256;
-/// Events that one resuming socket may make the node read from the log: about a second of work. Beyond, it is reset.
-pub const LIVE_CATCH_UP_EVENTS_MAX: usize = 50_000;
-/// Events of the log read at a time for it.
-pub const LIVE_CATCH_UP_PAGE_EVENTS: usize = 1_000;
-/// Longest time that a socket takes to catch up. Beyond, it is reset.
-pub const LIVE_CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Recent events that a socket may be behind when it joins the feed: gone through under the hub's lock, and the visible
+/// ones have to fit its queue.
+pub const LIVE_ATTACH_EVENTS_MAX: usize = 1_024;
+/// Events that one resuming socket may make the node read from the log: some seconds of work. Beyond, it is reset.
+pub const LIVE_CATCH_UP_EVENTS_MAX: usize = 100_000;
+/// Events of the log read at a time for it: kept in memory until the client took those that it sees.
+pub const LIVE_CATCH_UP_PAGE_EVENTS: usize = 256;
+/// Longest time that a socket takes to catch up. Beyond, it is cut, and resumes from where it came.
+pub const LIVE_CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Sockets that read the log at once to catch up; further ones wait.
-pub const LIVE_CATCH_UPS_AT_ONCE_MAX: usize = 8;
-/// How often memberships are loaded before a socket is sent away: each further time means that the node is overrun.
-pub const LIVE_LOADS_MAX: usize = 3;
+pub const LIVE_CATCH_UPS_AT_ONCE_MAX: usize = 16;
+/// Resets of one socket before it follows: each further one means that the node is overrun.
+pub const LIVE_RESETS_MAX: usize = 3;
 /// Longest wait for a client's first frame.
 pub const LIVE_HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often the server asks whether a client is there, and tells it how far it has come.
 pub const LIVE_HEARTBEAT_EVERY: Duration = Duration::from_secs(20);
 /// After how long without a word a client counts as gone: two heartbeats unanswered.
 pub const LIVE_SILENCE_MAX: Duration = Duration::from_secs(50);
+/// Longest wait for a client to take one frame.
+pub const LIVE_WRITE_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for a client to take the frame that says why it is cut.
 pub const LIVE_CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long the hub and sockets wait before they ask again what could not be reached.
+pub const LIVE_RETRY: Duration = Duration::from_millis(200);
+/// How often a socket asks again for the key of an event before it is cut, to resume when keys can be had.
+pub const LIVE_KEY_TRIES_MAX: usize = 10;
 /// How long written bytes may stay untaken before the kernel gives a connection up (TCP_USER_TIMEOUT).
 pub const UNREAD_WAIT_MAX: Duration = Duration::from_secs(60);
 
 const _: () = assert!(LIVE_SILENCE_MAX.as_secs() > 2 * LIVE_HEARTBEAT_EVERY.as_secs());
-const _: () = assert!(LIVE_QUEUE_FRAMES_MAX > LIVE_CATCH_UP_STEP_EVENTS);
+const _: () = assert!(LIVE_QUEUE_MAX > LIVE_ATTACH_EVENTS_MAX + LIVE_SIGNAL_RECIPIENTS_MAX);
+const _: () = assert!(LIVE_RECENT_EVENTS_MAX > LIVE_ATTACH_EVENTS_MAX);
 const _: () = assert!(MESSAGE_BODY_BYTES_MAX > MESSAGE_CIPHERTEXT_BYTES_MAX * 4 / 3 + 1_024);
 const _: () = assert!(GENERATION_BODY_BYTES_MAX > GENERATION_WRAPS_MAX * WRAP_JSON_BYTES_MAX);
 const _: () = assert!(BATCH_BODY_BYTES_MAX >= GENERATION_BODY_BYTES_MAX);

@@ -13,8 +13,14 @@ pub struct Metrics {
     pub live_connections: IntGauge,
     /// Frames with events handed to live sockets.
     pub live_events: prometheus::IntCounter,
-    /// Live sockets closed by the server, by why.
+    /// Live sockets that ended, by why.
     pub live_closed: IntCounterVec,
+    /// Live sockets told to read anew, by why.
+    pub live_resets: IntCounterVec,
+    /// Frames taken from live sockets, by type.
+    pub live_frames: IntCounterVec,
+    /// Events read from the log for live sockets that resume.
+    pub live_catch_up_events: prometheus::IntCounter,
 }
 
 /// From a cached read to the longest wait of a query, in seconds.
@@ -41,17 +47,40 @@ impl Metrics {
         let live_connections = IntGauge::new("envoi_live_connections", "Open live sockets.")?;
         let live_events =
             prometheus::IntCounter::new("envoi_live_events_total", "Event frames handed to live sockets.")?;
-        let live_closed = IntCounterVec::new(
-            Opts::new("envoi_live_closed_total", "Live sockets closed by the server, by why."),
-            &["cause"],
+        let vector = |name, help, label| IntCounterVec::new(Opts::new(name, help), &[label]);
+        let live_closed = vector("envoi_live_closed_total", "Live sockets that ended, by why.", "cause")?;
+        let live_resets =
+            vector("envoi_live_resets_total", "Live sockets told to read anew, by why.", "reason")?;
+        let live_frames = vector("envoi_live_frames_total", "Frames taken from live sockets.", "type")?;
+        let live_catch_up_events = prometheus::IntCounter::new(
+            "envoi_live_catch_up_events_total",
+            "Events read from the log for live sockets that resume.",
         )?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(seconds.clone()))?;
-        registry.register(Box::new(in_progress.clone()))?;
-        registry.register(Box::new(live_connections.clone()))?;
-        registry.register(Box::new(live_events.clone()))?;
-        registry.register(Box::new(live_closed.clone()))?;
-        Ok(Self { requests, seconds, in_progress, live_connections, live_events, live_closed })
+        let all: [Box<dyn prometheus::core::Collector>; 9] = [
+            Box::new(requests.clone()),
+            Box::new(seconds.clone()),
+            Box::new(in_progress.clone()),
+            Box::new(live_connections.clone()),
+            Box::new(live_events.clone()),
+            Box::new(live_closed.clone()),
+            Box::new(live_resets.clone()),
+            Box::new(live_frames.clone()),
+            Box::new(live_catch_up_events.clone()),
+        ];
+        for collector in all {
+            registry.register(collector)?;
+        }
+        Ok(Self {
+            requests,
+            seconds,
+            in_progress,
+            live_connections,
+            live_events,
+            live_closed,
+            live_resets,
+            live_frames,
+            live_catch_up_events,
+        })
     }
 
     /// A request came in; it is in progress until the guard goes, be it because the client went.

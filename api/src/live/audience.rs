@@ -1,199 +1,217 @@
-//! Who may see an event, and what an event changes about that. Exhaustive: a new event has to be given an audience.
+//! Who sees which event. The one place that decides it: an exhaustive match, so a new event has to be given an audience.
 
 use domain::account::AccountEvent;
 use domain::conversation::ConversationEvent;
 use domain::device::DeviceEvent;
-use domain::organization::{OrganizationEvent, OrganizationRole};
+use domain::organization::OrganizationEvent;
 use domain::session::SessionEvent;
 use domain::workspace::WorkspaceEvent;
-use domain::{AccountId, ConversationId, DeviceId, Event, OrganizationId, SessionId, WorkspaceId};
-use projections::Decoded;
+use domain::{AccountId, Category, ConversationId, DeviceId, Event, SessionId};
+use projections::Item;
 
-/// Who may see an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Nobody: it holds proofs of identity, or is of operating the platform.
-    Nobody,
-    /// The account itself.
-    Account(AccountId),
-    /// Members of a conversation.
-    Conversation(ConversationId),
-    /// Members of an organization.
-    Organization(OrganizationId),
-    /// Those who manage an organization.
-    Managers(OrganizationId),
-    /// Members of a workspace.
-    Workspace(WorkspaceId),
+/// Who sees an event, and what it changes about who sees what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// The conversation whose members see it, judged after `change`.
+    pub conversation: Option<ConversationId>,
+    /// The account that sees it in any case.
+    pub account: Option<AccountId>,
+    /// The membership that it begins or ends.
+    pub change: Option<Change>,
+    /// The sockets that it closes.
+    pub ends: Option<Ends>,
 }
 
-/// Who may see an event, and whom it is about: they see it even when it ends their membership.
+/// A membership that begins or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Audience {
-    pub scope: Scope,
-    pub subject: Option<AccountId>,
+pub enum Change {
+    /// The account is a member from this event on, which it sees.
+    Joined(ConversationId, AccountId),
+    /// The account is a member no more; this event is the last that it sees.
+    Left(ConversationId, AccountId),
 }
 
-/// What an event changes about who sees what.
+/// Sockets that have to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Conversation { id: ConversationId, account: AccountId, is_member: bool },
-    Organization { id: OrganizationId, account: AccountId, role: Option<OrganizationRole> },
-    Workspace { id: WorkspaceId, account: AccountId, is_member: bool },
-}
-
-/// What an event ends at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Revocation {
+pub enum Ends {
+    /// Those of a session.
     Session(AccountId, SessionId),
+    /// Those of a device.
     Device(AccountId, DeviceId),
 }
 
-/// Who may see the event.
-pub(super) fn audience(event: &Event) -> Audience {
-    let all = |scope| Audience { scope, subject: None };
-    match event {
-        Event::Account(event) => all(account(event)),
-        Event::Conversation(event) => conversation(event),
-        Event::Device(event) => all(device(event)),
-        Event::Operations(_) => all(Scope::Nobody),
-        Event::Organization(event) => organization(event),
-        Event::Session(event) => all(session(event)),
-        Event::Workspace(event) => workspace(event),
+impl Ends {
+    /// Whose.
+    pub fn account(self) -> AccountId {
+        match self {
+            Ends::Session(account, _) | Ends::Device(account, _) => account,
+        }
+    }
+
+    /// Whether a socket of this session and device is among them.
+    pub fn hits(self, session_id: SessionId, device_id: Option<DeviceId>) -> bool {
+        match self {
+            Ends::Session(_, session) => session == session_id,
+            Ends::Device(_, device) => Some(device) == device_id,
+        }
     }
 }
 
-fn account(event: &AccountEvent) -> Scope {
+impl Audience {
+    const NOBODY: Audience = Audience { conversation: None, account: None, change: None, ends: None };
+
+    fn account(id: AccountId) -> Self {
+        Audience { account: Some(id), ..Self::NOBODY }
+    }
+
+    fn members(id: ConversationId) -> Self {
+        Audience { conversation: Some(id), ..Self::NOBODY }
+    }
+
+    /// Who sees what the feed handed on. Of an event that cannot be decoded, those who see its stream have to be told that
+    /// they miss something.
+    pub fn of(item: &Item) -> Self {
+        match item {
+            Item::Event(decoded) => Self::of_event(&decoded.event),
+            Item::Undecodable(failed) => {
+                let stream = failed.recorded.stream;
+                match stream.category {
+                    Category::Conversation => Self::members(stream.id.into()),
+                    Category::Account | Category::Device => Self::account(stream.id.into()),
+                    Category::Operations
+                    | Category::Organization
+                    | Category::Session
+                    | Category::Workspace => Self::NOBODY,
+                }
+            }
+        }
+    }
+
+    /// Who sees an event.
+    pub fn of_event(event: &Event) -> Self {
+        match event {
+            Event::Account(event) => account(event),
+            Event::Conversation(event) => conversation(event),
+            Event::Device(event) => device(event),
+            Event::Operations(_) => Self::NOBODY,
+            Event::Organization(event) => organization(event),
+            Event::Session(event) => session(event),
+            Event::Workspace(event) => workspace(event),
+        }
+    }
+}
+
+fn account(event: &AccountEvent) -> Audience {
     match event {
-        AccountEvent::ProfileChanged(event) => Scope::Account(event.account_id),
-        AccountEvent::MetadataChanged(event) => Scope::Account(event.account_id),
-        AccountEvent::EmailConfirmed(event) => Scope::Account(event.account_id),
+        AccountEvent::EmailConfirmed(event) => Audience::account(event.account_id),
+        AccountEvent::ProfileChanged(event) => Audience::account(event.account_id),
+        AccountEvent::MetadataChanged(event) => Audience::account(event.account_id),
+        AccountEvent::LoginLocked(event) => Audience::account(event.account_id),
+        // Nobody is logged in yet, or what is in them is between the account and its mailbox or password.
         AccountEvent::Registered(_)
         | AccountEvent::EmailConfirmationRequested(_)
         | AccountEvent::PasswordSet(_)
-        | AccountEvent::PasswordResetRequested(_)
-        | AccountEvent::LoginLocked(_) => Scope::Nobody,
-    }
-}
-
-fn device(event: &DeviceEvent) -> Scope {
-    match event {
-        DeviceEvent::IdentityPublished(event) => Scope::Account(event.account_id),
-        DeviceEvent::Enrolled(event) => Scope::Account(event.account_id),
-        DeviceEvent::Renamed(event) => Scope::Account(event.account_id),
-        DeviceEvent::Revoked(event) => Scope::Account(event.account_id),
-    }
-}
-
-fn session(event: &SessionEvent) -> Scope {
-    match event {
-        SessionEvent::DeviceBound(event) => Scope::Account(event.account_id),
-        SessionEvent::Revoked(event) => Scope::Account(event.account_id),
-        SessionEvent::Started(_) | SessionEvent::Refreshed(_) => Scope::Nobody,
+        | AccountEvent::PasswordResetRequested(_) => Audience::NOBODY,
     }
 }
 
 fn conversation(event: &ConversationEvent) -> Audience {
-    let (id, subject) = match event {
-        ConversationEvent::Created(event) => (event.conversation_id, None),
-        ConversationEvent::TitleChanged(event) => (event.conversation_id, None),
-        ConversationEvent::MemberJoined(event) => (event.conversation_id, Some(event.account_id)),
-        ConversationEvent::MemberRoleChanged(event) => (event.conversation_id, Some(event.account_id)),
-        ConversationEvent::MemberLeft(event) => (event.conversation_id, Some(event.account_id)),
-        ConversationEvent::RecipientAdded(event) => (event.conversation_id, None),
-        ConversationEvent::RecipientRemoved(event) => (event.conversation_id, None),
-        ConversationEvent::GenerationCommitted(event) => (event.conversation_id, None),
-        ConversationEvent::WrapAdded(event) => (event.conversation_id, None),
-        ConversationEvent::WrapReported(event) => (event.conversation_id, None),
-        ConversationEvent::MessageSent(event) => (event.conversation_id, None),
-        ConversationEvent::MessageEdited(event) => (event.conversation_id, None),
-        ConversationEvent::MessageDeleted(event) => (event.conversation_id, None),
-        ConversationEvent::ReactionSet(event) => (event.conversation_id, None),
-        ConversationEvent::ReactionCleared(event) => (event.conversation_id, None),
-        ConversationEvent::MessagePinned(event) => (event.conversation_id, None),
-        ConversationEvent::MessageUnpinned(event) => (event.conversation_id, None),
-        ConversationEvent::ReceiptRecorded(event) => (event.conversation_id, None),
-        ConversationEvent::Deleted(event) => (event.conversation_id, None),
+    let id = match event {
+        // Its members join with the next events.
+        ConversationEvent::Created(event) => return Audience::account(event.creator),
+        ConversationEvent::MemberJoined(event) => {
+            let change = Change::Joined(event.conversation_id, event.account_id);
+            return Audience { change: Some(change), ..Audience::members(event.conversation_id) };
+        }
+        ConversationEvent::MemberLeft(event) => {
+            let change = Change::Left(event.conversation_id, event.account_id);
+            return Audience {
+                account: Some(event.account_id),
+                change: Some(change),
+                ..Audience::members(event.conversation_id)
+            };
+        }
+        ConversationEvent::TitleChanged(event) => event.conversation_id,
+        ConversationEvent::MemberRoleChanged(event) => event.conversation_id,
+        ConversationEvent::RecipientAdded(event) => event.conversation_id,
+        ConversationEvent::RecipientRemoved(event) => event.conversation_id,
+        ConversationEvent::GenerationCommitted(event) => event.conversation_id,
+        ConversationEvent::WrapAdded(event) => event.conversation_id,
+        ConversationEvent::WrapReported(event) => event.conversation_id,
+        ConversationEvent::MessageSent(event) => event.conversation_id,
+        ConversationEvent::MessageEdited(event) => event.conversation_id,
+        ConversationEvent::MessageDeleted(event) => event.conversation_id,
+        ConversationEvent::ReactionSet(event) => event.conversation_id,
+        ConversationEvent::ReactionCleared(event) => event.conversation_id,
+        ConversationEvent::MessagePinned(event) => event.conversation_id,
+        ConversationEvent::MessageUnpinned(event) => event.conversation_id,
+        ConversationEvent::ReceiptRecorded(event) => event.conversation_id,
+        ConversationEvent::Deleted(event) => event.conversation_id,
     };
-    Audience { scope: Scope::Conversation(id), subject }
+    Audience::members(id)
 }
 
-fn organization(event: &OrganizationEvent) -> Audience {
-    let (scope, subject) = match event {
-        OrganizationEvent::Created(event) => (Scope::Organization(event.organization_id), None),
-        OrganizationEvent::ProfileChanged(event) => (Scope::Organization(event.organization_id), None),
-        OrganizationEvent::MemberJoined(event) => {
-            (Scope::Organization(event.organization_id), Some(event.account_id))
-        }
-        OrganizationEvent::MemberRoleChanged(event) => {
-            (Scope::Organization(event.organization_id), Some(event.account_id))
-        }
-        OrganizationEvent::MemberRemoved(event) => {
-            (Scope::Organization(event.organization_id), Some(event.account_id))
-        }
-        OrganizationEvent::InvitationCreated(event) => (Scope::Managers(event.organization_id), None),
-        OrganizationEvent::InvitationRevoked(event) => (Scope::Managers(event.organization_id), None),
-    };
-    Audience { scope, subject }
-}
-
-fn workspace(event: &WorkspaceEvent) -> Audience {
-    let (id, subject) = match event {
-        WorkspaceEvent::Created(event) => (event.workspace_id, None),
-        WorkspaceEvent::ProfileChanged(event) => (event.workspace_id, None),
-        WorkspaceEvent::MemberJoined(event) => (event.workspace_id, Some(event.account_id)),
-        WorkspaceEvent::MemberRoleChanged(event) => (event.workspace_id, Some(event.account_id)),
-        WorkspaceEvent::MemberRemoved(event) => (event.workspace_id, Some(event.account_id)),
-        WorkspaceEvent::Archived(event) => (event.workspace_id, None),
-    };
-    Audience { scope: Scope::Workspace(id), subject }
-}
-
-/// What the event changes about who sees what. Whoever was a member of a conversation or workspace when it ended still
-/// sees that it did.
-pub(super) fn change(event: &Event) -> Option<Change> {
+fn device(event: &DeviceEvent) -> Audience {
     match event {
-        Event::Conversation(ConversationEvent::MemberJoined(event)) => Some(Change::Conversation {
-            id: event.conversation_id,
-            account: event.account_id,
-            is_member: true,
-        }),
-        Event::Conversation(ConversationEvent::MemberLeft(event)) => Some(Change::Conversation {
-            id: event.conversation_id,
-            account: event.account_id,
-            is_member: false,
-        }),
-        Event::Organization(OrganizationEvent::MemberJoined(event)) => Some(Change::Organization {
-            id: event.organization_id,
-            account: event.account_id,
-            role: Some(event.role),
-        }),
-        Event::Organization(OrganizationEvent::MemberRoleChanged(event)) => Some(Change::Organization {
-            id: event.organization_id,
-            account: event.account_id,
-            role: Some(event.role),
-        }),
-        Event::Organization(OrganizationEvent::MemberRemoved(event)) => {
-            Some(Change::Organization { id: event.organization_id, account: event.account_id, role: None })
-        }
-        Event::Workspace(WorkspaceEvent::MemberJoined(event)) => {
-            Some(Change::Workspace { id: event.workspace_id, account: event.account_id, is_member: true })
-        }
-        Event::Workspace(WorkspaceEvent::MemberRemoved(event)) => {
-            Some(Change::Workspace { id: event.workspace_id, account: event.account_id, is_member: false })
-        }
-        _ => None,
+        DeviceEvent::IdentityPublished(event) => Audience::account(event.account_id),
+        DeviceEvent::Enrolled(event) => Audience::account(event.account_id),
+        DeviceEvent::Renamed(event) => Audience::account(event.account_id),
+        DeviceEvent::Revoked(event) => Audience {
+            ends: Some(Ends::Device(event.account_id, event.device_id)),
+            ..Audience::account(event.account_id)
+        },
     }
 }
 
-/// What the event ends at once.
-pub(super) fn revocation(event: &Decoded) -> Option<Revocation> {
-    match &event.event {
-        Event::Session(SessionEvent::Revoked(event)) => {
-            Some(Revocation::Session(event.account_id, event.session_id))
-        }
-        Event::Device(DeviceEvent::Revoked(event)) => {
-            Some(Revocation::Device(event.account_id, event.device_id))
-        }
-        _ => None,
+fn organization(event: &OrganizationEvent) -> Audience {
+    match event {
+        OrganizationEvent::Created(event) => Audience::account(event.founder),
+        OrganizationEvent::MemberJoined(event) => Audience::account(event.account_id),
+        OrganizationEvent::MemberRoleChanged(event) => Audience::account(event.account_id),
+        OrganizationEvent::MemberRemoved(event) => Audience::account(event.account_id),
+        // Settings and invitations are asked for by those who look at them.
+        OrganizationEvent::ProfileChanged(_)
+        | OrganizationEvent::InvitationCreated(_)
+        | OrganizationEvent::InvitationRevoked(_) => Audience::NOBODY,
+    }
+}
+
+fn session(event: &SessionEvent) -> Audience {
+    match event {
+        SessionEvent::Started(event) => Audience::account(event.account_id),
+        SessionEvent::DeviceBound(event) => Audience::account(event.account_id),
+        SessionEvent::Revoked(event) => Audience {
+            ends: Some(Ends::Session(event.account_id, event.session_id)),
+            ..Audience::account(event.account_id)
+        },
+        // Every few minutes from every session, and of no use to another.
+        SessionEvent::Refreshed(_) => Audience::NOBODY,
+    }
+}
+
+fn workspace(event: &WorkspaceEvent) -> Audience {
+    match event {
+        WorkspaceEvent::Created(event) => Audience::account(event.creator),
+        WorkspaceEvent::MemberJoined(event) => Audience::account(event.account_id),
+        WorkspaceEvent::MemberRoleChanged(event) => Audience::account(event.account_id),
+        WorkspaceEvent::MemberRemoved(event) => Audience::account(event.account_id),
+        // Settings are asked for by those who look at them.
+        WorkspaceEvent::ProfileChanged(_) | WorkspaceEvent::Archived(_) => Audience::NOBODY,
+    }
+}
+
+/// Fields of an event's open part that stay on the server: hashes that only the server compares, and wraps, of which
+/// nobody needs more than their own and a large group's would fill every member's line.
+pub fn withheld(event: &Event) -> &'static [&'static str] {
+    match event {
+        Event::Conversation(ConversationEvent::GenerationCommitted(_)) => &["wraps"],
+        Event::Session(SessionEvent::Started(_)) => &["refresh_hash"],
+        Event::Account(_)
+        | Event::Conversation(_)
+        | Event::Device(_)
+        | Event::Operations(_)
+        | Event::Organization(_)
+        | Event::Session(_)
+        | Event::Workspace(_) => &[],
     }
 }

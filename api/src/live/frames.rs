@@ -1,216 +1,289 @@
-//! What goes up and down the live socket: JSON objects with one member, whose name says what it is.
-
-use std::sync::Arc;
+//! What goes up and down a live socket: text frames, each a JSON object with a `type`. `ops/docs/live.md` shows them all.
 
 use bytes::Bytes;
-use domain::{AccountId, ConversationId, DeviceId, Timestamp};
-use eventstore_schema::Position;
+use domain::{AccountId, ConversationId, DeviceId, SessionId, Timestamp};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::entry::Entry;
+use super::signals::Status;
+use crate::extract;
 use crate::invoke::{Answered, Invocation};
+use crate::limits::LIVE_FRAME_ID_BYTES_MAX;
+use crate::problem::Problem;
 
 /// From a client.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Up {
-    /// Begins: once, and first.
+pub enum Up {
+    /// First, once.
     Hello(Hello),
-    /// Proves anew who it is, before the access token expires.
+    /// A token in place of one that expires soon.
     Authenticate(Authenticate),
-    /// A command; answered under its id, in the order of completion.
-    Command(CommandFrame),
-    /// Somebody types, or stopped.
-    Typing(TypingUp),
-    /// How the device's owner is to be shown.
-    Presence(PresenceUp),
-    /// Whose presence is wanted, instead of what was wanted before.
-    Watch(Watch),
+    /// Any command, by the name of its route.
+    Command(Command),
+    /// Sends a message.
+    Send(Send),
+    /// Records how far was read.
+    Receipt(Receipt),
+    /// Tells that somebody types.
+    Typing(Typing),
+    /// Tells how somebody is.
+    Presence(Presence),
+    /// Asks for a `pong`.
+    Ping(Ping),
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Hello,
+    Authenticate,
+    Command,
+    Send,
+    Receipt,
+    Typing,
+    Presence,
+    Ping,
+}
+
+/// The part of a frame that says what the rest is.
+#[derive(Deserialize)]
+struct Head {
+    r#type: Kind,
+}
+
+/// The first frame.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Hello {
-    /// The access token, unless the handshake carried it.
+pub struct Hello {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// Access token, if it did not come with the handshake.
     #[serde(default)]
     pub token: Option<String>,
-    /// Cursor of the last event that arrived.
+    /// Cursor of the last event that was taken in.
     #[serde(default)]
     pub resume_after: Option<String>,
 }
 
+/// A new access token of the same session.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Authenticate {
+pub struct Authenticate {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// Names the answer.
+    pub id: String,
+    /// Access token.
     pub token: String,
 }
 
+/// A command.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CommandFrame {
-    /// The client's name for the command.
+pub struct Command {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// Names the answer.
     pub id: String,
+    /// As an entry of a batch.
     pub invocation: Invocation,
 }
 
+/// A message to send.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TypingUp {
+pub struct Send {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// Names the answer.
+    pub id: String,
+    /// Where to.
+    pub conversation_id: String,
+    /// The message's id, which makes repeating it safe.
+    pub message_id: String,
+    /// As the body of the route.
+    pub body: Box<RawValue>,
+}
+
+/// A receipt.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// Names the answer.
+    pub id: String,
+    /// Of which conversation.
+    pub conversation_id: String,
+    /// As the body of the route.
+    pub body: Box<RawValue>,
+}
+
+/// Somebody types, or stopped.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Typing {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// Where.
     pub conversation_id: ConversationId,
+    /// Whether it begins.
     pub active: bool,
 }
 
+/// How somebody is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PresenceUp {
+pub struct Presence {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// How.
     pub status: Status,
 }
 
+/// Asks whether the server is there.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Watch {
-    pub account_ids: Vec<AccountId>,
+pub struct Ping {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// Names the answer.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
-/// How somebody is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Status {
-    /// There.
-    Online,
-    /// Connected, but not there.
-    Away,
-    /// Not connected. Clients never say it: they close.
-    #[serde(skip_deserializing)]
-    Offline,
+impl Up {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// As [`extract::json`], for anything that is no frame.
+    pub fn read(text: &str) -> Result<Self, Problem> {
+        let bytes = text.as_bytes();
+        let frame = match extract::json::<Head>(bytes)?.r#type {
+            Kind::Hello => Up::Hello(read(bytes)?),
+            Kind::Authenticate => Up::Authenticate(read(bytes)?),
+            Kind::Command => Up::Command(read(bytes)?),
+            Kind::Send => Up::Send(read(bytes)?),
+            Kind::Receipt => Up::Receipt(read(bytes)?),
+            Kind::Typing => Up::Typing(read(bytes)?),
+            Kind::Presence => Up::Presence(read(bytes)?),
+            Kind::Ping => Up::Ping(read(bytes)?),
+        };
+        match frame.id() {
+            Some(id) if id.is_empty() || id.len() > LIVE_FRAME_ID_BYTES_MAX => {
+                Err(Problem::field("id", format!("1 to {LIVE_FRAME_ID_BYTES_MAX} bytes are expected")))
+            }
+            Some(_) | None => Ok(frame),
+        }
+    }
+
+    /// The label in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Up::Hello(_) => "hello",
+            Up::Authenticate(_) => "authenticate",
+            Up::Command(_) => "command",
+            Up::Send(_) => "send",
+            Up::Receipt(_) => "receipt",
+            Up::Typing(_) => "typing",
+            Up::Presence(_) => "presence",
+            Up::Ping(_) => "ping",
+        }
+    }
+
+    /// What the client calls it.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Up::Authenticate(frame) => Some(&frame.id),
+            Up::Command(frame) => Some(&frame.id),
+            Up::Send(frame) => Some(&frame.id),
+            Up::Receipt(frame) => Some(&frame.id),
+            Up::Ping(frame) => frame.id.as_deref(),
+            Up::Hello(_) | Up::Typing(_) | Up::Presence(_) => None,
+        }
+    }
 }
 
-/// Why events were missed and cannot be had any more: read anew what is shown.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    extract::json(bytes)
+}
+
+/// Why events were missed that cannot be had any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ResetReason {
+pub enum ResetReason {
     /// The cursor is of another log.
     OtherLog,
+    /// The cursor is none that this account was given.
+    Unreadable,
     /// Too much happened since.
     TooOld,
-    /// The cursor is not one that this account was given.
-    Unreadable,
+    /// The account left a conversation and joined it again since; what it saw in between cannot be told.
+    Membership,
+    /// This node is older than an event and cannot show it.
+    Undecodable,
+}
+
+impl ResetReason {
+    /// The label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ResetReason::OtherLog => "other_log",
+            ResetReason::Unreadable => "unreadable",
+            ResetReason::TooOld => "too_old",
+            ResetReason::Membership => "membership",
+            ResetReason::Undecodable => "undecodable",
+        }
+    }
 }
 
 /// To a client, except events.
 #[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Down<'a> {
-    Answer {
-        id: &'a str,
-        answer: &'a Answered,
-    },
-    Authenticated {
-        expires_at: Timestamp,
-    },
-    Cursor {
-        cursor: &'a str,
-    },
-    Presence {
-        account_id: AccountId,
-        status: Status,
-    },
-    Problem(&'a Value),
-    Reset {
-        reason: ResetReason,
-    },
-    Typing {
-        conversation_id: ConversationId,
-        account_id: AccountId,
-        device_id: Option<DeviceId>,
-        active: bool,
-    },
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Down<'a> {
+    /// The socket follows; everything behind the cursor will come.
     Welcome {
         cursor: Option<&'a str>,
+        account_id: AccountId,
+        session_id: SessionId,
+        device_id: Option<DeviceId>,
+        expires_at: Timestamp,
         heartbeat_seconds: u64,
     },
+    /// Events are missing: read anew what is shown; everything behind the cursor will come.
+    Reset { reason: ResetReason, cursor: Option<&'a str> },
+    /// Nothing up to here is outstanding.
+    Cursor { cursor: &'a str },
+    /// A command took effect.
+    Result {
+        id: &'a str,
+        #[serde(flatten)]
+        answered: &'a Answered,
+    },
+    /// A token was taken.
+    Authenticated { id: &'a str, expires_at: Timestamp },
+    /// A frame or command was refused.
+    Problem { id: Option<&'a str>, problem: &'a Value },
+    /// Answers `ping`.
+    Pong { id: Option<&'a str> },
+    /// A member types, or stopped.
+    Typing { conversation_id: Option<ConversationId>, account_id: AccountId, active: bool },
+    /// Somebody is there, or is not.
+    Presence { account_id: AccountId, status: Status },
 }
 
 impl Down<'_> {
     /// The frame's text.
-    pub(super) fn text(&self) -> Arc<str> {
-        serde_json::to_string(self).unwrap_or_default().into()
+    pub fn to_text(&self) -> String {
+        // Plain structs of strings and numbers: there is nothing that could fail.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// What waits in a connection's queue.
-pub(super) enum Outgoing {
-    /// An event, serialised once for all.
-    Event(Arc<Entry>),
-    /// The socket follows from behind this place.
-    Welcome(Option<Position>),
-    /// Everything up to this place was handed on.
-    Cursor(Position),
-    /// A frame.
-    Text(Arc<str>),
-    /// Whether the client is still there.
-    Ping,
-    /// That the server is still there.
-    Pong(Bytes),
-}
-
-/// Why the server closes a socket. Codes from 4000 on are ours (RFC 6455 section 7.4.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Closing {
-    /// The client does not read as fast as events come: reconnect and resume.
-    Slow,
-    /// No access token that holds, or it expired.
-    Unauthenticated,
-    /// The session ended, or its device was revoked.
-    Revoked,
-    /// The client does not keep to the protocol.
-    Protocol,
-    /// The account has too many sockets.
-    TooMany,
-    /// The server stops or cannot go on: reconnect and resume.
-    GoingAway,
-    /// Nothing was heard of the client for too long.
-    Silent,
-}
-
-impl Closing {
-    /// The close code.
-    pub(super) const fn code(self) -> u16 {
-        match self {
-            Closing::GoingAway => 1001,
-            Closing::Slow => 4000,
-            Closing::Unauthenticated => 4001,
-            Closing::Revoked => 4002,
-            Closing::Protocol => 4003,
-            Closing::TooMany => 4004,
-            Closing::Silent => 4005,
-        }
-    }
-
-    /// What to do, for people and logs.
-    pub(super) const fn text(self) -> &'static str {
-        match self {
-            Closing::GoingAway => "going away: reconnect and resume",
-            Closing::Slow => "too slow: reconnect and resume",
-            Closing::Unauthenticated => "unauthenticated: get a new access token",
-            Closing::Revoked => "session ended: log in again",
-            Closing::Protocol => "not understood",
-            Closing::TooMany => "too many sockets of this account",
-            Closing::Silent => "nothing heard: reconnect and resume",
-        }
-    }
-
-    /// As a label of metrics.
-    pub(super) const fn label(self) -> &'static str {
-        match self {
-            Closing::GoingAway => "going_away",
-            Closing::Slow => "slow",
-            Closing::Unauthenticated => "unauthenticated",
-            Closing::Revoked => "revoked",
-            Closing::Protocol => "protocol",
-            Closing::TooMany => "too_many",
-            Closing::Silent => "silent",
-        }
-    }
+/// The frame of an event: its JSON is the same bytes for everybody, the cursor is the account's own.
+pub fn event(cursor: &str, json: &Bytes) -> Option<String> {
+    let json = std::str::from_utf8(json).ok()?;
+    let parts = [r#"{"type":"event","cursor":""#, cursor, r#"","event":"#, json, "}"];
+    Some(parts.concat())
 }

@@ -1,335 +1,393 @@
-//! Who is connected, what they may see, and from where each event goes to whom. Pure bookkeeping: no waiting in here.
+//! The hub: one a process. It follows the feed, keeps the memberships of connected accounts and hands each event to the
+//! queues of those who see it. It opens nothing, writes nothing and waits for nobody.
 
-use std::collections::hash_map::Entry as MapEntry;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::{AccountId, ConversationId, OrganizationId, WorkspaceId};
+use domain::{AccountId, ConversationId, DeviceId, SessionId};
 use eventstore_schema::Position;
-use projections::Item;
+use projections::{FeedSubscription, Item};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::audience::{self, Change, Revocation, Scope};
-use super::connection::Connection;
-use super::entry::Entry;
-use super::frames::{Closing, Down, Status};
-use super::memberships::Memberships;
+use super::audience::{Audience, Change, Ends};
+use super::close::Close;
+use super::event::LiveEvent;
 use super::recent::Recent;
-use crate::limits::{LIVE_CATCH_UP_STEP_EVENTS, LIVE_CONNECTIONS_PER_ACCOUNT_MAX};
+use super::sight::{Look, Sight};
+use super::signals::{Relay, Signal, SignalKind, Status};
+use crate::extract::Identity;
+use crate::limits::{LIVE_ATTACH_EVENTS_MAX, LIVE_QUEUE_MAX, LIVE_RETRY, LIVE_SIGNAL_RECIPIENTS_MAX};
 
-/// Connected accounts by what they are members of.
-struct Index<K>(HashMap<K, HashSet<AccountId>>);
+/// What waits in a socket's queue.
+#[derive(Clone)]
+pub enum Delivery {
+    /// An event that its account sees.
+    Event(Arc<LiveEvent>),
+    /// A frame with a signal, written already.
+    Signal(Arc<str>),
+}
 
-impl<K: Eq + Hash + Copy> Index<K> {
-    fn add(&mut self, key: K, account: AccountId) {
-        self.0.entry(key).or_default().insert(account);
-    }
+/// Routes events and signals to sockets.
+pub struct Hub {
+    index: Mutex<Index>,
+    position: watch::Sender<Option<Position>>,
+    relay: Arc<dyn Relay>,
+}
 
-    fn remove(&mut self, key: K, account: AccountId) {
-        if let MapEntry::Occupied(mut accounts) = self.0.entry(key) {
-            accounts.get_mut().remove(&account);
-            if accounts.get().is_empty() {
-                accounts.remove();
-            }
+struct Index {
+    recent: Recent,
+    accounts: HashMap<AccountId, Present>,
+    conversations: HashMap<ConversationId, HashSet<AccountId>>,
+    last_link: u64,
+    is_closed: bool,
+}
+
+/// An account with sockets on this node.
+#[derive(Default)]
+struct Present {
+    links: Vec<Link>,
+    conversations: HashSet<ConversationId>,
+    status: Option<Status>,
+}
+
+/// The hub's end of a socket.
+struct Link {
+    id: u64,
+    session_id: SessionId,
+    device_id: Option<DeviceId>,
+    queue: mpsc::Sender<Delivery>,
+    /// Taken when the socket is told to close; nothing is queued behind it.
+    end: Option<oneshot::Sender<Close>>,
+}
+
+impl Link {
+    fn deliver(&mut self, delivery: Delivery) {
+        if self.end.is_some() && self.queue.try_send(delivery).is_err() {
+            self.close(Close::SlowConsumer);
         }
     }
 
-    fn get(&self, key: &K) -> impl Iterator<Item = AccountId> {
-        self.0.get(key).into_iter().flatten().copied()
+    fn close(&mut self, close: Close) {
+        if let Some(end) = self.end.take() {
+            // A socket that has gone needs no telling.
+            let _ = end.send(close);
+        }
     }
 }
 
-/// A followed account.
-struct Seat {
-    memberships: Memberships,
-    /// Sockets that are open or about to follow; the account is forgotten when there are none.
-    holders: usize,
-    connections: Vec<Arc<Connection>>,
-    status: Status,
+/// What became of an attempt to join the live feed.
+pub enum Attach {
+    /// The socket is in.
+    Joined(Joined),
+    /// Events are missing between it and the feed: read on in the log.
+    Behind,
+    /// The feed has not come as far yet: wait.
+    Ahead,
+    /// See [`Look::Lost`].
+    Lost,
+    /// The socket must not be: its session has ended, or the node is stopping.
+    Refused(Close),
 }
 
-/// What a socket that resumes does next.
-pub(super) enum Step {
-    /// It has everything and follows from now on.
-    Following,
-    /// Hand these on, then ask again from behind the place.
-    Deliver(Vec<Arc<Entry>>, Option<Position>),
-    /// What it missed is in memory no more.
-    ReadLog,
+/// A socket that follows the feed.
+pub struct Joined {
+    /// Its place in the hub.
+    pub seat: Seat,
+    /// What its account sees, in the order of the log.
+    pub queue: mpsc::Receiver<Delivery>,
+    /// Why to close, now, whatever is in the queue.
+    pub end: oneshot::Receiver<Close>,
 }
 
-/// All bookkeeping, under one lock.
-pub(super) struct Hub {
-    position: Option<Position>,
-    recent: Recent,
-    seats: HashMap<AccountId, Seat>,
-    conversations: Index<ConversationId>,
-    organizations: Index<OrganizationId>,
-    workspaces: Index<WorkspaceId>,
-    /// Who wants to know of whose presence.
-    watchers: HashMap<AccountId, Vec<Arc<Connection>>>,
-    /// Whom a socket watches.
-    watched: HashMap<u64, Vec<AccountId>>,
+/// A socket's place in the hub. Dropping it leaves the hub.
+pub struct Seat {
+    hub: Arc<Hub>,
+    account_id: AccountId,
+    id: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let gone = self.hub.lock().detach(self.account_id, self.id);
+        if let Some(signal) = gone {
+            self.hub.relay.publish(signal);
+        }
+    }
+}
+
+impl Seat {
+    /// The socket proved its session anew, perhaps with a device that it had not before.
+    pub fn rebind(&self, device_id: Option<DeviceId>) {
+        if let Some(link) = self.hub.lock().link(self.account_id, self.id) {
+            link.device_id = device_id;
+        }
+    }
+
+    /// Tells the other members of a conversation that the account types; `false` when it is no member itself.
+    pub fn typing(&self, conversation_id: ConversationId, active: bool) -> bool {
+        let is_member = self.hub.lock().is_member(self.account_id, conversation_id);
+        if is_member {
+            self.hub.relay.publish(Signal {
+                account_id: self.account_id,
+                conversations: vec![conversation_id],
+                kind: SignalKind::Typing { active },
+            });
+        }
+        is_member
+    }
+
+    /// Tells whoever shares a conversation with the account how it is.
+    pub fn presence(&self, status: Status) {
+        let signal = self.hub.lock().presence(self.account_id, status);
+        if let Some(signal) = signal {
+            self.hub.relay.publish(signal);
+        }
+    }
 }
 
 impl Hub {
-    pub(super) fn new(position: Option<Position>) -> Self {
-        Self {
-            position,
+    /// Begins behind `position`.
+    pub fn new(position: Option<Position>, relay: Arc<dyn Relay>) -> Self {
+        let index = Index {
             recent: Recent::new(position),
-            seats: HashMap::new(),
-            conversations: Index(HashMap::new()),
-            organizations: Index(HashMap::new()),
-            workspaces: Index(HashMap::new()),
-            watchers: HashMap::new(),
-            watched: HashMap::new(),
-        }
-    }
-
-    /// The last event that was handed on.
-    pub(super) fn position(&self) -> Option<Position> {
-        self.position
-    }
-
-    /// Hands on one item of the feed. Returns how many sockets it went to.
-    pub(super) fn process(&mut self, item: &Item) -> usize {
-        let mut delivered = 0;
-        if let Item::Event(decoded) = item {
-            let entry = Arc::new(Entry::new(Arc::clone(decoded)));
-            // Whoever joins sees that they did, and whoever leaves too: as the event's subject.
-            if let Some(change) = audience::change(&decoded.event) {
-                self.apply(change);
-            }
-            if entry.audience.scope != Scope::Nobody {
-                delivered = self.deliver(&entry);
-                self.recent.push(entry);
-            }
-            if let Some(revocation) = audience::revocation(decoded) {
-                self.revoke(revocation);
-            }
-        }
-        self.position = Some(item.position());
-        delivered
-    }
-
-    fn apply(&mut self, change: Change) {
-        let (Change::Conversation { account, .. }
-        | Change::Organization { account, .. }
-        | Change::Workspace { account, .. }) = change;
-        let Some(seat) = self.seats.get_mut(&account) else { return };
-        seat.memberships.apply(account, change);
-        match change {
-            Change::Conversation { id, is_member: true, .. } => self.conversations.add(id, account),
-            Change::Conversation { id, is_member: false, .. } => self.conversations.remove(id, account),
-            Change::Organization { id, role: Some(_), .. } => self.organizations.add(id, account),
-            Change::Organization { id, role: None, .. } => self.organizations.remove(id, account),
-            Change::Workspace { id, is_member: true, .. } => self.workspaces.add(id, account),
-            Change::Workspace { id, is_member: false, .. } => self.workspaces.remove(id, account),
-        }
-    }
-
-    fn deliver(&self, entry: &Arc<Entry>) -> usize {
-        let in_scope: Vec<AccountId> = match entry.audience.scope {
-            Scope::Nobody => Vec::new(),
-            Scope::Account(id) => vec![id],
-            Scope::Conversation(id) => self.conversations.get(&id).collect(),
-            Scope::Organization(id) | Scope::Managers(id) => self.organizations.get(&id).collect(),
-            Scope::Workspace(id) => self.workspaces.get(&id).collect(),
+            accounts: HashMap::new(),
+            conversations: HashMap::new(),
+            last_link: 0,
+            is_closed: false,
         };
-        let subject = entry.audience.subject.filter(|subject| !in_scope.contains(subject));
-        let mut delivered = 0;
-        for account in in_scope.into_iter().chain(subject) {
-            let Some(seat) = self.seats.get(&account) else { continue };
-            if seat.memberships.admit(account, &entry.audience) {
-                seat.connections.iter().for_each(|connection| connection.deliver(entry));
-                delivered += seat.connections.len();
-            }
-        }
-        delivered
+        Self { index: Mutex::new(index), position: watch::Sender::new(position), relay }
     }
 
-    fn revoke(&self, revocation: Revocation) {
-        let (Revocation::Session(account, _) | Revocation::Device(account, _)) = revocation;
-        let Some(seat) = self.seats.get(&account) else { return };
-        for connection in &seat.connections {
-            let is_meant = match revocation {
-                Revocation::Session(_, session) => connection.session_id == session,
-                Revocation::Device(_, device) => connection.device_id == Some(device),
-            };
-            if is_meant {
-                connection.cut(Closing::Revoked);
-            }
-        }
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds an account that is followed already; `false` when its memberships have to be loaded first.
-    pub(super) fn hold(&mut self, account: AccountId) -> bool {
-        match self.seats.get_mut(&account) {
-            Some(seat) => {
-                seat.holders += 1;
-                true
-            }
-            None => false,
-        }
+    /// Where the hub is: everything up to here is in the queues of those who see it.
+    pub fn position(&self) -> Option<Position> {
+        *self.position.borrow()
     }
 
-    /// Follows an account from memberships that were read at `since` or later; `false` when too much happened since, so
-    /// that they have to be loaded again.
-    pub(super) fn follow(
-        &mut self,
-        account: AccountId,
-        mut memberships: Memberships,
-        since: Option<Position>,
-    ) -> bool {
-        if self.hold(account) {
-            return true;
-        }
-        if !self.recent.covers(since) {
-            return false;
-        }
-        for entry in self.recent.after(since) {
-            if let Some(change) = audience::change(&entry.decoded.event) {
-                memberships.apply(account, change);
-            }
-        }
-        memberships.conversations.iter().for_each(|id| self.conversations.add(*id, account));
-        memberships.organizations.keys().for_each(|id| self.organizations.add(*id, account));
-        memberships.workspaces.iter().for_each(|id| self.workspaces.add(*id, account));
-        let seat = Seat { memberships, holders: 1, connections: Vec::new(), status: Status::Offline };
-        self.seats.insert(account, seat);
-        true
+    /// Waits until the hub is at `position`.
+    pub async fn reached(&self, position: Option<Position>) {
+        // The sender is a part of this hub, so it is there while somebody waits.
+        let _ = self.position.subscribe().wait_for(|at| *at >= position).await;
     }
 
-    /// Gives up holding an account.
-    pub(super) fn release(&mut self, account: AccountId) {
-        let MapEntry::Occupied(mut seat) = self.seats.entry(account) else { return };
-        seat.get_mut().holders -= 1;
-        if seat.get().holders > 0 {
-            return;
-        }
-        let Seat { memberships, .. } = seat.remove();
-        memberships.conversations.iter().for_each(|id| self.conversations.remove(*id, account));
-        memberships.organizations.keys().for_each(|id| self.organizations.remove(*id, account));
-        memberships.workspaces.iter().for_each(|id| self.workspaces.remove(*id, account));
-    }
-
-    /// Whether a followed account may see an event.
-    pub(super) fn admits(&self, account: AccountId, entry: &Entry) -> bool {
-        self.seats.get(&account).is_some_and(|seat| seat.memberships.admit(account, &entry.audience))
-    }
-
-    /// Begins to follow from now on.
-    pub(super) fn attach(&mut self, connection: &Arc<Connection>, after: Option<Position>) {
-        connection.begin(after);
-        let Some(seat) = self.seats.get_mut(&connection.account_id) else {
-            return connection.cut(Closing::GoingAway);
-        };
-        if seat.connections.len() >= LIVE_CONNECTIONS_PER_ACCOUNT_MAX {
-            return connection.cut(Closing::TooMany);
-        }
-        seat.connections.push(Arc::clone(connection));
-        if seat.status == Status::Offline {
-            self.set_status(connection.account_id, Status::Online);
-        }
-    }
-
-    /// Moves a socket that resumes behind `after` one step on.
-    pub(super) fn step(&mut self, connection: &Arc<Connection>, after: Option<Position>) -> Step {
-        if after >= self.position {
-            self.attach(connection, after);
-            return Step::Following;
-        }
-        if !self.recent.covers(after) {
-            return Step::ReadLog;
-        }
-        let missed = self.recent.after(after).filter(|entry| self.admits(connection.account_id, entry));
-        let missed: Vec<_> = missed.take(LIVE_CATCH_UP_STEP_EVENTS).cloned().collect();
-        if missed.is_empty() {
-            self.attach(connection, self.position);
-            return Step::Following;
-        }
-        let is_all = missed.len() < LIVE_CATCH_UP_STEP_EVENTS;
-        let upto = if is_all { self.position } else { missed.last().map(|entry| entry.position()) };
-        Step::Deliver(missed, upto)
-    }
-
-    /// Forgets a socket.
-    pub(super) fn detach(&mut self, connection: &Arc<Connection>) {
-        self.watch(connection, &[]);
-        let Some(seat) = self.seats.get_mut(&connection.account_id) else { return };
-        let before = seat.connections.len();
-        seat.connections.retain(|one| one.id != connection.id);
-        if before > 0 && seat.connections.is_empty() {
-            self.set_status(connection.account_id, Status::Offline);
-        }
-    }
-
-    /// Shows an account's presence to those who watch it and share a conversation with it.
-    pub(super) fn set_status(&mut self, account: AccountId, status: Status) {
-        let Some(seat) = self.seats.get_mut(&account) else { return };
-        if std::mem::replace(&mut seat.status, status) == status {
-            return;
-        }
-        let text = Down::Presence { account_id: account, status }.text();
-        for watcher in self.watchers.get(&account).into_iter().flatten() {
-            if self.are_acquainted(watcher.account_id, account) {
-                watcher.tell(&text);
-            }
-        }
-    }
-
-    fn are_acquainted(&self, one: AccountId, other: AccountId) -> bool {
-        match (self.seats.get(&one), self.seats.get(&other)) {
-            (Some(one), Some(other)) => one.memberships.meet(&other.memberships),
-            _ => false,
-        }
-    }
-
-    /// Replaces whom a socket watches, and tells it who of them is there.
-    pub(super) fn watch(&mut self, connection: &Arc<Connection>, accounts: &[AccountId]) {
-        for account in self.watched.remove(&connection.id).unwrap_or_default() {
-            if let MapEntry::Occupied(mut watchers) = self.watchers.entry(account) {
-                watchers.get_mut().retain(|one| one.id != connection.id);
-                if watchers.get().is_empty() {
-                    watchers.remove();
+    /// Follows the feed without end.
+    pub async fn follow(self: Arc<Self>, mut feed: FeedSubscription) {
+        loop {
+            match feed.next().await {
+                Ok(items) => self.route(&items),
+                Err(error) => {
+                    tracing::warn!(%error, "live lost the log and tries again");
+                    tokio::time::sleep(LIVE_RETRY).await;
                 }
             }
         }
-        if !accounts.is_empty() {
-            self.watched.insert(connection.id, accounts.to_vec());
+    }
+
+    /// Hands events to those who see them. The lock is given back after each, so that sockets join in between.
+    pub fn route(&self, items: &[Item]) {
+        for item in items {
+            let event = LiveEvent::new(item.clone());
+            self.lock().route(event);
         }
-        for account in accounts {
-            self.watchers.entry(*account).or_default().push(Arc::clone(connection));
-            let status = self.seats.get(account).map_or(Status::Offline, |seat| seat.status);
-            if status != Status::Offline && self.are_acquainted(connection.account_id, *account) {
-                connection.tell(&Down::Presence { account_id: *account, status }.text());
+        let last = self.lock().recent.last();
+        self.position.send_replace(last);
+    }
+
+    /// Hands signals from all nodes to sockets here.
+    pub async fn listen(self: Arc<Self>, mut signals: super::signals::Signals) {
+        while let Some(signal) = signals.next().await {
+            self.lock().signal(&signal);
+        }
+    }
+
+    /// Joins a socket that has seen everything up to `at` to the live feed.
+    pub fn attach(self: &Arc<Self>, sight: &mut Sight, identity: &Identity, at: Option<Position>) -> Attach {
+        let mut index = self.lock();
+        if index.is_closed {
+            return Attach::Refused(Close::GoingAway);
+        }
+        if at > index.recent.last() {
+            return Attach::Ahead;
+        }
+        let Some(missed) = index.recent.after(at, LIVE_ATTACH_EVENTS_MAX) else {
+            return Attach::Behind;
+        };
+        let (queue, receiver) = mpsc::channel(LIVE_QUEUE_MAX);
+        let (end, ended) = oneshot::channel();
+        index.last_link = index.last_link.saturating_add(1);
+        let (session_id, device_id) = (identity.session_id, identity.device_id);
+        let mut link = Link { id: index.last_link, session_id, device_id, queue, end: Some(end) };
+        for event in missed {
+            match sight.look(event.audience()) {
+                Look::Hidden => {}
+                Look::Shown => link.deliver(Delivery::Event(event)),
+                Look::Ended => return Attach::Refused(Close::SessionEnded),
+                Look::Lost => return Attach::Lost,
+            }
+        }
+        let id = link.id;
+        index.join(sight, link);
+        drop(index);
+        let hub = Arc::clone(self);
+        let seat = Seat { hub, account_id: sight.account(), id };
+        Attach::Joined(Joined { seat, queue: receiver, end: ended })
+    }
+
+    /// Tells every socket to close and lets no other in.
+    pub fn close(&self, close: Close) {
+        let mut index = self.lock();
+        index.is_closed = true;
+        for link in index.accounts.values_mut().flat_map(|present| present.links.iter_mut()) {
+            link.close(close);
+        }
+    }
+}
+
+impl Index {
+    fn link(&mut self, account_id: AccountId, id: u64) -> Option<&mut Link> {
+        self.accounts.get_mut(&account_id)?.links.iter_mut().find(|link| link.id == id)
+    }
+
+    fn is_member(&self, account_id: AccountId, conversation_id: ConversationId) -> bool {
+        self.conversations.get(&conversation_id).is_some_and(|members| members.contains(&account_id))
+    }
+
+    /// Memberships of an account that is present already are known, as of the same position.
+    fn join(&mut self, sight: &Sight, mut link: Link) {
+        let account_id = sight.account();
+        match self.accounts.entry(account_id) {
+            Entry::Occupied(_) => {}
+            Entry::Vacant(entry) => {
+                let conversations = sight.conversations().clone();
+                for conversation in &conversations {
+                    self.conversations.entry(*conversation).or_default().insert(account_id);
+                }
+                entry.insert(Present { conversations, ..Present::default() });
+            }
+        }
+        for (other, status) in self.statuses(account_id) {
+            link.deliver(Delivery::Signal(SignalKind::Presence { status }.frame(other, None)));
+        }
+        if let Some(present) = self.accounts.get_mut(&account_id) {
+            present.links.push(link);
+        }
+    }
+
+    /// Statuses of those on this node who share a conversation with the account, up to a limit.
+    fn statuses(&self, account_id: AccountId) -> Vec<(AccountId, Status)> {
+        let Some(present) = self.accounts.get(&account_id) else { return Vec::new() };
+        let mut seen = HashSet::from([account_id]);
+        let neighbours =
+            present.conversations.iter().filter_map(|id| self.conversations.get(id)).flatten().copied();
+        neighbours
+            .filter(|other| seen.insert(*other))
+            .take(LIVE_SIGNAL_RECIPIENTS_MAX)
+            .filter_map(|other| Some((other, self.accounts.get(&other)?.status?)))
+            .collect()
+    }
+
+    /// Takes a link out; with the last one its account goes, and whoever was told of its presence is told of that.
+    fn detach(&mut self, account_id: AccountId, id: u64) -> Option<Signal> {
+        let present = self.accounts.get_mut(&account_id)?;
+        present.links.retain(|link| link.id != id);
+        if !present.links.is_empty() {
+            return None;
+        }
+        let gone = self.accounts.remove(&account_id)?;
+        for conversation in &gone.conversations {
+            self.leave(*conversation, account_id);
+        }
+        let kind = SignalKind::Presence { status: Status::Offline };
+        let conversations = gone.conversations.into_iter().collect();
+        gone.status.map(|_| Signal { account_id, conversations, kind })
+    }
+
+    fn leave(&mut self, conversation: ConversationId, account_id: AccountId) {
+        if let Entry::Occupied(mut members) = self.conversations.entry(conversation) {
+            members.get_mut().remove(&account_id);
+            if members.get().is_empty() {
+                members.remove();
             }
         }
     }
 
-    /// Tells the other members of a conversation that somebody types.
-    pub(super) fn typing(&self, from: &Connection, conversation_id: ConversationId, active: bool) {
-        let Some(seat) = self.seats.get(&from.account_id) else { return };
-        if !seat.memberships.conversations.contains(&conversation_id) {
-            return;
+    fn route(&mut self, event: Arc<LiveEvent>) {
+        let Audience { conversation, account, change, ends } = *event.audience();
+        if let Some(change) = change {
+            self.change(change);
         }
-        let (account_id, device_id) = (from.account_id, from.device_id);
-        let text = Down::Typing { conversation_id, account_id, device_id, active }.text();
-        for account in self.conversations.get(&conversation_id) {
-            let connections = self.seats.get(&account).into_iter().flat_map(|seat| &seat.connections);
-            connections.filter(|one| one.id != from.id).for_each(|one| one.tell(&text));
+        let members = conversation.and_then(|id| self.conversations.get(&id));
+        for member in members.into_iter().flatten() {
+            deliver(&mut self.accounts, *member, &Delivery::Event(Arc::clone(&event)));
+        }
+        if let Some(account) = account.filter(|id| !members.is_some_and(|members| members.contains(id))) {
+            deliver(&mut self.accounts, account, &Delivery::Event(Arc::clone(&event)));
+        }
+        if let Some(ends) = ends {
+            self.end(ends);
+        }
+        self.recent.push(event);
+    }
+
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Joined(conversation, account) => {
+                if let Some(present) = self.accounts.get_mut(&account) {
+                    present.conversations.insert(conversation);
+                    self.conversations.entry(conversation).or_default().insert(account);
+                }
+            }
+            Change::Left(conversation, account) => {
+                if let Some(present) = self.accounts.get_mut(&account) {
+                    present.conversations.remove(&conversation);
+                    self.leave(conversation, account);
+                }
+            }
         }
     }
 
-    /// Tells every socket how far events were handed on, so that whoever was quiet for long resumes from close by.
-    pub(super) fn tell_cursors(&self) {
-        let Some(position) = self.position else { return };
-        let connections = self.seats.values().flat_map(|seat| &seat.connections);
-        connections.for_each(|connection| connection.advance(position));
+    fn end(&mut self, ends: Ends) {
+        let Some(present) = self.accounts.get_mut(&ends.account()) else { return };
+        for link in &mut present.links {
+            if ends.hits(link.session_id, link.device_id) {
+                link.close(Close::SessionEnded);
+            }
+        }
     }
 
-    /// Cuts every socket.
-    pub(super) fn cut_all(&self, closing: Closing) {
-        self.seats.values().flat_map(|seat| &seat.connections).for_each(|connection| connection.cut(closing));
+    /// Sets a status; the signal that tells of it, if it is another than before.
+    fn presence(&mut self, account_id: AccountId, status: Status) -> Option<Signal> {
+        let present = self.accounts.get_mut(&account_id)?;
+        if present.status.replace(status) == Some(status) {
+            return None;
+        }
+        let conversations = present.conversations.iter().copied().collect();
+        Some(Signal { account_id, conversations, kind: SignalKind::Presence { status } })
+    }
+
+    fn signal(&mut self, signal: &Signal) {
+        let mut seen = HashSet::from([signal.account_id]);
+        for id in &signal.conversations {
+            let Some(members) = self.conversations.get(id) else { continue };
+            let frame = signal.kind.frame(signal.account_id, Some(*id));
+            for member in members {
+                if seen.len() > LIVE_SIGNAL_RECIPIENTS_MAX {
+                    return;
+                }
+                if seen.insert(*member) {
+                    deliver(&mut self.accounts, *member, &Delivery::Signal(Arc::clone(&frame)));
+                }
+            }
+        }
+    }
+}
+
+fn deliver(accounts: &mut HashMap<AccountId, Present>, to: AccountId, delivery: &Delivery) {
+    for link in accounts.get_mut(&to).into_iter().flat_map(|present| &mut present.links) {
+        link.deliver(delivery.clone());
     }
 }

@@ -1,43 +1,53 @@
-//! The last events, in memory: what short reconnects resume from.
+//! The last events of the feed, so that a socket joins it without reading the log for what came in meanwhile.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use eventstore_schema::Position;
 
-use super::entry::Entry;
+use super::event::LiveEvent;
 use crate::limits::{LIVE_RECENT_BYTES_MAX, LIVE_RECENT_EVENTS_MAX};
 
-/// Every event with an audience behind `floor`, in order.
-pub(super) struct Recent {
-    floor: Option<Position>,
-    entries: VecDeque<Arc<Entry>>,
+/// Every event behind `since`, up to the last one routed.
+pub struct Recent {
+    since: Option<Position>,
+    last: Option<Position>,
+    events: VecDeque<Arc<LiveEvent>>,
     bytes: usize,
 }
 
 impl Recent {
-    pub(super) fn new(floor: Option<Position>) -> Self {
-        Self { floor, entries: VecDeque::new(), bytes: 0 }
+    /// Begins behind `since`.
+    pub fn new(since: Option<Position>) -> Self {
+        Self { since, last: since, events: VecDeque::new(), bytes: 0 }
     }
 
-    pub(super) fn push(&mut self, entry: Arc<Entry>) {
-        self.bytes += entry.bytes();
-        self.entries.push_back(entry);
-        while self.entries.len() > LIVE_RECENT_EVENTS_MAX || self.bytes > LIVE_RECENT_BYTES_MAX {
-            let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes = self.bytes.saturating_sub(oldest.bytes());
-            self.floor = Some(oldest.position());
+    /// Position of the last event.
+    pub fn last(&self) -> Option<Position> {
+        self.last
+    }
+
+    /// Takes in the next event.
+    pub fn push(&mut self, event: Arc<LiveEvent>) {
+        self.last = Some(event.position());
+        self.bytes = self.bytes.saturating_add(event.size());
+        self.events.push_back(event);
+        while self.events.len() > LIVE_RECENT_EVENTS_MAX || self.bytes > LIVE_RECENT_BYTES_MAX {
+            let Some(oldest) = self.events.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(oldest.size());
+            self.since = Some(oldest.position());
         }
     }
 
-    /// Whether no event behind `after` was dropped.
-    pub(super) fn covers(&self, after: Option<Position>) -> bool {
-        self.floor <= after
-    }
-
-    /// The events behind `after`.
-    pub(super) fn after(&self, after: Option<Position>) -> impl Iterator<Item = &Arc<Entry>> {
-        let start = self.entries.partition_point(|entry| Some(entry.position()) <= after);
-        self.entries.range(start..)
+    /// Everything behind `position`, if all of it is here and no more than `limit` events.
+    pub fn after(&self, position: Option<Position>, limit: usize) -> Option<Vec<Arc<LiveEvent>>> {
+        if position < self.since {
+            return None;
+        }
+        let start = self.events.partition_point(|event| Some(event.position()) <= position);
+        if self.events.len() - start > limit {
+            return None;
+        }
+        Some(self.events.range(start..).cloned().collect())
     }
 }

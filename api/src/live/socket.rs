@@ -1,299 +1,443 @@
-//! One live socket from its handshake to its end.
+//! One live socket, from its first frame to its end.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, web};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, Message, ProtocolError, Session};
+use bytes::Bytes;
 use domain::Timestamp;
 use eventstore_schema::Position;
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc::{self, Receiver};
-use tokio::time::Instant;
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::catch_up::catch_up;
-use super::connection::Connection;
-use super::frames::{Closing, CommandFrame, Down, Hello, Outgoing, ResetReason, Up};
-use super::{Entered, Held};
+use super::close::Close;
+use super::event::{LiveEvent, RenderError};
+use super::frames::{self, Authenticate, Down, Hello, ResetReason, Up};
+use super::hub::{Delivery, Joined, Seat};
 use crate::cursor::Place;
-use crate::edge::{admit, bearer, observed};
-use crate::endpoint::Access;
-use crate::extract::{self, Identity, Origin};
-use crate::invoke::invoke;
+use crate::extract::{Identity, Origin};
+use crate::invoke::{Answered, Invocation, attempt};
 use crate::limits::{
-    LIVE_CLOSE_WAIT_MAX, LIVE_COMMAND_ID_BYTES_MAX, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_FRAME_BYTES_MAX,
-    LIVE_HEARTBEAT_EVERY, LIVE_HELLO_WAIT_MAX, LIVE_QUEUE_FRAMES_MAX, LIVE_SILENCE_MAX, LIVE_WATCHED_MAX,
+    LIVE_BAD_FRAMES_MAX, LIVE_CLOSE_WAIT_MAX, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_DELIVERIES_AT_ONCE_MAX,
+    LIVE_HEARTBEAT_EVERY, LIVE_HELLO_WAIT_MAX, LIVE_KEY_TRIES_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX,
+    LIVE_SIGNALS_WINDOW, LIVE_SILENCE_MAX, LIVE_WRITE_WAIT_MAX,
 };
 use crate::problem::{Code, Problem};
 use crate::state::State;
 
-/// The subprotocol that is spoken.
-const PROTOCOL: &str = "envoi.v1";
-/// What an access token among the subprotocols begins with: browsers can send no other header.
-const BEARER_PREFIX: &str = "bearer.";
-
-/// `GET /v1/live`
-pub async fn upgrade(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    let state = state.into_inner();
-    observed(&state, &request, "/v1/live", |origin| async {
-        let request_id = origin.request_id.clone();
-        let opened = open(Arc::clone(&state), &request, payload, origin).await;
-        opened.unwrap_or_else(|problem| problem.into_response(&request_id))
-    })
-    .await
+/// The way down to a client.
+pub struct Line {
+    pub state: Arc<State>,
+    pub origin: Origin,
+    /// Everything up to here was sent, or is not for this account.
+    pub sent_up_to: Option<Position>,
+    identity: Option<Identity>,
+    session: Session,
+    /// Where the hub says that it is over; from when the socket follows.
+    end: Option<oneshot::Receiver<Close>>,
 }
 
-async fn open(
-    state: Arc<State>,
-    request: &HttpRequest,
-    payload: web::Payload,
-    origin: Origin,
-) -> Result<HttpResponse, Problem> {
-    let token = handshake_token(request);
-    match &token {
-        Some(token) => {
-            let identity = state.authenticate(token).await?;
-            if let Some(rates) = &state.rates {
-                rates.account(identity.account_id).admit()?;
+impl Line {
+    /// Why to close, when it is said.
+    async fn ended(end: &mut Option<oneshot::Receiver<Close>>) -> Close {
+        let Some(receiver) = end else { return pending().await };
+        let close = receiver.await.unwrap_or(Close::GoingAway);
+        *end = None;
+        close
+    }
+
+    /// Sends a message. Waits for a client that does not read, up to a limit, or until the hub ends it.
+    async fn put(&mut self, message: Message) -> Result<(), Close> {
+        tokio::select! {
+            biased;
+            close = Self::ended(&mut self.end) => Err(close),
+            sent = timeout(LIVE_WRITE_WAIT_MAX, self.session.send(message)) => match sent {
+                Ok(sent) => sent.map_err(|_| Close::ByClient),
+                Err(_) => Err(Close::SlowConsumer),
+            },
+        }
+    }
+
+    async fn text(&mut self, text: String) -> Result<(), Close> {
+        self.put(Message::Text(text.into())).await
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// When the client is gone, does not read, or the socket was ended.
+    pub async fn frame(&mut self, frame: &Down<'_>) -> Result<(), Close> {
+        self.text(frame.to_text()).await
+    }
+
+    /// Refuses a frame.
+    async fn refuse(&mut self, id: Option<&str>, problem: &Problem) -> Result<(), Close> {
+        problem.log(&self.origin.request_id);
+        let problem = problem.to_json(&self.origin.request_id);
+        self.frame(&Down::Problem { id, problem: &problem }).await
+    }
+
+    /// The cursor of a position, for this account only.
+    ///
+    /// # Errors
+    /// When it cannot be sealed.
+    pub fn cursor(&self, position: Option<Position>) -> Result<Option<String>, Close> {
+        let Some((identity, position)) = self.identity.zip(position) else { return Ok(None) };
+        let place = Place { incarnation: self.state.incarnation, position };
+        let sealed = self.state.cursors.seal_place(identity.account_id, place);
+        sealed.map(Some).map_err(|problem| self.failed(&problem))
+    }
+
+    /// Sends an event.
+    ///
+    /// # Errors
+    /// As [`Line::frame`], and when its key cannot be had.
+    pub async fn event(&mut self, event: &LiveEvent) -> Result<(), Close> {
+        let position = Some(event.position());
+        let json = self.json(event).await?;
+        let cursor = self.cursor(position)?.unwrap_or_default();
+        let text = frames::event(&cursor, &json).ok_or(Close::Unavailable)?;
+        self.text(text).await?;
+        self.sent_up_to = position;
+        self.state.metrics.live_events.inc();
+        Ok(())
+    }
+
+    async fn json(&mut self, event: &LiveEvent) -> Result<Bytes, Close> {
+        for _ in 0..LIVE_KEY_TRIES_MAX {
+            match event.json(&self.state.sealer).await {
+                Ok(json) => return Ok(json),
+                Err(RenderError::Unavailable(error)) => {
+                    tracing::warn!(%error, "a live event waits for its key");
+                    tokio::select! {
+                        biased;
+                        close = Self::ended(&mut self.end) => return Err(close),
+                        () = sleep(LIVE_RETRY) => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a live event cannot be shown");
+                    return Err(Close::Unavailable);
+                }
             }
         }
-        None => {
-            admit(Access::Anonymous, &state, request, &origin, &mut HeaderMap::new()).await?;
+        Err(Close::Unavailable)
+    }
+
+    /// Tells the client that nothing up to `position` is outstanding, if that is news.
+    ///
+    /// # Errors
+    /// As [`Line::frame`].
+    pub async fn progress(&mut self, position: Option<Position>) -> Result<(), Close> {
+        if position <= self.sent_up_to {
+            return Ok(());
+        }
+        self.sent_up_to = position;
+        match self.cursor(position)? {
+            Some(cursor) => self.frame(&Down::Cursor { cursor: &cursor }).await,
+            None => Ok(()),
         }
     }
-    let entered = state.live.enter()?;
-    let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])
-        .map_err(|error| Problem::from(Code::InvalidHeader).detail(error.to_string()))?;
-    let stream = stream.max_frame_size(LIVE_FRAME_BYTES_MAX).aggregate_continuations();
-    let stream = stream.max_continuation_size(LIVE_FRAME_BYTES_MAX);
-    actix_web::rt::spawn(async move {
-        state.metrics.live_connections.inc();
-        let socket = Socket { state: Arc::clone(&state), origin, stream, _entered: entered };
-        socket.run(session, token).await;
-        state.metrics.live_connections.dec();
-    });
-    Ok(response)
-}
 
-/// The access token that came with the handshake, in a header or among the subprotocols.
-fn handshake_token(request: &HttpRequest) -> Option<String> {
-    if let Ok(token) = bearer(request) {
-        return Some(token.to_owned());
+    /// Notes what could not be reached; the client resumes later.
+    pub fn unavailable(&self, error: &dyn std::error::Error) -> Close {
+        tracing::warn!(request_id = self.origin.request_id, %error, "a live socket cannot follow");
+        Close::Unavailable
     }
-    let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
-    let mut protocols = offered.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
-    protocols.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PREFIX)).map(str::to_owned)
+
+    fn failed(&self, problem: &Problem) -> Close {
+        problem.log(&self.origin.request_id);
+        Close::Unavailable
+    }
 }
 
-struct Socket {
-    state: Arc<State>,
-    origin: Origin,
+/// A command in progress, with what its client calls it.
+type InProgress<'a> = Pin<Box<dyn Future<Output = (String, Result<Answered, Problem>)> + 'a>>;
+
+/// One socket.
+pub struct Socket {
+    line: Line,
     stream: AggregatedMessageStream,
-    _entered: Entered,
+    bad_frames: u32,
+    signals: Window,
+    heard: Instant,
 }
 
-/// A command in progress; gives the frame with its answer.
-type InProgress<'a> = Pin<Box<dyn Future<Output = Arc<str>> + 'a>>;
+/// What a socket that follows goes by.
+struct Following {
+    identity: Identity,
+    seat: Seat,
+}
 
 impl Socket {
-    async fn run(mut self, session: Session, token: Option<String>) {
-        match self.begin(token).await {
-            Ok(Some((hello, token, identity))) => self.serve(session, hello, &token, identity).await,
-            // The client went.
-            Ok(None) => {}
-            Err(closing) => close(&self.state, session, closing).await,
-        }
+    /// A socket that was just opened.
+    pub fn new(state: Arc<State>, origin: Origin, session: Session, stream: AggregatedMessageStream) -> Self {
+        let line = Line { state, origin, sent_up_to: None, identity: None, session, end: None };
+        Self { line, stream, bad_frames: 0, signals: Window::new(), heard: Instant::now() }
     }
 
-    /// Waits for the first frame and finds out who speaks.
-    async fn begin(&mut self, token: Option<String>) -> Result<Option<(Hello, String, Identity)>, Closing> {
-        let deadline = Instant::now() + LIVE_HELLO_WAIT_MAX;
-        let text = loop {
-            match tokio::time::timeout_at(deadline, self.stream.recv()).await {
-                Err(_) => return Err(Closing::Silent),
-                Ok(Some(Ok(AggregatedMessage::Text(text)))) => break text,
-                Ok(Some(Ok(AggregatedMessage::Ping(_) | AggregatedMessage::Pong(_)))) => {}
-                Ok(Some(Ok(AggregatedMessage::Close(_))) | None) => return Ok(None),
-                Ok(Some(Ok(AggregatedMessage::Binary(_)) | Err(_))) => return Err(Closing::Protocol),
-            }
-        };
-        let Ok(Up::Hello(mut hello)) = extract::json::<Up>(text.as_bytes()) else {
-            return Err(Closing::Protocol);
-        };
-        let token = hello.token.take().or(token).ok_or(Closing::Unauthenticated)?;
-        match self.state.authenticate(&token).await {
-            Ok(identity) => Ok(Some((hello, token, identity))),
-            Err(problem) if problem.status() == 401 => Err(Closing::Unauthenticated),
-            Err(_) => Err(Closing::GoingAway),
-        }
+    /// Serves the socket until it ends; `identity` is who the handshake proved.
+    pub async fn run(mut self, identity: Option<Identity>) {
+        let Err(close) = self.serve(identity).await;
+        let Line { state, session, .. } = self.line;
+        state.metrics.live_closed.with_label_values(&[close.name()]).inc();
+        // A client that does not read does not learn why; it resumes all the same.
+        let _ = timeout(LIVE_CLOSE_WAIT_MAX, session.close(Some(close.into()))).await;
     }
 
-    async fn serve(mut self, session: Session, hello: Hello, token: &str, identity: Identity) {
-        let state = Arc::clone(&self.state);
-        let Ok(held) = state.live.hold(&state, identity.account_id).await else {
-            return close(&state, session, Closing::GoingAway).await;
+    async fn serve(&mut self, proved: Option<Identity>) -> Result<std::convert::Infallible, Close> {
+        let hello = self.hello().await?;
+        let identity = match &hello.token {
+            Some(token) => self.authenticate(token).await?,
+            None => proved.ok_or(Close::Unauthenticated)?,
         };
-        let (queue, waiting) = mpsc::channel(LIVE_QUEUE_FRAMES_MAX);
-        let id = held.shared.ids.fetch_add(1, Ordering::Relaxed);
-        let Identity { account_id, session_id, device_id, expires_at } = identity;
-        let connection = Arc::new(Connection::new(id, account_id, session_id, device_id, queue));
-        let attached = Attached { held, connection: Arc::clone(&connection) };
-        let writer = write(Arc::clone(&state), Arc::clone(&connection), session, waiting);
-        let writer = actix_web::rt::spawn(writer);
-        let closed = connection.closed();
-        tokio::select! {
-            () = join(&state, &attached, &hello) => {}
-            _ = closed => {}
-        }
-        // The session may have ended before the socket began to follow what ends it.
-        if state.authenticate(token).await.is_err() {
-            connection.cut(Closing::Revoked);
-        }
-        self.exchange(&attached, identity, expires_at).await;
-        drop(attached);
-        let _ = writer.await;
-    }
-
-    /// Takes frames and answers them until the socket ends.
-    async fn exchange(&mut self, attached: &Attached, mut identity: Identity, expires_at: Timestamp) {
-        let (state, connection) = (Arc::clone(&self.state), &attached.connection);
-        let origin = self.origin.clone();
+        self.line.identity = Some(identity);
+        let _owned = self.line.state.live.sockets.of(identity.account_id).ok_or(Close::TooManyConnections)?;
+        let Joined { seat, mut queue, end } =
+            self.line.join(&identity, hello.resume_after.as_deref()).await?;
+        self.line.end = Some(end);
+        let mut following = Following { identity, seat };
+        let state = Arc::clone(&self.line.state);
+        let origin = self.line.origin.clone();
         let mut commands: FuturesUnordered<InProgress<'_>> = FuturesUnordered::new();
-        let mut expiry = Instant::now() + until(&state, expires_at);
         let mut heartbeat = tokio::time::interval(LIVE_HEARTBEAT_EVERY);
-        let mut heard = Instant::now();
+        heartbeat.reset();
+        self.heard = Instant::now();
         loop {
+            let expiry = Instant::now() + until(&state, following.identity.expires_at);
             tokio::select! {
                 biased;
-                _ = connection.closed() => return,
-                () = tokio::time::sleep_until(expiry) => connection.cut(Closing::Unauthenticated),
-                Some(answer) = commands.next(), if !commands.is_empty() => {
-                    let put = connection.put(Outgoing::Text(answer));
-                    tokio::select! { _ = put => {} _ = connection.closed() => return }
-                }
+                close = Line::ended(&mut self.line.end) => return Err(close),
+                () = sleep_until(expiry) => return Err(Close::TokenExpired),
                 _ = heartbeat.tick() => {
-                    if heard.elapsed() > LIVE_SILENCE_MAX {
-                        connection.cut(Closing::Silent);
-                    }
-                    connection.ping();
+                    // In this order: what was routed up to the position is in the queue, or was taken out of it.
+                    let position = state.live.hub.position();
+                    let reached = if queue.is_empty() { position } else { None };
+                    self.beat(reached).await?;
+                }
+                Some((id, result)) = commands.next(), if !commands.is_empty() => {
+                    self.answer(&id, result).await?;
                 }
                 message = self.stream.recv(), if commands.len() < LIVE_COMMANDS_AT_ONCE_MAX => {
-                    heard = Instant::now();
-                    match message {
-                        Some(Ok(AggregatedMessage::Text(text))) => {
-                            match extract::json::<Up>(text.as_bytes()) {
-                                Ok(Up::Command(frame)) if frame.id.len() <= LIVE_COMMAND_ID_BYTES_MAX => {
-                                    commands.push(Box::pin(command(&state, identity, &origin, frame)));
-                                }
-                                Ok(Up::Authenticate(frame)) => {
-                                    let renewed = renew(&state, &identity, &frame.token).await;
-                                    match renewed {
-                                        Ok(renewed) => identity = renewed,
-                                        Err(closing) => connection.cut(closing),
-                                    }
-                                    expiry = Instant::now() + until(&state, identity.expires_at);
-                                    let expires_at = identity.expires_at;
-                                    connection.tell(&Down::Authenticated { expires_at }.text());
-                                }
-                                Ok(other) => self.take(attached, other),
-                                Err(problem) => {
-                                    let problem = problem.to_json(&origin.request_id);
-                                    connection.tell(&Down::Problem(&problem).text());
-                                }
-                            }
-                        }
-                        Some(Ok(AggregatedMessage::Ping(bytes))) => connection.pong(bytes),
-                        Some(Ok(AggregatedMessage::Pong(_))) => {}
-                        Some(Ok(AggregatedMessage::Close(_))) | None => {
-                            return connection.cut(Closing::GoingAway);
-                        }
-                        Some(Ok(AggregatedMessage::Binary(_)) | Err(_)) => connection.cut(Closing::Protocol),
+                    let Some(frame) = self.message(message).await? else { continue };
+                    if let Some((id, invocation)) = self.take(frame, &mut following).await? {
+                        commands.push(command(&state, &origin, following.identity, id, invocation));
+                    }
+                }
+                delivery = queue.recv() => {
+                    self.deliver(&following.identity, delivery.ok_or(Close::GoingAway)?).await?;
+                    for _ in 1..LIVE_DELIVERIES_AT_ONCE_MAX {
+                        let Ok(delivery) = queue.try_recv() else { break };
+                        self.deliver(&following.identity, delivery).await?;
                     }
                 }
             }
         }
     }
 
-    /// Takes a frame that is answered by none.
-    fn take(&self, attached: &Attached, frame: Up) {
-        let connection = &attached.connection;
-        let within_rate = |rates: &crate::rates::Rates| rates.account(connection.account_id).admit().is_ok();
-        if !self.state.rates.as_ref().is_none_or(within_rate) {
-            return;
+    /// Waits for the first frame.
+    async fn hello(&mut self) -> Result<Hello, Close> {
+        let deadline = Instant::now() + LIVE_HELLO_WAIT_MAX;
+        loop {
+            let message = timeout_at(deadline, self.stream.recv()).await.map_err(|_| Close::Silent)?;
+            match self.message(message).await? {
+                Some(Up::Hello(hello)) => return Ok(hello),
+                Some(other) => {
+                    let problem = Problem::field("type", "hello is expected first");
+                    self.bad_frame(other.id(), &problem).await?;
+                }
+                None => {}
+            }
         }
-        let shared = &attached.held.shared;
+    }
+
+    async fn authenticate(&mut self, token: &str) -> Result<Identity, Close> {
+        match self.line.state.authenticate(token).await {
+            Ok(identity) => Ok(identity),
+            Err(problem) => {
+                self.line.refuse(None, &problem).await?;
+                Err(if problem.status() == 401 { Close::Unauthenticated } else { Close::Unavailable })
+            }
+        }
+    }
+
+    /// Reads what came in; `None` for what needs no more.
+    async fn message(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+    ) -> Result<Option<Up>, Close> {
+        self.heard = Instant::now();
+        let text = match message {
+            Some(Ok(AggregatedMessage::Text(text))) => text,
+            Some(Ok(AggregatedMessage::Ping(bytes))) => {
+                self.line.put(Message::Pong(bytes)).await?;
+                return Ok(None);
+            }
+            Some(Ok(AggregatedMessage::Pong(_))) => return Ok(None),
+            Some(Ok(AggregatedMessage::Binary(_))) => {
+                let problem = Problem::from(Code::MalformedJson).detail("text frames are expected");
+                return self.bad_frame(None, &problem).await.map(|()| None);
+            }
+            Some(Ok(AggregatedMessage::Close(_))) | None => return Err(Close::ByClient),
+            Some(Err(ProtocolError::Overflow)) => {
+                self.line.refuse(None, &Code::BodyTooLarge.into()).await?;
+                return Err(Close::FrameTooLarge);
+            }
+            Some(Err(_)) => return Err(Close::BadFrames),
+        };
+        match Up::read(&text) {
+            Ok(frame) => {
+                self.line.state.metrics.live_frames.with_label_values(&[frame.name()]).inc();
+                self.bad_frames = 0;
+                Ok(Some(frame))
+            }
+            Err(problem) => {
+                self.line.state.metrics.live_frames.with_label_values(&["bad"]).inc();
+                self.bad_frame(None, &problem).await.map(|()| None)
+            }
+        }
+    }
+
+    /// Refuses a frame that is none; after a few in a row, the socket.
+    async fn bad_frame(&mut self, id: Option<&str>, problem: &Problem) -> Result<(), Close> {
+        self.line.refuse(id, problem).await?;
+        self.bad_frames += 1;
+        if self.bad_frames >= LIVE_BAD_FRAMES_MAX { Err(Close::BadFrames) } else { Ok(()) }
+    }
+
+    /// Acts on a frame; the command to execute, if it is one.
+    async fn take(
+        &mut self,
+        frame: Up,
+        following: &mut Following,
+    ) -> Result<Option<(String, Invocation)>, Close> {
+        let new_key = || self.line.state.clock.new_id::<uuid::Uuid>().to_string();
         match frame {
-            Up::Typing(typing) => shared.hub().typing(connection, typing.conversation_id, typing.active),
-            Up::Presence(presence) => shared.hub().set_status(connection.account_id, presence.status),
-            Up::Watch(watch) if watch.account_ids.len() <= LIVE_WATCHED_MAX => {
-                shared.hub().watch(connection, &watch.account_ids);
+            Up::Command(frame) => return Ok(Some((frame.id, frame.invocation))),
+            Up::Send(frame) => {
+                let (to, key) = (frame.conversation_id, frame.message_id);
+                let send = Invocation::on_conversation("messages.send_message", to, key, frame.body);
+                return Ok(Some((frame.id, send)));
             }
-            // A second hello, or more than the limits allow.
-            Up::Hello(_) | Up::Watch(_) | Up::Command(_) | Up::Authenticate(_) => {
-                connection.cut(Closing::Protocol);
+            Up::Receipt(frame) => {
+                // Watermarks never fall: recording one again changes nothing, so each frame is a command of its own.
+                let (of, key) = (frame.conversation_id, new_key());
+                let record = Invocation::on_conversation("messages.record_receipt", of, key, frame.body);
+                return Ok(Some((frame.id, record)));
             }
-        }
-    }
-}
-
-/// A connection that the hub knows; forgotten when this goes.
-struct Attached {
-    held: Held,
-    connection: Arc<Connection>,
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        self.held.shared.hub().detach(&self.connection);
-    }
-}
-
-/// Lets the socket follow, from where the client was if that can be made complete.
-async fn join(state: &State, attached: &Attached, hello: &Hello) {
-    let Attached { held: Held { shared, .. }, connection } = attached;
-    let resumed = match hello.resume_after.as_deref() {
-        None => Ok(None),
-        Some(text) => match state.cursors.open_place(connection.account_id, text) {
-            Ok(place) if place.incarnation == state.incarnation => Ok(Some(place.position)),
-            Ok(_) => Err(ResetReason::OtherLog),
-            Err(_) => Err(ResetReason::Unreadable),
-        },
-    };
-    let reason = match resumed {
-        Ok(Some(after)) => {
-            connection.welcome(Some(after));
-            match catch_up(shared, connection, Some(after)).await {
-                Ok(()) => return,
-                Err(reason) => Some(reason),
+            Up::Authenticate(frame) => self.renew(frame, following).await?,
+            Up::Typing(frame) => {
+                if self.may_signal(following).await?
+                    && !following.seat.typing(frame.conversation_id, frame.active)
+                {
+                    let problem = domain::Rejection::ConversationNotFound.into();
+                    self.line.refuse(None, &problem).await?;
+                }
+            }
+            Up::Presence(frame) => {
+                if self.may_signal(following).await? {
+                    following.seat.presence(frame.status);
+                }
+            }
+            Up::Ping(frame) => {
+                if let Err(problem) = self.count(following) {
+                    self.line.refuse(frame.id.as_deref(), &problem).await?;
+                } else {
+                    self.line.frame(&Down::Pong { id: frame.id.as_deref() }).await?;
+                }
+            }
+            Up::Hello(_) => {
+                self.bad_frame(None, &Problem::field("type", "hello was said already")).await?;
             }
         }
-        Ok(None) => None,
-        Err(reason) => Some(reason),
-    };
-    if let Some(reason) = reason {
-        connection.put(Outgoing::Text(Down::Reset { reason }.text())).await;
+        Ok(None)
     }
-    let mut hub = shared.hub();
-    let position = hub.position();
-    connection.welcome(position);
-    hub.attach(connection, position);
+
+    /// Counts a frame against the account's rate.
+    fn count(&self, following: &Following) -> Result<(), Problem> {
+        match &self.line.state.rates {
+            Some(rates) => rates.account(following.identity.account_id).admit(),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a signal; one too many is refused.
+    async fn may_signal(&mut self, following: &Following) -> Result<bool, Close> {
+        let problem = match self.count(following) {
+            Ok(()) if self.signals.admit() => return Ok(true),
+            Ok(()) => Problem::from(Code::RateLimited).retry_after(LIVE_SIGNALS_WINDOW),
+            Err(problem) => problem,
+        };
+        self.line.refuse(None, &problem).await.map(|()| false)
+    }
+
+    /// Takes a new token of the same session.
+    async fn renew(&mut self, frame: Authenticate, following: &mut Following) -> Result<(), Close> {
+        let before = following.identity;
+        let renewed = match self.count(following) {
+            Ok(()) => self.line.state.authenticate(&frame.token).await,
+            Err(problem) => Err(problem),
+        };
+        let is_same =
+            |new: &Identity| new.account_id == before.account_id && new.session_id == before.session_id;
+        match renewed {
+            Ok(renewed) if is_same(&renewed) => {
+                following.identity = renewed;
+                following.seat.rebind(renewed.device_id);
+                let expires_at = renewed.expires_at;
+                self.line.frame(&Down::Authenticated { id: &frame.id, expires_at }).await
+            }
+            Ok(_) => {
+                let problem = Problem::from(Code::Unauthenticated).detail("the token is of another session");
+                self.line.refuse(Some(&frame.id), &problem).await
+            }
+            Err(problem) => self.line.refuse(Some(&frame.id), &problem).await,
+        }
+    }
+
+    async fn answer(&mut self, id: &str, result: Result<Answered, Problem>) -> Result<(), Close> {
+        match result {
+            Ok(answered) => self.line.frame(&Down::Result { id, answered: &answered }).await,
+            Err(problem) => self.line.refuse(Some(id), &problem).await,
+        }
+    }
+
+    async fn deliver(&mut self, identity: &Identity, delivery: Delivery) -> Result<(), Close> {
+        match delivery {
+            Delivery::Event(event) if event.is_undecodable() => {
+                let (reason, position) = (ResetReason::Undecodable, Some(event.position()));
+                self.line.reset(identity, reason, position).await
+            }
+            Delivery::Event(event) => self.line.event(&event).await,
+            Delivery::Signal(text) => self.line.text(text.to_string()).await,
+        }
+    }
+
+    /// Asks whether the client is there, and tells it how far it has come, so that it resumes from close by.
+    async fn beat(&mut self, reached: Option<Position>) -> Result<(), Close> {
+        if self.heard.elapsed() > LIVE_SILENCE_MAX {
+            return Err(Close::Silent);
+        }
+        self.line.put(Message::Ping(Bytes::new())).await?;
+        self.line.progress(reached).await
+    }
 }
 
-async fn command(state: &State, identity: Identity, origin: &Origin, frame: CommandFrame) -> Arc<str> {
-    let answer = invoke(state, identity, origin, &frame.invocation).await;
-    Down::Answer { id: &frame.id, answer: &answer }.text()
-}
-
-/// A new access token of the same session.
-async fn renew(state: &State, identity: &Identity, token: &str) -> Result<Identity, Closing> {
-    let renewed = state.authenticate(token).await.map_err(|_| Closing::Unauthenticated)?;
-    let is_same = renewed.account_id == identity.account_id && renewed.session_id == identity.session_id;
-    if is_same { Ok(renewed) } else { Err(Closing::Protocol) }
+fn command<'a>(
+    state: &'a State,
+    origin: &'a Origin,
+    identity: Identity,
+    id: String,
+    invocation: Invocation,
+) -> InProgress<'a> {
+    Box::pin(async move {
+        let result = attempt(state, identity, origin, &invocation).await;
+        (id, result)
+    })
 }
 
 fn until(state: &State, at: Timestamp) -> Duration {
@@ -301,72 +445,22 @@ fn until(state: &State, at: Timestamp) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
-/// Empties a connection's queue into its socket until one of them ends.
-async fn write(
-    state: Arc<State>,
-    connection: Arc<Connection>,
-    mut session: Session,
-    mut waiting: Receiver<Outgoing>,
-) {
-    let closing = loop {
-        let outgoing = tokio::select! {
-            biased;
-            closing = connection.closed() => break closing,
-            outgoing = waiting.recv() => outgoing,
-        };
-        let Some(outgoing) = outgoing else { break Closing::GoingAway };
-        let sent = async {
-            match outgoing {
-                Outgoing::Ping => session.ping(b"").await.map_err(|_| Closing::GoingAway),
-                Outgoing::Pong(bytes) => session.pong(&bytes).await.map_err(|_| Closing::GoingAway),
-                outgoing => {
-                    let text = text(&state, &connection, outgoing).await?;
-                    session.text(text).await.map_err(|_| Closing::GoingAway)
-                }
-            }
-        };
-        let sent = tokio::select! {
-            sent = sent => sent,
-            closing = connection.closed() => break closing,
-        };
-        if let Err(closing) = sent {
-            connection.cut(closing);
-        }
-    };
-    close(&state, session, closing).await;
+/// Counts signals in a window.
+struct Window {
+    began: Instant,
+    count: u32,
 }
 
-async fn text(state: &State, connection: &Connection, outgoing: Outgoing) -> Result<String, Closing> {
-    let cursor = |position: Position| {
-        let place = Place { incarnation: state.incarnation, position };
-        state.cursors.seal_place(connection.account_id, place).map_err(|_| Closing::GoingAway)
-    };
-    Ok(match outgoing {
-        Outgoing::Event(entry) => {
-            let text = entry.text(&state.sealer).await.map_err(|error| {
-                // Left out, it would be a gap: the client comes again, by then it may open.
-                tracing::error!(error = &error as &dyn std::error::Error, "an event cannot be shown");
-                Closing::GoingAway
-            })?;
-            format!(r#"{{"event":{{"cursor":"{}","event":{text}}}}}"#, cursor(entry.position())?)
-        }
-        Outgoing::Welcome(position) => {
-            let cursor = position.map(cursor).transpose()?;
-            let heartbeat_seconds = LIVE_HEARTBEAT_EVERY.as_secs();
-            Down::Welcome { cursor: cursor.as_deref(), heartbeat_seconds }.text().to_string()
-        }
-        Outgoing::Cursor(position) => Down::Cursor { cursor: &cursor(position)? }.text().to_string(),
-        Outgoing::Text(text) => text.to_string(),
-        Outgoing::Ping | Outgoing::Pong(_) => String::new(),
-    })
-}
+impl Window {
+    fn new() -> Self {
+        Self { began: Instant::now(), count: 0 }
+    }
 
-async fn close(state: &State, session: Session, closing: Closing) {
-    state.metrics.live_closed.with_label_values(&[closing.label()]).inc();
-    let code = match closing {
-        Closing::GoingAway => CloseCode::Away,
-        other => CloseCode::Other(other.code()),
-    };
-    let reason = CloseReason { code, description: Some(closing.text().to_owned()) };
-    let _ = tokio::time::timeout(LIVE_CLOSE_WAIT_MAX, session.close(Some(reason))).await;
+    fn admit(&mut self) -> bool {
+        if self.began.elapsed() > LIVE_SIGNALS_WINDOW {
+            *self = Self::new();
+        }
+        self.count += 1;
+        self.count <= LIVE_SIGNALS_PER_WINDOW_MAX
+    }
 }

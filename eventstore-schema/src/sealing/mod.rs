@@ -120,6 +120,16 @@ impl Sealer {
         open_with(cell, &entries)
     }
 
+    /// Fetches the keys of a page with at most one query, so that opening its parts one by one needs none.
+    ///
+    /// # Errors
+    /// When the keyring cannot be reached.
+    pub async fn fetch_keys(&self, cells: &[SealedCell]) -> Result<(), SealError> {
+        let names: Vec<_> = cells.iter().flat_map(|cell| cell.header.key_ref.keys()).collect();
+        self.keyring.versions(&names).await?;
+        Ok(())
+    }
+
     /// Opens the sealed parts of a page, in their order, fetching keys with at most one query.
     ///
     /// # Errors

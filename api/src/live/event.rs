@@ -1,0 +1,217 @@
+//! An event on its way to sockets: judged once, opened and written as JSON once, by whoever delivers it first.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::{
+    Actor, ActorKind, Category, ConversationId, Event, EventGroup, OrganizationId, Payload, PayloadVisitor,
+    Record, Timestamp,
+};
+use eventstore_schema::{Opened, Position, Revision, SealError, SealedCell, Sealer};
+use futures_util::future::BoxFuture;
+use projections::{Decoded, Item};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::audience::{Audience, withheld};
+
+/// An event with its audience and, once somebody asked for it, its JSON.
+pub struct LiveEvent {
+    item: Item,
+    audience: Audience,
+    json: OnceCell<Bytes>,
+}
+
+/// Why an event is not to be had as JSON.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// A key cannot be reached for the moment.
+    #[error("the sealed part of an event cannot be opened now")]
+    Unavailable(#[source] SealError),
+    /// It cannot be written.
+    #[error("an event cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// This release does not know it.
+    #[error("an event of type {event_type} at {position} cannot be decoded")]
+    Undecodable {
+        /// Its type.
+        event_type: String,
+        /// Where it stands.
+        position: Position,
+    },
+}
+
+impl LiveEvent {
+    /// Judges who sees it.
+    pub fn new(item: Item) -> Arc<Self> {
+        let audience = Audience::of(&item);
+        Arc::new(Self { item, audience, json: OnceCell::new() })
+    }
+
+    /// Who sees it.
+    pub fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    /// Where it stands in the log.
+    pub fn position(&self) -> Position {
+        self.item.position()
+    }
+
+    /// Whether this release cannot decode it.
+    pub fn is_undecodable(&self) -> bool {
+        matches!(self.item, Item::Undecodable(_))
+    }
+
+    /// Bytes that it keeps in memory, about.
+    pub fn size(&self) -> usize {
+        let recorded = self.item.recorded();
+        // Open part, decoded and as JSON; sealed part, and as JSON in base64url.
+        recorded.payload.len().saturating_mul(3)
+            + recorded.sealed.as_ref().map_or(0, |sealed| sealed.len().saturating_mul(3))
+            + size_of::<Self>()
+    }
+
+    /// Its sealed part, unless it was opened already.
+    pub fn unopened(&self) -> Option<SealedCell> {
+        if self.json.initialized() { None } else { self.item.recorded().sealed_cell() }
+    }
+
+    /// Its JSON, the same bytes for everybody.
+    ///
+    /// # Errors
+    /// See [`RenderError`]; after [`RenderError::Unavailable`] it can be asked for again.
+    pub async fn json(&self, sealer: &Sealer) -> Result<Bytes, RenderError> {
+        self.json.get_or_try_init(|| self.render(sealer)).await.cloned()
+    }
+
+    async fn render(&self, sealer: &Sealer) -> Result<Bytes, RenderError> {
+        let decoded = match &self.item {
+            Item::Event(decoded) => decoded,
+            Item::Undecodable(failed) => {
+                let event_type = failed.recorded.event_type.clone();
+                return Err(RenderError::Undecodable { event_type, position: failed.recorded.position });
+            }
+        };
+        let cell = decoded.recorded.sealed_cell();
+        let Parts { data, opening } =
+            decoded.event.visit(Split { withheld: withheld(&decoded.event), cell, sealer })?;
+        let sealed = match opening {
+            None => Sealed::None,
+            Some(opening) => match opening.await {
+                Ok(Opened::Clear(record)) => Sealed::Clear(record?),
+                Ok(Opened::Erased) => Sealed::Erased,
+                Err(error) if error.is_unavailable() => return Err(RenderError::Unavailable(error)),
+                Err(error) => {
+                    tracing::error!(position = %self.position(), %error, "a sealed part does not open");
+                    Sealed::Unreadable
+                }
+            },
+        };
+        Ok(Bytes::from(serde_json::to_vec(&EventJson::new(decoded, &data, &sealed))?))
+    }
+}
+
+/// The sealed part as far as it can be shown.
+enum Sealed {
+    None,
+    Clear(Box<RawValue>),
+    Erased,
+    Unreadable,
+}
+
+type Opening<'a> = BoxFuture<'a, Result<Opened<Result<Box<RawValue>, serde_json::Error>>, SealError>>;
+
+/// An event's open part as JSON, and what opens its sealed one.
+struct Parts<'a> {
+    data: Box<RawValue>,
+    opening: Option<Opening<'a>>,
+}
+
+struct Split<'a> {
+    withheld: &'static [&'static str],
+    cell: Option<SealedCell>,
+    sealer: &'a Sealer,
+}
+
+impl<'a> PayloadVisitor for Split<'a> {
+    type Output = Result<Parts<'a>, serde_json::Error>;
+
+    fn visit<P: Payload>(self, payload: &P) -> Self::Output {
+        let data = if self.withheld.is_empty() {
+            serde_json::value::to_raw_value(payload)?
+        } else {
+            let mut value = serde_json::to_value(payload)?;
+            if let Some(fields) = value.as_object_mut() {
+                fields.retain(|name, _| !self.withheld.contains(&name.as_str()));
+            }
+            serde_json::value::to_raw_value(&value)?
+        };
+        let sealer = self.sealer;
+        let opening = self.cell.map(|cell| -> Opening<'a> { Box::pin(open::<P::Sealed>(sealer, cell)) });
+        Ok(Parts { data, opening })
+    }
+}
+
+async fn open<R: Record>(
+    sealer: &Sealer,
+    cell: SealedCell,
+) -> Result<Opened<Result<Box<RawValue>, serde_json::Error>>, SealError> {
+    let opened = sealer.open::<R>(&cell).await?;
+    Ok(opened.map(|record| serde_json::value::to_raw_value(&record)))
+}
+
+/// What `ops/docs/live.md` says of an event's shape.
+#[derive(Serialize)]
+struct EventJson<'a> {
+    name: &'static str,
+    version: u16,
+    organization_id: Option<OrganizationId>,
+    conversation_id: Option<ConversationId>,
+    revision: Revision,
+    at: Timestamp,
+    actor: ActorJson,
+    data: &'a RawValue,
+    sealed: Option<&'a RawValue>,
+    erased: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unreadable: bool,
+}
+
+#[derive(Serialize)]
+struct ActorJson {
+    kind: ActorKind,
+    id: Option<Uuid>,
+}
+
+impl From<Actor> for ActorJson {
+    fn from(actor: Actor) -> Self {
+        Self { kind: actor.kind, id: actor.as_account().map(|id| id.as_uuid()) }
+    }
+}
+
+impl<'a> EventJson<'a> {
+    fn new(decoded: &'a Decoded, data: &'a RawValue, sealed: &'a Sealed) -> Self {
+        let recorded = &decoded.recorded;
+        let conversation_id =
+            (recorded.stream.category == Category::Conversation).then(|| recorded.stream.id.into());
+        Self {
+            name: Event::name(&decoded.event),
+            version: Event::version(&decoded.event),
+            organization_id: recorded.origin.organization_id,
+            conversation_id,
+            revision: recorded.revision,
+            at: recorded.origin.recorded_at,
+            actor: recorded.origin.actor.into(),
+            data,
+            sealed: match sealed {
+                Sealed::Clear(record) => Some(record),
+                Sealed::None | Sealed::Erased | Sealed::Unreadable => None,
+            },
+            erased: matches!(sealed, Sealed::Erased),
+            unreadable: matches!(sealed, Sealed::Unreadable),
+        }
+    }
+}

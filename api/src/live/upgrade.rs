@@ -1,0 +1,84 @@
+//! `GET /v1/live`: from a request to a socket.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::socket::Socket;
+use crate::edge::{admit, bearer, observed};
+use crate::endpoint::Access;
+use crate::extract::{Identity, Origin};
+use crate::limits::LIVE_FRAME_BYTES_MAX;
+use crate::problem::{Code, Problem};
+use crate::state::State;
+
+/// The subprotocol that is spoken.
+const PROTOCOL: &str = "envoi.v1";
+/// What an access token among the subprotocols begins with: browsers can send no header of their own.
+const BEARER_PREFIX: &str = "bearer.";
+
+/// Answers `GET /v1/live`.
+pub async fn upgrade(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let state = state.into_inner();
+    observed(&state, &request, "/v1/live", |origin| async {
+        let request_id = origin.request_id.clone();
+        let opened = open(Arc::clone(&state), &request, payload, origin).await;
+        opened.unwrap_or_else(|problem| problem.into_response(&request_id))
+    })
+    .await
+}
+
+async fn open(
+    state: Arc<State>,
+    request: &HttpRequest,
+    payload: web::Payload,
+    origin: Origin,
+) -> Result<HttpResponse, Problem> {
+    let identity = identify(&state, request, &origin).await?;
+    let open = state.live.sockets.open().ok_or(Code::Overloaded)?;
+    let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])
+        .map_err(|error| Problem::from(Code::InvalidHeader).detail(error.to_string()))?;
+    let stream = stream.max_frame_size(LIVE_FRAME_BYTES_MAX).aggregate_continuations();
+    let stream = stream.max_continuation_size(LIVE_FRAME_BYTES_MAX);
+    actix_web::rt::spawn(async move {
+        state.metrics.live_connections.inc();
+        Socket::new(Arc::clone(&state), origin, session, stream).run(identity).await;
+        state.metrics.live_connections.dec();
+        drop(open);
+    });
+    Ok(response)
+}
+
+/// Who asks, if the handshake says so; whoever says it in the first frame counts against their address until then.
+async fn identify(
+    state: &State,
+    request: &HttpRequest,
+    origin: &Origin,
+) -> Result<Option<Identity>, Problem> {
+    let Some(token) = handshake_token(request) else {
+        return admit(Access::Anonymous, state, request, origin, &mut HeaderMap::new()).await;
+    };
+    let identity = match state.authenticate(&token).await {
+        Ok(identity) => identity,
+        Err(problem) => {
+            admit(Access::Anonymous, state, request, origin, &mut HeaderMap::new()).await?;
+            return Err(problem);
+        }
+    };
+    if let Some(rates) = &state.rates {
+        rates.account(identity.account_id).admit()?;
+    }
+    Ok(Some(identity))
+}
+
+/// The access token that came with the handshake, in a header or among the subprotocols; never in the URL, which ends up
+/// in logs.
+fn handshake_token(request: &HttpRequest) -> Option<String> {
+    if let Ok(token) = bearer(request) {
+        return Some(token.to_owned());
+    }
+    let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let mut protocols = offered.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    protocols.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PREFIX)).map(str::to_owned)
+}
