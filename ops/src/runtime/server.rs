@@ -133,7 +133,7 @@ async fn edge(
         .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?;
     let metrics =
         api::Metrics::new(&backend.registry).map_err(|error| CliError::failed("metrics").because(&error))?;
-    let live = api::Live::start(Arc::clone(feed), metrics.live_events.clone())
+    let live = api::Live::start(Arc::clone(feed))
         .await
         .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?;
     let state = api::state::State {
