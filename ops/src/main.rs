@@ -1,5 +1,6 @@
 //! The `envoi` binary: everything that people start, on one command line.
 
+mod bench;
 mod cli;
 mod config;
 mod runtime;

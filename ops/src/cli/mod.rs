@@ -1,12 +1,13 @@
 //! The command line: one verb, one file, one line in [`Verb`].
 
+mod bench;
 mod config;
 mod dev;
 mod error;
 mod keys;
 mod migrate;
 mod output;
-mod progress;
+pub mod progress;
 mod projections;
 mod schema;
 mod serve;
@@ -57,6 +58,8 @@ impl Global {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Measure on this machine.
+    Bench(bench::Args),
     /// Check, show and document the configuration.
     Config(config::Args),
     /// Run a private installation: PostgreSQL, server, e-mails in a folder.
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
 
 async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
     match verb {
+        Verb::Bench(args) => bench::run(global, args).await,
         Verb::Config(args) => config::run(global, args),
         Verb::Dev(args) => dev::run(global, args).await,
         Verb::Keys(args) => keys::run(global, args),
