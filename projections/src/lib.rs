@@ -47,6 +47,8 @@ pub mod table;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod verify;
 pub mod workspaces;
 

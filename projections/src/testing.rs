@@ -1,7 +1,11 @@
 //! For tests: read models in memory and histories to fold.
 
+mod database;
 mod fold;
 mod history;
+mod world;
 
+pub use database::database;
 pub use fold::Fold;
 pub use history::History;
+pub use world::World;

@@ -1,0 +1,546 @@
+//! What people do.
+
+use domain::account::commands::*;
+use domain::account::{AccountContact, AccountMetadata, AccountPassword, AccountProfile, PasswordCause};
+use domain::conversation::binding::WrapBinding;
+use domain::conversation::commands::*;
+use domain::conversation::{
+    Cipher, Conversation, ConversationKind, ConversationRole, ConversationTitle, MessageBody, RecipientKind,
+    Suite, Wrap, direct_conversation_id,
+};
+use domain::device::certificate::{device_certificate, recovery_certificate};
+use domain::device::commands::*;
+use domain::device::{DeviceLabel, DeviceRevocationCause, IdentityVault};
+use domain::organization::commands::{
+    AcceptInvitation, ChangeMemberRole, ChangeOrganizationProfile, CreateInvitation, CreateOrganization,
+    RevokeInvitation,
+};
+use domain::organization::{OrganizationProfile, OrganizationRole};
+use domain::session::commands::*;
+use domain::session::{SessionOrigin, SessionRevocationCause};
+use domain::workspace::commands::{
+    AddWorkspaceMember, ArchiveWorkspace, ChangeWorkspaceMemberRole, ChangeWorkspaceProfile, CreateWorkspace,
+    RemoveWorkspaceMember,
+};
+use domain::workspace::{WorkspaceProfile, WorkspaceRole};
+use domain::{
+    AccountId, Blob, Context, ConversationId, DeviceId, Digest, HpkeKey, InvitationId, MessageId, Nonce,
+    OrganizationId, RecipientId, SessionId, Signature, VerifyKey, WorkspaceId,
+};
+use ed25519_dalek::Signer;
+
+use super::{Kept, Person, World, signing_key};
+
+/// Few enough that people meet again and again.
+const PEOPLE_MAX: usize = 8;
+const ORGANIZATIONS_MAX: usize = 3;
+const WORKSPACES_MAX: usize = 4;
+const CONVERSATIONS_MAX: usize = 6;
+const SESSIONS_MAX: usize = 12;
+
+impl World {
+    /// One thing that somebody tries; whether it happened.
+    pub(super) async fn act(&mut self) -> bool {
+        match self.random.below(100) {
+            0..6 => self.register().await,
+            6..12 => self.change_account().await,
+            12..20 => self.change_devices().await,
+            20..27 => self.change_sessions().await,
+            27..36 => self.change_organizations().await,
+            36..43 => self.change_workspaces().await,
+            43..48 => self.open_conversation().await,
+            48..58 => self.change_members().await,
+            58..66 => self.change_keys().await,
+            _ => self.talk().await,
+        }
+    }
+
+    fn digest(&mut self) -> Digest {
+        Digest::from_bytes(self.random.bytes())
+    }
+
+    fn person(&mut self) -> Option<usize> {
+        if self.people.is_empty() { None } else { Some(self.random.below(self.people.len())) }
+    }
+
+    async fn register(&mut self) -> bool {
+        if self.people.len() >= PEOPLE_MAX {
+            return false;
+        }
+        let id = AccountId::from_bytes(self.recorder.id());
+        let mut person = Person { id, account: Kept::new(id), devices: Kept::new(id) };
+        let profile = AccountProfile { display_name: "Somebody".to_owned(), locale: None };
+        let register = Register {
+            account_id: id,
+            contact: AccountContact { email: format!("p{}@example.org", self.people.len()) },
+            password: AccountPassword { phc: "$argon2id$".to_owned() },
+            profile,
+            confirmation_token_hash: self.digest(),
+        };
+        let context = Context { actor: domain::Actor::ANONYMOUS, ..self.recorder.by(id, None) };
+        let done = self.recorder.give(&mut person.account, register, context).await;
+        self.people.push(person);
+        done
+    }
+
+    async fn change_account(&mut self) -> bool {
+        let Some(who) = self.person() else { return false };
+        let (choice, hash) = (self.random.below(6), self.digest());
+        let person = &mut self.people[who];
+        let own = self.recorder.by(person.id, None);
+        let confirmation = person.account.state.email_confirmation().map(|token| token.hash);
+        let reset = person.account.state.password_reset().map(|token| token.hash);
+        let anonymous = Context { actor: domain::Actor::ANONYMOUS, ..own };
+        let password = AccountPassword { phc: "$argon2id$2".to_owned() };
+        let kept = &mut person.account;
+        match choice {
+            0 => {
+                self.recorder
+                    .give(kept, ConfirmEmail { token_hash: confirmation.unwrap_or(hash) }, anonymous)
+                    .await
+            }
+            1 => {
+                let command = SetPassword { password, cause: PasswordCause::Reset, reset_token_hash: reset };
+                self.recorder.give(kept, command, anonymous).await
+            }
+            2 => self.recorder.give(kept, RequestPasswordReset { token_hash: hash }, anonymous).await,
+            3 => {
+                let profile =
+                    AccountProfile { display_name: "Another".to_owned(), locale: Some("de".to_owned()) };
+                self.recorder.give(kept, ChangeProfile { profile }, own).await
+            }
+            4 => {
+                let metadata = AccountMetadata { phone: Some("+4930123456".to_owned()), address: None };
+                self.recorder.give(kept, ChangeMetadata { metadata }, own).await
+            }
+            _ => {
+                let until = own.now.plus_seconds(60);
+                self.recorder.give(kept, LockLogin { failures: 5, until }, anonymous).await
+            }
+        }
+    }
+
+    async fn change_devices(&mut self) -> bool {
+        let Some(who) = self.person() else { return false };
+        let choice = self.random.below(8);
+        let device_id = DeviceId::from_bytes(self.recorder.id());
+        let person = &mut self.people[who];
+        let own = self.recorder.by(person.id, None);
+        let device =
+            self.random.of(&person.devices.state.active_devices().map(|(id, _)| id).collect::<Vec<_>>());
+        let identity = signing_key(person.id.as_bytes());
+        let kept = &mut person.devices;
+        if kept.state.identity_key().is_none() {
+            let recovery_id = RecipientId::from_bytes(*device_id.as_bytes());
+            let recovery_key = HpkeKey::from_bytes(self.random.bytes());
+            let signature = identity.sign(&recovery_certificate(person.id, recovery_id, &recovery_key));
+            let publish = PublishIdentity {
+                account_id: person.id,
+                identity_key: VerifyKey::from_bytes(identity.verifying_key().to_bytes()),
+                recovery_id,
+                recovery_key,
+                recovery_certificate: Signature::from_bytes(signature.to_bytes()),
+                vault: IdentityVault { encrypted_private_key: Blob::new(vec![7; 64]) },
+            };
+            return self.recorder.give(kept, publish, own).await;
+        }
+        match (choice, device) {
+            (0, Some(device_id)) => {
+                let label = DeviceLabel { name: "Other".to_owned() };
+                self.recorder.give(kept, RenameDevice { device_id, label }, own).await
+            }
+            (1, Some(device_id)) => {
+                let cause = DeviceRevocationCause::Lost;
+                self.recorder.give(kept, RevokeDevice { device_id, cause }, own).await
+            }
+            _ => {
+                let hpke_key = HpkeKey::from_bytes(self.random.bytes());
+                let verify_key = signing_key(device_id.as_bytes()).verifying_key().to_bytes();
+                let verify_key = VerifyKey::from_bytes(verify_key);
+                let signed = identity.sign(&device_certificate(person.id, device_id, &hpke_key, &verify_key));
+                let certificate = Signature::from_bytes(signed.to_bytes());
+                let label = DeviceLabel { name: "Phone".to_owned() };
+                let enroll = EnrollDevice { device_id, hpke_key, verify_key, certificate, label };
+                self.recorder.give(kept, enroll, own).await
+            }
+        }
+    }
+
+    async fn change_sessions(&mut self) -> bool {
+        let Some(who) = self.person() else { return false };
+        let account_id = self.people[who].id;
+        let hash = self.digest();
+        if self.sessions.len() < SESSIONS_MAX && self.random.below(3) == 0 {
+            let session_id = SessionId::from_bytes(self.recorder.id());
+            let origin = SessionOrigin { ip: Some("192.0.2.1".to_owned()), user_agent: None };
+            let start = StartSession { session_id, account_id, device_id: None, refresh_hash: hash, origin };
+            let mut kept = Kept::new(session_id);
+            let context = self.recorder.by(account_id, None);
+            let done = self.recorder.give(&mut kept, start, context).await;
+            self.sessions.push((kept, hash));
+            return done;
+        }
+        if self.sessions.is_empty() {
+            return false;
+        }
+        let place = self.random.below(self.sessions.len());
+        let (kept, current) = &mut self.sessions[place];
+        let Some(owner) = kept.state.account_id() else { return false };
+        let context = self.recorder.by(owner, None);
+        match self.random.below(10) {
+            0 => {
+                let cause = SessionRevocationCause::Logout;
+                self.recorder.give(kept, RevokeSession { cause }, context).await
+            }
+            1 | 2 => {
+                let person = self.people.iter().find(|person| person.id == owner).expect("a person");
+                let devices: Vec<_> = person.devices.state.active_devices().map(|(id, _)| id).collect();
+                match self.random.of(&devices) {
+                    Some(device_id) => self.recorder.give(kept, BindDevice { device_id }, context).await,
+                    None => false,
+                }
+            }
+            // A stranger's token ends the session by an event of its own.
+            3 => {
+                let refresh = RefreshSession { presented_hash: hash, successor_hash: hash };
+                self.recorder.give(kept, refresh, context).await
+            }
+            _ => {
+                let refresh = RefreshSession { presented_hash: *current, successor_hash: hash };
+                *current = hash;
+                self.recorder.give(kept, refresh, context).await
+            }
+        }
+    }
+
+    async fn change_organizations(&mut self) -> bool {
+        let Some(who) = self.person() else { return false };
+        let (id, hash) = (self.recorder.id(), self.digest());
+        let context = self.recorder.by(self.people[who].id, None);
+        if self.organizations.len() < ORGANIZATIONS_MAX && self.random.below(3) == 0 {
+            let organization_id = OrganizationId::from_bytes(id);
+            let mut kept = Kept::new(organization_id);
+            let profile = OrganizationProfile { name: "Harbour".to_owned() };
+            let done =
+                self.recorder.give(&mut kept, CreateOrganization { organization_id, profile }, context).await;
+            self.organizations.push(kept);
+            return done;
+        }
+        if self.organizations.is_empty() {
+            return false;
+        }
+        let place = self.random.below(self.organizations.len());
+        let other = self.person().map_or(self.people[who].id, |other| self.people[other].id);
+        let invitation_id = InvitationId::from_bytes(id);
+        let kept = &mut self.organizations[place];
+        let role =
+            self.random.of(&[OrganizationRole::Member, OrganizationRole::Guest, OrganizationRole::Admin]);
+        let role = role.expect("a role");
+        match self.random.below(8) {
+            0 => {
+                let profile = OrganizationProfile { name: "Quay".to_owned() };
+                self.recorder.give(kept, ChangeOrganizationProfile { profile }, context).await
+            }
+            1 => self.recorder.give(kept, ChangeMemberRole { account_id: other, role }, context).await,
+            2 => {
+                let command = domain::organization::commands::RemoveMember { account_id: other };
+                self.recorder.give(kept, command, context).await
+            }
+            3 => {
+                let expires_at = context.now.plus_seconds(86_400);
+                let invite =
+                    CreateInvitation { invitation_id, role, token_hash: hash, uses_max: 1, expires_at };
+                self.recorder.give(kept, invite, context).await
+                    && self.recorder.give(kept, RevokeInvitation { invitation_id }, context).await
+            }
+            // Somebody in charge invites, and the person takes it.
+            _ => {
+                let expires_at = context.now.plus_seconds(86_400);
+                let inviter = self.random.of(&self.people.iter().map(|person| person.id).collect::<Vec<_>>());
+                let inviter = self.recorder.by(inviter.expect("a person"), None);
+                let invite =
+                    CreateInvitation { invitation_id, role, token_hash: hash, uses_max: 1, expires_at };
+                let accept = AcceptInvitation { invitation_id, token_hash: hash };
+                self.recorder.give(kept, invite, inviter).await
+                    && self.recorder.give(kept, accept, context).await
+            }
+        }
+    }
+
+    async fn change_workspaces(&mut self) -> bool {
+        let (Some(who), Some(other)) = (self.person(), self.person()) else { return false };
+        if self.organizations.is_empty() {
+            return false;
+        }
+        let (id, other) = (self.recorder.id(), self.people[other].id);
+        let context = self.recorder.by(self.people[who].id, None);
+        let organization = self.random.below(self.organizations.len());
+        let organization = &self.organizations[organization];
+        let actor_organization_role = organization.state.role(self.people[who].id);
+        let member_organization_role = organization.state.role(other);
+        let profile = WorkspaceProfile { name: "Crane".to_owned(), description: None };
+        if self.workspaces.len() < WORKSPACES_MAX && self.random.below(3) == 0 {
+            let workspace_id = WorkspaceId::from_bytes(id);
+            let organization_id = OrganizationId::from(organization.id);
+            let create = CreateWorkspace { workspace_id, organization_id, profile, actor_organization_role };
+            let mut kept = Kept::new(workspace_id);
+            let done = self.recorder.give(&mut kept, create, context).await;
+            if done {
+                self.workspaces.push(kept);
+            }
+            return done;
+        }
+        let organization_id = OrganizationId::from(organization.id);
+        let here = self
+            .workspaces
+            .iter_mut()
+            .filter(|kept| domain::Aggregate::organization(&kept.state) == Some(organization_id));
+        let mut here: Vec<_> = here.collect();
+        if here.is_empty() {
+            return false;
+        }
+        let place = self.random.below(here.len());
+        let kept = &mut *here[place];
+        let account_id = other;
+        match self.random.below(12) {
+            0 => self.recorder.give(kept, ArchiveWorkspace { actor_organization_role }, context).await,
+            1 => {
+                let command = ChangeWorkspaceProfile { profile, actor_organization_role };
+                self.recorder.give(kept, command, context).await
+            }
+            2 | 3 => {
+                let command = RemoveWorkspaceMember { account_id, actor_organization_role };
+                self.recorder.give(kept, command, context).await
+            }
+            4 => {
+                let role = WorkspaceRole::Admin;
+                let command = ChangeWorkspaceMemberRole { account_id, role, actor_organization_role };
+                self.recorder.give(kept, command, context).await
+            }
+            _ => {
+                let role = WorkspaceRole::Member;
+                let command = AddWorkspaceMember {
+                    account_id,
+                    role,
+                    member_organization_role,
+                    actor_organization_role,
+                };
+                self.recorder.give(kept, command, context).await
+            }
+        }
+    }
+
+    fn candidate(&self, organization: usize, who: usize) -> Candidate {
+        let person = &self.people[who];
+        Candidate {
+            account_id: person.id,
+            organization_role: self.organizations[organization].state.role(person.id),
+            recipients: person.recipients(),
+        }
+    }
+
+    async fn open_conversation(&mut self) -> bool {
+        let (Some(who), Some(other)) = (self.person(), self.person()) else { return false };
+        if self.organizations.is_empty() || self.conversations.len() >= CONVERSATIONS_MAX {
+            return false;
+        }
+        let organization = self.random.below(self.organizations.len());
+        let organization_id = OrganizationId::from(self.organizations[organization].id);
+        let is_direct = self.random.below(3) == 0;
+        let (kind, conversation_id) = if is_direct {
+            let (one, two) = (self.people[who].id, self.people[other].id);
+            (ConversationKind::Direct, direct_conversation_id(organization_id, one, two))
+        } else {
+            (ConversationKind::Group, ConversationId::from_bytes(self.recorder.id()))
+        };
+        if self.conversations.iter().any(|kept| kept.id == conversation_id.as_uuid()) {
+            return false;
+        }
+        let title = (!is_direct).then(|| "Crew".to_owned());
+        let create = CreateConversation {
+            conversation_id,
+            organization_id,
+            workspace_id: None,
+            kind,
+            title: ConversationTitle { title, topic: None },
+            allows_plaintext: self.random.below(4) == 0,
+            creator: self.candidate(organization, who),
+            members: vec![self.candidate(organization, other)],
+        };
+        let mut kept = Kept::new(conversation_id);
+        let context = self.recorder.by(self.people[who].id, None);
+        let done = self.recorder.give(&mut kept, create, context).await;
+        if done {
+            self.conversations.push(kept);
+        }
+        done
+    }
+
+    /// A conversation and a person, mostly one of its members.
+    fn place(&mut self) -> Option<(usize, usize)> {
+        let who = self.person()?;
+        if self.conversations.is_empty() {
+            return None;
+        }
+        let place = self.random.below(self.conversations.len());
+        let members: Vec<_> = self.conversations[place].state.members().map(|(id, _)| id).collect();
+        let member = self.random.of(&members);
+        let member = member.and_then(|id| self.people.iter().position(|person| person.id == id));
+        Some((place, member.unwrap_or(who)))
+    }
+
+    async fn change_members(&mut self) -> bool {
+        let (Some((place, who)), Some(other)) = (self.place(), self.person()) else { return false };
+        let organization_id = domain::Aggregate::organization(&self.conversations[place].state);
+        let organization =
+            self.organizations.iter().position(|kept| Some(OrganizationId::from(kept.id)) == organization_id);
+        let member = self.candidate(organization.expect("its organization"), other);
+        let account_id = self.people[other].id;
+        let recipients = self.people[other].recipients();
+        let context = self.recorder.by(self.people[who].id, None);
+        let kept = &mut self.conversations[place];
+        let role = self.random.of(&[ConversationRole::Member, ConversationRole::Admin]).expect("a role");
+        match self.random.below(40) {
+            0 => self.recorder.give(kept, DeleteConversation {}, context).await,
+            1..8 => {
+                let title = ConversationTitle { title: Some("Fleet".to_owned()), topic: None };
+                self.recorder.give(kept, ChangeTitle { title }, context).await
+            }
+            8..12 => self.recorder.give(kept, ChangeRole { account_id, role }, context).await,
+            12..18 => self.recorder.give(kept, RemoveMember { account_id }, context).await,
+            18..26 => settle(&mut self.recorder, kept, account_id, &recipients).await,
+            _ => self.recorder.give(kept, AddMember { member, role }, context).await,
+        }
+    }
+
+    async fn change_keys(&mut self) -> bool {
+        let Some((place, who)) = self.place() else { return false };
+        let account_id = self.people[who].id;
+        let kept = &mut self.conversations[place];
+        let Some(device_id) = device_here(&kept.state, account_id) else { return false };
+        let context = self.recorder.by(account_id, Some(device_id));
+        let choice = self.random.below(8);
+        if kept.state.commit_required() || choice == 0 {
+            let commit = commit(&kept.state, device_id);
+            return self.recorder.give(kept, commit, context).await;
+        }
+        let generation = kept.state.generation();
+        let waiting: Vec<_> = kept.state.waiting().collect();
+        match self.random.of(&waiting) {
+            Some(recipient_id) if choice < 6 => {
+                let wrap = wrap(&kept.state, device_id, recipient_id, generation, kept.state.transcript());
+                self.recorder.give(kept, AddWrap { generation, wrap }, context).await
+            }
+            Some(_) | None => {
+                let command = ReportWrap { generation, recipient_id: device_id.into() };
+                self.recorder.give(kept, command, context).await
+            }
+        }
+    }
+
+    async fn talk(&mut self) -> bool {
+        let Some((place, who)) = self.place() else { return false };
+        let account_id = self.people[who].id;
+        let message_id = MessageId::from_bytes(self.recorder.id());
+        let kept = &mut self.conversations[place];
+        let Some(device_id) = device_here(&kept.state, account_id) else { return false };
+        let context = self.recorder.by(account_id, Some(device_id));
+        let last = kept.state.last_number();
+        let number =
+            1 + u64::try_from(self.random.below(usize::try_from(last).unwrap_or(0) + 1)).expect("a number");
+        let (generation, body) = content(&kept.state);
+        let slot = u8::try_from(self.random.below(3)).expect("a slot");
+        match self.random.below(20) {
+            0 => {
+                let edit = EditMessage { number, message_id, generation, body };
+                self.recorder.give(kept, edit, context).await
+            }
+            1 => self.recorder.give(kept, DeleteMessage { number }, context).await,
+            2 | 3 => {
+                let reaction = SetReaction { reaction_id: message_id, number, slot, generation, body };
+                self.recorder.give(kept, reaction, context).await
+            }
+            4 => self.recorder.give(kept, ClearReaction { number, slot }, context).await,
+            5 => self.recorder.give(kept, PinMessage { number }, context).await,
+            6 => self.recorder.give(kept, UnpinMessage { number }, context).await,
+            7..11 => {
+                let read_up_to = number.min(last).saturating_sub(u64::from(slot));
+                let receipt = RecordReceipt { delivered_up_to: number.min(last), read_up_to };
+                self.recorder.give(kept, receipt, context).await
+            }
+            _ => {
+                let reply_to = (slot == 0 && last > 0).then(|| number.min(last));
+                let send = SendMessage { message_id, generation, reply_to, body };
+                self.recorder.give(kept, send, context).await
+            }
+        }
+    }
+}
+
+/// Brings a member's recipients in the conversation to those of their account, as the platform does.
+async fn settle(
+    recorder: &mut super::Recorder,
+    kept: &mut Kept<Conversation>,
+    account_id: AccountId,
+    recipients: &[domain::conversation::Recipient],
+) -> bool {
+    let context = recorder.platform();
+    let here: Vec<_> = kept.state.recipients_of(account_id).map(|one| one.recipient_id).collect();
+    if let Some(recipient) = recipients.iter().find(|one| !here.contains(&one.recipient_id)) {
+        let recipient = recipient.clone();
+        return recorder.give(kept, AddRecipient { account_id, recipient }, context).await;
+    }
+    match here.into_iter().find(|id| !recipients.iter().any(|one| one.recipient_id == *id)) {
+        Some(recipient_id) => {
+            recorder.give(kept, RemoveRecipient { account_id, recipient_id }, context).await
+        }
+        None => false,
+    }
+}
+
+fn device_here(state: &Conversation, account_id: AccountId) -> Option<DeviceId> {
+    let found = state.recipients_of(account_id).find(|one| one.kind == RecipientKind::Device)?;
+    Some(DeviceId::from_bytes(*found.recipient_id.as_bytes()))
+}
+
+fn commit(state: &Conversation, device_id: DeviceId) -> CommitGeneration {
+    let generation = state.generation() + 1;
+    let transcript = state.next_transcript().expect("an open conversation");
+    let ids: Vec<_> = state.recipients().map(|(_, one)| one.recipient_id).collect();
+    let wraps = ids.into_iter().map(|id| wrap(state, device_id, id, generation, transcript)).collect();
+    CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps }
+}
+
+fn wrap(
+    state: &Conversation,
+    device_id: DeviceId,
+    recipient_id: RecipientId,
+    generation: u32,
+    transcript: Digest,
+) -> Wrap {
+    let binding = WrapBinding {
+        organization_id: domain::Aggregate::organization(state).expect("an organization"),
+        conversation_id: state.id().expect("an open conversation"),
+        generation,
+        suite: Suite::X25519Siv,
+        recipient_id,
+        device_id,
+        transcript,
+    };
+    let (encapsulated_key, ciphertext) = (HpkeKey::from_bytes([1; 32]), vec![2; 80]);
+    let signed =
+        signing_key(device_id.as_bytes()).sign(&binding.signature_input(&encapsulated_key, &ciphertext));
+    let signature = Signature::from_bytes(signed.to_bytes());
+    Wrap { recipient_id, encapsulated_key, ciphertext: Blob::new(ciphertext), signature }
+}
+
+fn content(state: &Conversation) -> (u32, MessageBody) {
+    let is_clear = state.allows_plaintext() && state.commit_required();
+    let cipher = Cipher {
+        nonce: Nonce::from_bytes([1; 16]),
+        commitment: Digest::from_bytes([2; 32]),
+        signature: Signature::from_bytes([3; 64]),
+    };
+    let body = MessageBody { content: Blob::new(vec![4; 128]), cipher: (!is_clear).then_some(cipher) };
+    (if is_clear { 0 } else { state.generation() }, body)
+}

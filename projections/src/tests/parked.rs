@@ -1,0 +1,115 @@
+//! Poison events: parked, never skipped.
+
+use bytes::Bytes;
+use domain::operations::commands::{DiscardParkedStream, RetryParkedStream};
+use domain::operations::{Operations, OperationsId};
+use domain::{
+    Actor, Aggregate, Category, CommandId, Context, CorrelationId, Digest, EventGroup, EventId, Timestamp,
+};
+use eventstore_schema::{CommandRef, Expected, NewEvent, Origin, StreamAppend, StreamId, catalogue};
+
+use super::*;
+use crate::{ParkedStream, parked, verify};
+
+fn append(stream: StreamId, event_type: &'static str, payload: Bytes, id: [u8; 16]) -> StreamAppend {
+    let origin = Origin {
+        organization_id: None,
+        actor: Actor::OPERATOR,
+        device_id: None,
+        correlation_id: CorrelationId::from_bytes(id),
+        causation_id: None,
+        recorded_at: Timestamp::from_micros(1),
+    };
+    let event = NewEvent {
+        event_id: EventId::from_bytes(id),
+        event_type,
+        version: 1,
+        payload,
+        key_ref: None,
+        sealed: None,
+    };
+    let command = CommandRef { id: CommandId::from_bytes(id), fingerprint: Digest::from_bytes([0; 32]) };
+    StreamAppend { stream, expected: Expected::Any, command, origin, events: vec![event] }
+}
+
+/// Appends an event that no release can decode to the first account's stream.
+async fn poison(bench: &Bench) -> (StreamId, Position) {
+    let stream = StreamId::new(Category::Account, *bench.world.accounts().first().expect("an account"));
+    let poison = append(stream, "account.from_the_future", Bytes::from_static(b"?"), [0xee; 16]);
+    let appended = bench.log.append(poison).await.expect("appended");
+    (stream, appended.position)
+}
+
+/// Decides about a parked stream as an operator does.
+async fn decide(bench: &Bench, stream: &ParkedStream, discards: bool, id: [u8; 16]) -> Position {
+    let command = stream.command();
+    let operator = Context { now: Timestamp::from_micros(2), actor: Actor::OPERATOR, device: None };
+    let drafts = if discards {
+        Operations::default().decide(&DiscardParkedStream(command.clone()).into(), &operator)
+    } else {
+        Operations::default().decide(&RetryParkedStream(command.clone()).into(), &operator)
+    };
+    let drafts = drafts.expect("decided");
+    let event = &drafts.first().expect("an event").event;
+    let payload = catalogue::encode(event).expect("encoded");
+    let operations = StreamId::new(Category::Operations, OperationsId::of(&command.projection));
+    let appended = bench.log.append(append(operations, event.name(), payload, id)).await.expect("appended");
+    appended.position
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_decoded_parks_its_stream_and_nothing_else() {
+    let mut bench = Bench::new(21).await;
+    let projections = bench.start().await;
+    bench.world.live(40).await;
+    let (stream, position) = poison(&bench).await;
+    // More of the same stream queues behind.
+    let profile = domain::account::ProfileChanged { account_id: stream.id.into() };
+    let payload = catalogue::encode(&domain::Event::from(profile)).expect("encoded");
+    let behind = append(stream, "account.profile_changed", payload, [0xef; 16]);
+    let behind = bench.log.append(behind).await.expect("appended").position;
+    projections.wait_for_all(behind, PATIENCE).await.expect("all go on");
+
+    let waiting = parked(&bench.config()).await.expect("what is parked");
+    let accounts = waiting.iter().find(|one| one.projection == "accounts").expect("parked for the accounts");
+    assert_eq!((accounts.stream.as_str(), accounts.position), (stream.to_string().as_str(), position));
+    assert_eq!(accounts.events, 2);
+    assert!(accounts.reason.contains("account.from_the_future"), "{}", accounts.reason);
+
+    // A retry finds the same, a discard lets the rest of the stream go on.
+    let retried = decide(&bench, accounts, false, [0xf1; 16]).await;
+    projections.wait_for_all(retried, PATIENCE).await.expect("retried");
+    let still = parked(&bench.config()).await.expect("what is parked");
+    assert!(still.contains(accounts), "{still:#?}");
+    let discarded = decide(&bench, accounts, true, [0xf2; 16]).await;
+    projections.wait_for_all(discarded, PATIENCE).await.expect("discarded");
+    let after = parked(&bench.config()).await.expect("what is parked");
+    let again = after.iter().find(|one| one.projection == "accounts").expect("the next one");
+    // The profile lacks its sealed part, so it is parked by itself now.
+    assert_eq!((again.position, again.events), (behind, 1));
+    let gone = decide(&bench, again, true, [0xf3; 16]).await;
+    projections.wait_for_all(gone, PATIENCE).await.expect("discarded");
+    let left = parked(&bench.config()).await.expect("what is parked");
+    assert!(left.iter().all(|one| one.projection != "accounts"), "{left:#?}");
+
+    let accounts = registry().into_iter().filter(|one| one.name() == "accounts").collect();
+    for verified in verify(&bench.config(), bench.log(), accounts, &|_| {}).await.expect("verified") {
+        assert!(verified.is_equal(), "{verified:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_parked_survives_restarts_and_rebuilds() {
+    let mut bench = Bench::new(22).await;
+    bench.world.live(40).await;
+    let (_, position) = poison(&bench).await;
+    let projections = bench.start().await;
+    projections.wait_for_all(position, PATIENCE).await.expect("all follow");
+    drop(projections);
+    let before = parked(&bench.config()).await.expect("what is parked");
+    assert_eq!(before.len(), registry().len());
+    crate::rebuild(&bench.config(), bench.log(), registry(), &|_| {}).await.expect("rebuilt");
+    assert_eq!(parked(&bench.config()).await.expect("what is parked"), before);
+    let status = crate::status(&bench.config(), &bench.log).await.expect("a status");
+    assert!(status.iter().all(|one| (one.parked_streams, one.parked_events) == (1, 1)), "{status:#?}");
+}

@@ -1,0 +1,208 @@
+//! Every query, against what the aggregates know.
+
+use std::collections::BTreeSet;
+
+use domain::{AccountId, Aggregate};
+use eventstore_schema::database::Role;
+
+use super::*;
+use crate::{Page, Reader, Viewer};
+
+fn first<K>() -> Page<K> {
+    Page::new(None, 200)
+}
+
+async fn lived(seed: u64, commands: usize) -> (Bench, Reader) {
+    let mut bench = Bench::new(seed).await;
+    bench.world.live(commands).await;
+    let projections = bench.start().await;
+    projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow");
+    let reader = Reader::new(bench.database.pool(Role::Reader));
+    (bench, reader)
+}
+
+#[tokio::test]
+async fn organizations_and_workspaces_are_as_the_aggregates_say() {
+    use crate::{organizations::queries as organizations, workspaces::queries as workspaces};
+    let (bench, reader) = lived(51, 500).await;
+    let mut invited = 0;
+    for (organization_id, organization) in bench.world.organizations() {
+        let Some((account_id, role)) = organization.members().next() else { continue };
+        let viewer = Viewer { account_id, organization_id: Some(organization_id) };
+        let view =
+            organizations::by_id(&reader, &viewer, organization_id).await.unwrap().expect("a member sees it");
+        assert_eq!((view.role, view.members as usize), (role, organization.members().count()));
+        let members = organizations::members(&reader, &viewer, organization_id, first()).await.unwrap();
+        let listed: Vec<_> = members.iter().map(|one| (one.account_id, one.role)).collect();
+        assert_eq!(listed, organization.members().collect::<Vec<_>>());
+        let one_by_one = one_by_one(async |page| {
+            let page = organizations::members(&reader, &viewer, organization_id, page).await.unwrap();
+            page.first().map(|one| one.account_id)
+        })
+        .await;
+        assert_eq!(one_by_one, members.iter().map(|one| one.account_id).collect::<Vec<_>>());
+        let invitations =
+            organizations::invitations(&reader, &viewer, organization_id, first()).await.unwrap();
+        invited += invitations.len();
+        let all = workspaces::of_organization(&reader, &viewer, organization_id, first()).await.unwrap();
+        let mine = workspaces::mine(&reader, &viewer, organization_id, first()).await.unwrap();
+        assert!(mine.iter().all(|one| one.role.is_some() && all.contains(one)));
+    }
+    assert!(invited > 0, "somebody was invited");
+    for (workspace_id, workspace) in bench.world.workspaces() {
+        let members: Vec<_> = workspace.members().collect();
+        let Some((account_id, role)) = members.first().copied() else { continue };
+        let viewer = Viewer { account_id, organization_id: workspace.organization() };
+        let view =
+            workspaces::by_id(&reader, &viewer, workspace_id).await.unwrap().expect("a member sees it");
+        assert_eq!(view.role, Some(role));
+        let listed = workspaces::members(&reader, &viewer, workspace_id, first()).await.unwrap();
+        assert_eq!(listed.iter().map(|one| (one.account_id, one.role)).collect::<Vec<_>>(), members);
+    }
+}
+
+/// Reads a list in pages of one.
+async fn one_by_one<K: Copy>(mut next: impl AsyncFnMut(Page<K>) -> Option<K>) -> Vec<K> {
+    let mut all = Vec::new();
+    while let Some(key) = next(Page::new(all.last().copied(), 1)).await {
+        all.push(key);
+    }
+    all
+}
+
+#[tokio::test]
+async fn accounts_devices_and_sessions_are_shown_to_their_owner() {
+    let (bench, reader) = lived(52, 500).await;
+    let (mut devices, mut sessions) = (0, 0);
+    for account_id in bench.world.accounts() {
+        let viewer = Viewer { account_id, organization_id: None };
+        let own = crate::accounts::queries::own(&reader, &viewer).await.unwrap().expect("an account");
+        assert!(own.profile.is_some() && own.account_id == account_id);
+        let shown =
+            crate::accounts::queries::profiles(&reader, &viewer, &bench.world.accounts()).await.unwrap();
+        assert!(shown.iter().any(|one| one.account_id == account_id));
+        let mine = crate::devices::queries::mine(&reader, &viewer, first()).await.unwrap();
+        let public =
+            crate::devices::queries::public_devices(&reader, &viewer, account_id, first()).await.unwrap();
+        assert_eq!(mine.len(), public.len());
+        devices += mine.len();
+        let keys = crate::devices::queries::own_keys(&reader, &viewer).await.unwrap();
+        let public = crate::devices::queries::public_keys(&reader, &viewer, account_id).await.unwrap();
+        assert_eq!(keys.map(|keys| keys.identity_key), public.map(|keys| keys.identity_key));
+        sessions += crate::sessions::queries::mine(&reader, &viewer, first()).await.unwrap().len();
+    }
+    assert!(devices > 0 && sessions > 0, "{devices} devices, {sessions} sessions");
+}
+
+#[tokio::test]
+async fn conversations_are_as_the_aggregates_say() {
+    use crate::conversations::queries;
+    let (bench, reader) = lived(53, 900).await;
+    let mut seen = 0;
+    for conversation in bench.world.conversations().filter(|one| !one.is_deleted()) {
+        let id = conversation.id().expect("an open conversation");
+        let members: BTreeSet<AccountId> = conversation.members().map(|(id, _)| id).collect();
+        for account_id in bench.world.accounts() {
+            let viewer = Viewer { account_id, organization_id: conversation.organization() };
+            let view = queries::by_id(&reader, &viewer, id).await.unwrap();
+            assert_eq!(view.is_some(), members.contains(&account_id));
+            let Some(view) = view else { continue };
+            seen += 1;
+            assert_eq!(view.members as usize, members.len());
+            assert_eq!(
+                (view.generation, view.commit_required),
+                (conversation.generation(), conversation.commit_required())
+            );
+            assert_eq!(view.last_number, conversation.last_number());
+            let mine = queries::mine(&reader, &viewer, None, first()).await.unwrap();
+            assert!(mine.contains(&view));
+            let listed = queries::members(&reader, &viewer, id, first()).await.unwrap();
+            assert_eq!(listed.iter().map(|one| one.account_id).collect::<BTreeSet<_>>(), members);
+            let recipients = queries::recipients(&reader, &viewer, id).await.unwrap();
+            let active: Vec<_> = conversation.recipients().map(|(_, one)| one.recipient_id).collect();
+            assert_eq!(recipients.iter().map(|one| one.recipient_id).collect::<Vec<_>>(), active);
+            let waiting: Vec<_> =
+                recipients.iter().filter(|one| one.waiting).map(|one| one.recipient_id).collect();
+            assert_eq!(waiting, conversation.waiting().collect::<Vec<_>>());
+            let generations = queries::generations(&reader, &viewer, id, first()).await.unwrap();
+            assert_eq!(generations.last().map_or(0, |one| one.generation), conversation.generation());
+            for own in conversation.recipients_of(account_id) {
+                let wraps = queries::wraps(&reader, &viewer, id, own.recipient_id, first()).await.unwrap();
+                let has_current = wraps
+                    .iter()
+                    .any(|one| one.generation == conversation.generation() && one.reported_at.is_none());
+                let expects = conversation.generation() > 0 && !conversation.is_waiting(own.recipient_id);
+                assert_eq!(has_current, expects);
+            }
+        }
+    }
+    assert!(seen > 3, "{seen} memberships seen");
+}
+
+#[tokio::test]
+async fn messages_and_deliveries_are_as_the_aggregates_say() {
+    use crate::messages::queries::{self, Direction};
+    let (bench, reader) = lived(54, 1_200).await;
+    let mut seen = 0;
+    for conversation in bench.world.conversations().filter(|one| !one.is_deleted()) {
+        let id = conversation.id().expect("an open conversation");
+        let Some((account_id, _)) = conversation.members().next() else { continue };
+        let viewer = Viewer { account_id, organization_id: conversation.organization() };
+        let forwards = queries::page(&reader, &viewer, id, Direction::Forwards, first()).await.unwrap();
+        let mut backwards = queries::page(&reader, &viewer, id, Direction::Backwards, first()).await.unwrap();
+        backwards.reverse();
+        assert_eq!(forwards, backwards);
+        assert_eq!(forwards.len(), usize::try_from(conversation.last_number()).unwrap());
+        let pins = queries::pins(&reader, &viewer, id).await.unwrap();
+        assert!(pins.iter().all(|pin| conversation.is_pinned(pin.number)));
+        for message in &forwards {
+            seen += 1;
+            assert_eq!(message.ciphertext.is_none(), conversation.is_message_deleted(message.number));
+            let same = queries::by_number(&reader, &viewer, id, message.number).await.unwrap();
+            assert_eq!(same.as_ref(), Some(message));
+            queries::reactions(&reader, &viewer, id, message.number, first()).await.unwrap();
+            for delivery in queries::deliveries(&reader, &viewer, id, message.number, first()).await.unwrap()
+            {
+                let marks = conversation.watermarks(delivery.device_id);
+                let state =
+                    match (marks.read_up_to >= message.number, marks.delivered_up_to >= message.number) {
+                        (true, _) => "read",
+                        (false, true) => "delivered",
+                        (false, false) => "sent",
+                    };
+                assert_eq!(delivery.state.as_str(), state);
+            }
+        }
+    }
+    assert!(seen > 30, "{seen} messages seen");
+}
+
+#[tokio::test]
+async fn the_audit_log_of_an_organization_is_the_log_itself() {
+    use crate::audit::queries::{self, AuditFilter};
+    let (bench, reader) = lived(55, 300).await;
+    let (organization_id, organization) = bench.world.organizations().next().expect("an organization");
+    let (account_id, _) = organization.members().next().expect("a member");
+    let viewer = Viewer { account_id, organization_id: Some(organization_id) };
+    let recorded = bench.log.read_all(None, usize::MAX, &Default::default()).await.unwrap();
+    let own: Vec<_> = recorded
+        .iter()
+        .filter(|event| event.origin.organization_id == Some(organization_id))
+        .map(|event| (event.position, event.hash))
+        .collect();
+    let mut rows = Vec::new();
+    loop {
+        let page = Page::new(rows.last().map(|(position, _)| *position), 7);
+        let filter = AuditFilter::default();
+        let page = queries::page(&reader, &viewer, organization_id, &filter, page).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        rows.extend(page.into_iter().map(|row| (row.position, row.hash)));
+    }
+    assert_eq!(rows, own);
+    let filter =
+        AuditFilter { event_type: Some("organization.member_joined".to_owned()), ..Default::default() };
+    let joined = queries::page(&reader, &viewer, organization_id, &filter, first()).await.unwrap();
+    assert!(!joined.is_empty() && joined.iter().all(|row| row.event_type == "organization.member_joined"));
+}
