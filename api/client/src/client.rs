@@ -114,7 +114,7 @@ impl Server {
 }
 
 fn enrolled_device(state: &KeyState) -> Option<DeviceId> {
-    state.device().filter(|_| state.enrolled).map(|device| device.device_id())
+    state.device_id().filter(|_| state.enrolled)
 }
 
 /// Somebody logged in.

@@ -1,6 +1,6 @@
 //! The keys of conversations: which generation is current, its key, who waits for it, and making a new one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +58,7 @@ pub struct Conversations {
     session: Arc<Session>,
     people: Arc<People>,
     entries: Mutex<HashMap<ConversationId, Entry>>,
+    device: Mutex<Option<Arc<DeviceKeys>>>,
     /// Opens what was wrapped before this device was enrolled, while the vault is open.
     recovery: Mutex<Option<Arc<RecoveryKey>>>,
     /// Held while a generation is settled, so that one device makes one at a time.
@@ -68,7 +69,8 @@ impl Conversations {
     /// Knows no keys yet.
     pub fn new(session: Arc<Session>, people: Arc<People>) -> Self {
         let settling = tokio::sync::Mutex::new(());
-        Self { session, people, entries: Mutex::default(), recovery: Mutex::default(), settling }
+        let (entries, device, recovery) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { session, people, entries, device, recovery, settling }
     }
 
     /// The generation in force and its key; commits a new one when the conversation requires it.
@@ -278,6 +280,8 @@ impl Conversations {
     }
 
     async fn certified(&self, roster: &dto::Roster) -> Result<Vec<CertifiedRecipient>, Error> {
+        let accounts: BTreeSet<_> = roster.recipients.iter().map(|one| one.account_id).collect();
+        self.people.fetch_unknown(accounts).await?;
         let mut certified = Vec::with_capacity(roster.recipients.len());
         for one in &roster.recipients {
             certified.push(self.people.recipient(one.account_id, &one.recipient).await?);
@@ -348,8 +352,16 @@ impl Conversations {
         Ok(organization)
     }
 
-    pub(crate) fn device(&self) -> Result<DeviceKeys, Error> {
-        self.session.store().read(crate::keystore::KeyState::device).ok_or(Error::NoDevice)
+    /// The device's keys; made from what is stored once, since deriving a public key takes as long as signing.
+    pub(crate) fn device(&self) -> Result<Arc<DeviceKeys>, Error> {
+        let mut kept = self.device.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = self.session.store().read(|state| {
+            let id = state.device_id().ok_or(Error::NoDevice)?;
+            let same = kept.as_ref().filter(|device| device.device_id() == id);
+            Ok::<_, Error>(same.cloned().or_else(|| state.device().map(Arc::new)))
+        })?;
+        *kept = stored;
+        kept.clone().ok_or(Error::NoDevice)
     }
 
     fn entry<T>(&self, id: ConversationId, look: impl FnOnce(&mut Entry) -> T) -> T {

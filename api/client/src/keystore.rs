@@ -139,6 +139,11 @@ impl KeyState {
         }
     }
 
+    /// Which device, once there is one.
+    pub fn device_id(&self) -> Option<DeviceId> {
+        self.device.as_ref().map(|device| device.device_id)
+    }
+
     /// The device's keys, once there are some.
     pub fn device(&self) -> Option<DeviceKeys> {
         self.device.as_ref().map(|device| {

@@ -1,10 +1,11 @@
 //! Other people's keys: fetched, verified, remembered; the identity key seen first is the one trusted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::conversation::Recipient;
 use domain::{AccountId, DeviceId, VerifyKey};
+use futures_util::StreamExt;
 
 use crate::api;
 use crate::e2ee::{
@@ -13,6 +14,9 @@ use crate::e2ee::{
 use crate::error::Error;
 use crate::keystore::KnownIdentity;
 use crate::session::Session;
+
+/// Keys fetched at once: a group of a thousand is known in seconds, without a burst that is refused.
+const FETCHES_MAX: usize = 8;
 
 /// The verified keys of everybody that this client has to do with.
 pub struct People {
@@ -61,6 +65,23 @@ impl People {
         let keys = Arc::new(keys);
         self.guard().insert(account, Arc::clone(&keys));
         Ok(keys)
+    }
+
+    /// Fetches the keys of those that are not known yet, several at a time.
+    ///
+    /// # Errors
+    /// As [`People::fetch`].
+    pub(crate) async fn fetch_unknown(&self, accounts: BTreeSet<AccountId>) -> Result<(), Error> {
+        let unknown: Vec<_> = {
+            let known = self.guard();
+            accounts.into_iter().filter(|account| !known.contains_key(account)).collect()
+        };
+        let fetching = unknown.into_iter().map(|account| self.fetch(account));
+        let mut fetched = futures_util::stream::iter(fetching).buffer_unordered(FETCHES_MAX);
+        while let Some(keys) = fetched.next().await {
+            keys?;
+        }
+        Ok(())
     }
 
     async fn claimed(&self, account: AccountId) -> Result<ClaimedKeys, Error> {

@@ -7,3 +7,6 @@ pub mod dto;
 pub mod messages;
 pub mod organizations;
 pub mod workspaces;
+
+#[cfg(test)]
+mod openapi_tests;
