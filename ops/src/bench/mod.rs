@@ -1,8 +1,10 @@
 //! Benches: each makes what it needs (a private PostgreSQL, durable; a server where it takes one), measures, and cleans up.
 
 pub mod append;
+mod child;
 pub mod growth;
 pub mod rebuild;
+pub mod send;
 mod world;
 
 use std::net::SocketAddr;

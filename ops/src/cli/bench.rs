@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::{CliError, Global};
-use crate::bench::{append, growth, rebuild};
+use crate::bench::{append, growth, rebuild, send};
 
 /// Arguments of `envoi bench`.
 #[derive(clap::Args)]
@@ -27,6 +27,21 @@ enum Verb {
         /// Seconds of each part of a round.
         #[arg(long, default_value_t = 5)]
         seconds: u64,
+    },
+    /// Encrypted sends over HTTP by many clients, and the time to another member's live socket.
+    Send {
+        /// Clients, each with an account and a device of its own.
+        #[arg(long, default_value_t = 64)]
+        clients: usize,
+        /// Conversations that they are spread over.
+        #[arg(long, default_value_t = 16)]
+        conversations: usize,
+        /// Seconds of each part.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Sends that a client has under way at once.
+        #[arg(long, default_value_t = 1)]
+        in_flight: usize,
     },
     /// Building all read models anew.
     Rebuild {
@@ -55,6 +70,26 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
                 format!(
                     "{:.0} appends/s of {:.0} events/s that plain SQL reaches: ratio {:.2}",
                     report.appends_per_second, report.limit_events_per_second, report.ratio
+                )
+            });
+        }
+        Verb::Send { clients, conversations, seconds, in_flight } => {
+            let load = send::Load { clients, conversations, seconds, in_flight };
+            let report = send::run(load, output).await?;
+            output.result(&report, || {
+                let (sends, live) = (&report.latency_ms, &report.delivery_ms);
+                format!(
+                    "{:.0} messages/s; answered in {:.1} ms (p95 {:.1}, p99 {:.1}); delivered in {:.1} ms (p95 {:.1}, \
+                     p99 {:.1}) at half the load; {:.2} CPU s and {:.0} bytes by 1,000 messages",
+                    report.messages_per_second,
+                    sends.p50,
+                    sends.p95,
+                    sends.p99,
+                    live.p50,
+                    live.p95,
+                    live.p99,
+                    report.cpu_seconds_per_1000,
+                    report.bytes_per_1000
                 )
             });
         }

@@ -1,5 +1,6 @@
 //! Puts the parts together: from a configuration to a log, keys, services and read models.
 
+pub mod people;
 pub mod private;
 pub mod server;
 
