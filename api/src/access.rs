@@ -1,21 +1,21 @@
 //! Who may read what: roles as the write side knows them now, so that whoever was removed reads nothing from then on.
 
-use domain::conversation::{Conversation, ConversationRole};
+use domain::conversation::Conversation;
 use domain::organization::{Organization, OrganizationRole};
-use domain::workspace::{Workspace, WorkspaceRole};
+use domain::workspace::Workspace;
 use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, WorkspaceId};
 use projections::Viewer;
 
 use crate::problem::Problem;
 use crate::state::State;
 
-/// A caller who may read something of an organization.
+/// A member of an organization who reads something of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading<R> {
+pub struct Reading {
     /// Who reads, for the queries.
     pub viewer: Viewer,
-    /// Their role in what is read.
-    pub role: R,
+    /// Their role.
+    pub role: OrganizationRole,
 }
 
 /// Admits members of the organization.
@@ -26,7 +26,7 @@ pub async fn organization(
     state: &State,
     account_id: AccountId,
     organization_id: OrganizationId,
-) -> Result<Reading<OrganizationRole>, Problem> {
+) -> Result<Reading, Problem> {
     let look = move |organization: &Organization, _| organization.role(account_id);
     let role = state.services.executor.view(organization_id, look).await?;
     let role = role.ok_or(Rejection::OrganizationNotFound)?;
@@ -41,7 +41,7 @@ pub async fn workspace(
     state: &State,
     account_id: AccountId,
     workspace_id: WorkspaceId,
-) -> Result<Reading<Option<WorkspaceRole>>, Problem> {
+) -> Result<Viewer, Problem> {
     let look = move |workspace: &Workspace, _| (workspace.organization(), workspace.role(account_id));
     let (organization_id, role) = state.services.executor.view(workspace_id, look).await?;
     let organization_id = organization_id.ok_or(Rejection::WorkspaceNotFound)?;
@@ -52,7 +52,7 @@ pub async fn workspace(
     if role.is_none() && !in_organization.manages() {
         return Err(Rejection::WorkspaceNotFound.into());
     }
-    Ok(Reading { viewer, role })
+    Ok(viewer)
 }
 
 /// Admits members of the conversation.
@@ -63,13 +63,12 @@ pub async fn conversation(
     state: &State,
     account_id: AccountId,
     conversation_id: ConversationId,
-) -> Result<Reading<ConversationRole>, Problem> {
-    let look =
-        move |conversation: &Conversation, _| (conversation.organization(), conversation.role(account_id));
+) -> Result<Viewer, Problem> {
+    let look = move |conversation: &Conversation, _| {
+        (conversation.organization(), conversation.role(account_id).is_some())
+    };
     match state.services.executor.view(conversation_id, look).await? {
-        (Some(organization_id), Some(role)) => {
-            Ok(Reading { viewer: Viewer { account_id, organization_id: Some(organization_id) }, role })
-        }
+        (Some(organization_id), true) => Ok(Viewer { account_id, organization_id: Some(organization_id) }),
         _ => Err(Rejection::ConversationNotFound.into()),
     }
 }

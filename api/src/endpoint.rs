@@ -125,6 +125,10 @@ pub mod who {
     pub const MODERATORS: &[Role] = &[Moderator];
     /// Who may create workspaces.
     pub const WORKERS: &[Role] = &[Owner, Admin, Member, Participant, Moderator];
+    /// Whoever shares an organization with the account that the route is about.
+    pub const RELATED: &[Role] = ORGANIZATION;
+    /// Who manages the organization, and members of the workspace.
+    pub const MANAGERS_AND_PARTICIPANTS: &[Role] = &[Owner, Admin, Participant, Moderator];
     /// Who manages the organization, or the workspace.
     pub const MANAGERS_AND_MODERATORS: &[Role] = &[Owner, Admin, Moderator];
 }

@@ -51,6 +51,9 @@ pub const PAGE_ROWS_DEFAULT: u32 = 50;
 /// Most rows in a page: their sealed parts are opened together.
 pub const PAGE_ROWS_MAX: u32 = 200;
 
+/// Most devices whose keys are shown of one account, revoked ones with them.
+pub const DEVICES_SHOWN_MAX: usize = 2_000;
+
 /// Requests a second that one account may make, in the long run.
 pub const ACCOUNT_REQUESTS_PER_SECOND: u32 = 100;
 /// Requests that one account may make at once.

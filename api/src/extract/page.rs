@@ -64,6 +64,11 @@ impl<K: DeserializeOwned> Page<K> {
 }
 
 impl<K> Page<K> {
+    /// Whether there may be more rows than these.
+    fn is_filled_by(&self, rows: usize) -> bool {
+        rows >= usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+
     /// The rows behind a key that clients know, such as a number.
     ///
     /// # Errors
@@ -101,10 +106,27 @@ impl<T> PageAnswer<T> {
         items: Vec<T>,
         last: Option<K>,
     ) -> Result<Self, Problem> {
-        Self::new(&state.cursors, E::ABOUT.name, account, page, items, last)
+        let rows = items.len();
+        Self::filtered::<E, K>(state, account, page, items, last, rows)
     }
 
-    /// Makes the page of `items`, whose last row has key `last`: a full page may have another one behind it.
+    /// The same for items that are fewer than the `rows` they were made of.
+    ///
+    /// # Errors
+    /// As [`PageAnswer::new`].
+    pub fn filtered<E: Endpoint, K: Serialize>(
+        state: &State,
+        account: AccountId,
+        page: &Page<K>,
+        items: Vec<T>,
+        last: Option<K>,
+        rows: usize,
+    ) -> Result<Self, Problem> {
+        let last = last.filter(|_| page.is_filled_by(rows));
+        Self::new(&state.cursors, E::ABOUT.name, account, items, last)
+    }
+
+    /// Makes the page of `items`; `last` is the key of the last row when there may be another page behind it.
     ///
     /// # Errors
     /// When the cursor cannot be sealed.
@@ -112,12 +134,10 @@ impl<T> PageAnswer<T> {
         cursors: &Cursors,
         list: &'static str,
         account: AccountId,
-        page: &Page<K>,
         items: Vec<T>,
         last: Option<K>,
     ) -> Result<Self, Problem> {
-        let is_full = items.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
-        let next_cursor = match last.filter(|_| is_full) {
+        let next_cursor = match last {
             None => None,
             Some(key) => {
                 let plain = serde_json::to_vec(&key).map_err(Problem::internal)?;
@@ -138,11 +158,10 @@ mod tests {
     fn the_next_page_begins_after_the_last_row() {
         let cursors = Cursors::new(&[7; 32]);
         let first = Page::<u64>::read(&cursors, "l", ALICE, None, Some(2)).unwrap();
-        let answer = PageAnswer::new(&cursors, "l", ALICE, &first, vec!['a', 'b'], Some(9)).unwrap();
+        let answer = PageAnswer::new(&cursors, "l", ALICE, vec!['a', 'b'], Some(9)).unwrap();
         let next = Page::<u64>::read(&cursors, "l", ALICE, answer.next_cursor.as_deref(), Some(2)).unwrap();
         assert_eq!(next.after, Some(9));
-        let last = PageAnswer::new(&cursors, "l", ALICE, &next, vec!['c'], Some(10)).unwrap();
-        assert_eq!(last.next_cursor, None);
+        assert!(first.is_filled_by(2) && !next.is_filled_by(1));
     }
 
     #[test]

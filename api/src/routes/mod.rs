@@ -1,6 +1,7 @@
 //! The registry of routes: one line each. Router, documentation, batches, live socket and authorisation matrix derive
 //! from it.
 
+mod accounts;
 mod audit;
 mod auth;
 mod conversations;
@@ -16,6 +17,8 @@ use crate::endpoint::Route;
 
 /// Every route.
 pub static ROUTES: &[Route] = &[
+    Route::of::<accounts::get_keys::GetKeys>(),
+    Route::of::<accounts::get_profile::GetProfile>(),
     Route::of::<audit::list_events::ListEvents>(),
     Route::of::<auth::confirm_email::ConfirmEmail>(),
     Route::of::<auth::log_in::LogIn>(),
@@ -42,12 +45,15 @@ pub static ROUTES: &[Route] = &[
     Route::of::<conversations::remove_member::RemoveMember>(),
     Route::of::<conversations::report_wrap::ReportWrap>(),
     Route::of::<devices::enroll_device::EnrollDevice>(),
+    Route::of::<devices::get_identity::GetIdentity>(),
+    Route::of::<devices::list_devices::ListDevices>(),
     Route::of::<devices::publish_identity::PublishIdentity>(),
     Route::of::<devices::rename_device::RenameDevice>(),
     Route::of::<devices::revoke_device::RevokeDevice>(),
     Route::of::<me::change_metadata::ChangeMetadata>(),
     Route::of::<me::change_password::ChangePassword>(),
     Route::of::<me::change_profile::ChangeProfile>(),
+    Route::of::<me::get_me::GetMe>(),
     Route::of::<messages::clear_reaction::ClearReaction>(),
     Route::of::<messages::delete_message::DeleteMessage>(),
     Route::of::<messages::edit_message::EditMessage>(),
@@ -72,6 +78,7 @@ pub static ROUTES: &[Route] = &[
     Route::of::<organizations::list_organizations::ListOrganizations>(),
     Route::of::<organizations::remove_member::RemoveMember>(),
     Route::of::<organizations::revoke_invitation::RevokeInvitation>(),
+    Route::of::<sessions::list_sessions::ListSessions>(),
     Route::of::<sessions::revoke_session::RevokeSession>(),
     Route::of::<system::get_keys::GetKeys>(),
     Route::of::<system::get_openapi::GetOpenapi>(),
@@ -81,6 +88,9 @@ pub static ROUTES: &[Route] = &[
     Route::of::<workspaces::change_member_role::ChangeMemberRole>(),
     Route::of::<workspaces::change_profile::ChangeProfile>(),
     Route::of::<workspaces::create_workspace::CreateWorkspace>(),
+    Route::of::<workspaces::get_workspace::GetWorkspace>(),
+    Route::of::<workspaces::list_members::ListMembers>(),
+    Route::of::<workspaces::list_workspaces::ListWorkspaces>(),
     Route::of::<workspaces::remove_member::RemoveMember>(),
 ];
 

@@ -88,11 +88,11 @@ impl Endpoint for ListWraps {
 
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<PageAnswer<WrapAnswer>>, Problem> {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
-        let reading = access::conversation(state, account_id, conversation_id).await?;
+        let viewer = access::conversation(state, account_id, conversation_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let (viewer, generation) = (&reading.viewer, input.query.generation);
+        let generation = input.query.generation;
         let rows =
-            queries::own_wraps(&state.reader, viewer, conversation_id, generation, page.query()).await?;
+            queries::own_wraps(&state.reader, &viewer, conversation_id, generation, page.query()).await?;
         let last = rows.last().map(|row| (row.generation, row.recipient_id));
         let items = rows.into_iter().map(WrapAnswer::from).collect();
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)

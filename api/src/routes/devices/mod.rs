@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub mod enroll_device;
+pub mod get_identity;
+pub mod list_devices;
 pub mod publish_identity;
 pub mod rename_device;
 pub mod revoke_device;

@@ -55,10 +55,10 @@ impl Endpoint for ListDeliveries {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<PageAnswer<DeliveryAnswer>>, Problem> {
         let MessagePath { conversation_id, number } = input.path;
         let account_id = input.caller.account_id;
-        let reading = access::conversation(state, account_id, conversation_id).await?;
+        let viewer = access::conversation(state, account_id, conversation_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let (reader, viewer) = (&state.reader, &reading.viewer);
-        let rows = queries::deliveries(reader, viewer, conversation_id, number, page.query()).await?;
+        let reader = &state.reader;
+        let rows = queries::deliveries(reader, &viewer, conversation_id, number, page.query()).await?;
         let last = rows.last().map(|row| row.device_id);
         let show = |row: queries::DeliveryView| DeliveryAnswer {
             account_id: row.account_id,

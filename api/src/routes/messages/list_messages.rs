@@ -49,7 +49,7 @@ impl Endpoint for ListMessages {
 
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<ListMessagesAnswer>, Problem> {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
-        let reading = access::conversation(state, account_id, conversation_id).await?;
+        let viewer = access::conversation(state, account_id, conversation_id).await?;
         let (direction, number) = match (input.query.after, input.query.before) {
             (Some(after), None) => (Direction::Forwards, Some(after)),
             (None, before) => (Direction::Backwards, before),
@@ -58,8 +58,7 @@ impl Endpoint for ListMessages {
             }
         };
         let page = Page::at(number, input.query.limit)?.query();
-        let viewer = &reading.viewer;
-        let rows = queries::page(&state.reader, viewer, conversation_id, direction, page).await?;
+        let rows = queries::page(&state.reader, &viewer, conversation_id, direction, page).await?;
         let items = MessageAnswer::all(state, rows).await?;
         Ok(Reply::new(ListMessagesAnswer { items }))
     }

@@ -87,10 +87,10 @@ impl Endpoint for ListReactions {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<PageAnswer<ReactionAnswer>>, Problem> {
         let MessagePath { conversation_id, number } = input.path;
         let account_id = input.caller.account_id;
-        let reading = access::conversation(state, account_id, conversation_id).await?;
+        let viewer = access::conversation(state, account_id, conversation_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let (reader, viewer) = (&state.reader, &reading.viewer);
-        let rows = queries::reactions(reader, viewer, conversation_id, number, page.query()).await?;
+        let reader = &state.reader;
+        let rows = queries::reactions(reader, &viewer, conversation_id, number, page.query()).await?;
         let last = rows.last().map(|row| (row.account_id, row.slot));
         let bodies = state.open::<MessageBody>(rows.iter().map(|row| row.ciphertext.clone())).await?;
         let items = rows.into_iter().zip(bodies).map(ReactionAnswer::from).collect();

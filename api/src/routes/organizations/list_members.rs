@@ -3,9 +3,13 @@
 use super::OrganizationPath;
 use crate::access;
 use crate::extract::{Page, PageAnswer};
+use domain::account::AccountProfile;
 use domain::organization::OrganizationRole;
 use domain::{AccountId, Timestamp};
+use eventstore_schema::Opened;
 use projections::organizations::queries;
+use projections::{Viewer, accounts};
+use std::collections::HashMap;
 
 use crate::endpoint::prelude::*;
 
@@ -15,6 +19,10 @@ use crate::endpoint::prelude::*;
 pub struct MemberAnswer {
     /// Who.
     pub account_id: AccountId,
+    /// Name to show; null when erased.
+    pub display_name: Option<String>,
+    /// Whether the name was erased.
+    pub erased: bool,
     /// As what.
     pub role: OrganizationRole,
     /// Since when.
@@ -42,7 +50,7 @@ impl Endpoint for ListMembers {
     )
     .who(who::ORGANIZATION)
     .errors(&["organization_not_found"])
-    .reads(&["organizations"]);
+    .reads(&["organizations", "accounts"]);
     type Caller = Authenticated;
     type Intent = Query;
     type Path = OrganizationPath;
@@ -56,11 +64,29 @@ impl Endpoint for ListMembers {
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
         let rows = queries::members(&state.reader, &reading.viewer, organization_id, page.query()).await?;
         let last = rows.last().map(|row| row.account_id);
-        let items = rows.into_iter().map(|row| MemberAnswer {
-            account_id: row.account_id,
-            role: row.role,
-            joined_at: row.joined_at,
-        });
-        PageAnswer::of::<Self, _>(state, account_id, &page, items.collect(), last).map(Reply::new)
+        let ids: Vec<_> = rows.iter().map(|row| row.account_id).collect();
+        let mut profiles = profiles(state, &reading.viewer, &ids).await?;
+        let show = |row: queries::OrganizationMemberView| {
+            let profile = profiles.remove(&row.account_id);
+            MemberAnswer {
+                account_id: row.account_id,
+                role: row.role,
+                joined_at: row.joined_at,
+                erased: profile == Some(Opened::Erased),
+                display_name: profile.and_then(Opened::clear).map(|profile| profile.display_name),
+            }
+        };
+        let items = rows.into_iter().map(show).collect();
+        PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)
     }
+}
+
+async fn profiles(
+    state: &State,
+    viewer: &Viewer,
+    ids: &[AccountId],
+) -> Result<HashMap<AccountId, Opened<AccountProfile>>, Problem> {
+    let rows = accounts::queries::profiles(&state.reader, viewer, ids).await?;
+    let profiles = state.open::<AccountProfile>(rows.iter().map(|row| row.profile.clone())).await?;
+    Ok(rows.into_iter().map(|row| row.account_id).zip(profiles).collect())
 }

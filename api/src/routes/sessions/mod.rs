@@ -4,6 +4,7 @@ use domain::SessionId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub mod list_sessions;
 pub mod revoke_session;
 
 /// Names one of the caller's sessions.

@@ -1,0 +1,59 @@
+//! `GET /v1/accounts/{account_id}/profile`
+
+use super::AccountPath;
+use domain::account::AccountProfile;
+use domain::{AccountId, Rejection};
+use eventstore_schema::Opened;
+use projections::Viewer;
+use projections::accounts::queries;
+
+use crate::endpoint::prelude::*;
+
+/// What an account tells of itself.
+#[derive(Serialize, JsonSchema)]
+pub struct GetProfileAnswer {
+    /// Whose.
+    pub account_id: AccountId,
+    /// Name to show; null when erased.
+    pub display_name: Option<String>,
+    /// BCP 47 language tag.
+    pub locale: Option<String>,
+    /// Whether it was erased.
+    pub erased: bool,
+}
+
+/// See [`Endpoint::ABOUT`].
+pub struct GetProfile;
+
+impl Endpoint for GetProfile {
+    const ABOUT: About = About::get(
+        "accounts.get_profile",
+        "/v1/accounts/{account_id}/profile",
+        "Shows what an account tells of itself.\n\nTo members of the same organizations and conversations.",
+    )
+    .who(who::RELATED)
+    .errors(&["account_not_found"])
+    .reads(&["accounts"]);
+    type Caller = Authenticated;
+    type Intent = Query;
+    type Path = AccountPath;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Answer = GetProfileAnswer;
+
+    async fn handle(state: &State, input: Input<Self>) -> Result<Reply<GetProfileAnswer>, Problem> {
+        let viewer = Viewer { account_id: input.caller.account_id, organization_id: None };
+        let account_id = input.path.account_id;
+        let row = queries::profile(&state.reader, &viewer, account_id).await?;
+        let row = row.ok_or(Rejection::AccountNotFound)?;
+        let profile = state.open::<AccountProfile>([row.profile]).await?.pop();
+        let erased = profile == Some(Opened::Erased);
+        let profile = profile.and_then(Opened::clear);
+        Ok(Reply::new(GetProfileAnswer {
+            account_id,
+            locale: profile.as_ref().and_then(|profile| profile.locale.clone()),
+            display_name: profile.map(|profile| profile.display_name),
+            erased,
+        }))
+    }
+}
