@@ -15,16 +15,16 @@ use crate::e2ee::{
 use crate::edge;
 use crate::error::Error;
 use crate::http::Position;
-use crate::people::People;
+use crate::people::{People, may_come};
 use crate::session::Session;
 
 /// How often a commit or message is made anew because the membership changed meanwhile.
 pub(crate) const ATTEMPTS_MAX: u32 = 8;
 
-/// First wait for a wrap that the read model does not show yet.
-const FIRST_WRAP_WAIT: Duration = Duration::from_millis(20);
-/// Longest single wait for it: about two and a half seconds in all.
-const WRAP_WAIT_MAX: Duration = Duration::from_millis(1_280);
+/// First wait for something that is about to be there.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+/// Longest single wait for a wrap: about two and a half seconds in all.
+const WAIT_MAX: Duration = Duration::from_millis(1_280);
 
 /// The generation that messages are sent under.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ impl Conversations {
     /// The generation in force and its key; commits a new one when the conversation requires it.
     ///
     /// # Errors
-    /// [`Error::WaitingForKey`] when this device has not got its wrap yet, [`Error::RolledBack`],
+    /// [`Error::WaitingForKey`] when this device has not got its wrap yet, [`Error::NotInConversation`], [`Error::RolledBack`],
     /// [`Error::StrangersKey`], [`Error::Directory`] when a recipient's keys are not believed, [`Error::Contention`],
     /// [`Error::Api`].
     pub async fn current(&self, id: ConversationId) -> Result<Current, Error> {
@@ -84,11 +84,20 @@ impl Conversations {
             return Ok(current);
         }
         let _settling = self.settling.lock().await;
+        let own: RecipientId = self.device()?.device_id().into();
+        let mut outrun = Error::NotInConversation(id);
+        let mut wait = FIRST_WAIT;
         for _ in 0..ATTEMPTS_MAX {
             if let Some(current) = self.cached(id) {
                 return Ok(current);
             }
             let roster = self.roster(id).await?;
+            if !roster.recipients.iter().any(|one| one.recipient.recipient_id == own) {
+                // A new device is brought into conversations shortly after it was enrolled.
+                tokio::time::sleep(edge::jittered(wait)).await;
+                wait *= 2;
+                continue;
+            }
             if roster.generation > 0 && !roster.commit_required {
                 let Known { key, from } = self.known_soon(id, &roster).await?;
                 if !roster.recipients.iter().any(|one| one.account_id == from) {
@@ -99,11 +108,12 @@ impl Conversations {
             }
             match self.commit(id, &roster).await {
                 Ok(current) => return Ok(current),
-                Err(error) if is_outrun(&error) => {}
+                // The membership is another by now, or a device in it was revoked and is about to be taken out.
+                Err(error) if is_outrun(&error) || may_come(&error) => outrun = error,
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::Contention(id))
+        Err(outrun)
     }
 
     /// Forgets which generation is in force: something about the conversation has changed. Keys stay.
@@ -140,10 +150,10 @@ impl Conversations {
     async fn known_soon(&self, id: ConversationId, roster: &dto::Roster) -> Result<Known, Error> {
         let own: RecipientId = self.device()?.device_id().into();
         let is_there = roster.recipients.iter().any(|one| one.recipient.recipient_id == own && !one.waiting);
-        let mut wait = FIRST_WRAP_WAIT;
+        let mut wait = FIRST_WAIT;
         loop {
             match self.known(id, roster.generation).await {
-                Err(Error::WaitingForKey { .. }) if is_there && wait <= WRAP_WAIT_MAX => {
+                Err(Error::WaitingForKey { .. }) if is_there && wait <= WAIT_MAX => {
                     tokio::time::sleep(edge::jittered(wait)).await;
                     wait *= 2;
                 }

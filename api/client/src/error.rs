@@ -42,6 +42,9 @@ pub enum Error {
     /// The account has no identity key on the server.
     #[error("account {0} has not published its keys yet")]
     NoKeys(AccountId),
+    /// This device is no recipient of the conversation's keys (yet, or any more).
+    #[error("this device is no recipient of the keys of conversation {0}")]
+    NotInConversation(ConversationId),
     /// This device has not been given the key of that generation yet.
     #[error("this device waits for the key of generation {generation} of conversation {conversation_id}")]
     WaitingForKey {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::conversation::Recipient;
 use domain::{AccountId, DeviceId, VerifyKey};
@@ -11,12 +12,18 @@ use crate::api;
 use crate::e2ee::{
     AccountKeys, CertifiedDevice, CertifiedRecipient, ClaimedKeys, DirectoryError, SafetyNumber,
 };
+use crate::edge;
 use crate::error::Error;
 use crate::keystore::KnownIdentity;
 use crate::session::Session;
 
 /// Keys fetched at once: a group of a thousand is known in seconds, without a burst that is refused.
 const FETCHES_MAX: usize = 8;
+
+/// First wait for keys that the read model does not show yet.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+/// Longest single wait for them: about a second in all.
+const WAIT_MAX: Duration = Duration::from_millis(640);
 
 /// The verified keys of everybody that this client has to do with.
 pub struct People {
@@ -92,26 +99,46 @@ impl People {
         }
     }
 
-    /// A device, asking the server once when it is not among the keys known.
+    /// A device. One that is not among the keys known is asked for; the read model may be a little behind whoever told of
+    /// it, so that is done for a while.
     ///
     /// # Errors
     /// As [`People::fetch`], and [`DirectoryError::DeviceUnknown`].
     pub async fn device(&self, account: AccountId, device: DeviceId) -> Result<CertifiedDevice, Error> {
-        if let Ok(found) = self.keys(account).await?.device(device) {
-            return Ok(*found);
-        }
-        Ok(*self.fetch(account).await?.device(device)?)
+        self.look_up(account, |keys| keys.device(device).copied()).await
     }
 
-    /// Somebody to wrap for, asking the server once when the keys known do not tell of them.
+    /// Somebody to wrap for, asked for like a device.
     ///
     /// # Errors
     /// As [`People::fetch`], and [`DirectoryError::RecipientUnknown`].
     pub async fn recipient(&self, account: AccountId, told: &Recipient) -> Result<CertifiedRecipient, Error> {
-        if let Ok(found) = self.keys(account).await?.recipient(told) {
+        self.look_up(account, |keys| keys.recipient(told)).await
+    }
+
+    async fn look_up<T>(
+        &self,
+        account: AccountId,
+        find: impl Fn(&AccountKeys) -> Result<T, DirectoryError>,
+    ) -> Result<T, Error> {
+        let known = self.guard().get(&account).cloned();
+        if let Some(Ok(found)) = known.map(|keys| find(&keys)) {
             return Ok(found);
         }
-        Ok(self.fetch(account).await?.recipient(told)?)
+        let mut wait = FIRST_WAIT;
+        loop {
+            let found = match self.fetch(account).await {
+                Ok(keys) => find(&keys).map_err(Error::from),
+                Err(error) => Err(error),
+            };
+            match found {
+                Err(error) if may_come(&error) && wait <= WAIT_MAX => {
+                    tokio::time::sleep(edge::jittered(wait)).await;
+                    wait *= 2;
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Forgets what was verified, so that it is asked for anew; what is pinned stays.
@@ -163,5 +190,17 @@ impl People {
 
     fn guard(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<AccountKeys>>> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether keys are unknown that a read model a little behind would show later.
+pub(crate) fn may_come(error: &Error) -> bool {
+    let unknown = |error: &DirectoryError| {
+        matches!(error, DirectoryError::DeviceUnknown(..) | DirectoryError::RecipientUnknown(..))
+    };
+    match error {
+        Error::NoKeys(_) => true,
+        Error::Directory(error) => unknown(error),
+        _ => false,
     }
 }
