@@ -10,7 +10,22 @@
 //!
 //! # What it deliberately knows nothing of
 //!
-//! The server's insides: it shares ids, limits and the bound bytes with it through `domain`, nothing else.
+//! The server's insides: it shares ids, limits, events and the bound bytes with it through `domain`, nothing else.
+//!
+//! # Where to begin
+//!
+//! [`Server`] registers and logs in, which gives a [`Client`]; `examples/two_people.rs` shows a whole conversation.
+//!
+//! # Recipe: a route
+//!
+//! 1. A function in `api/<context>.rs` that makes the request; what it sends and reads goes to [`api::dto`].
+//! 2. A line in `api/openapi_tests.rs`, which holds both against `api/openapi.json`.
+//! 3. A method of [`Client`] where an application would want one.
+//!
+//! # Recipe: a kind of content
+//!
+//! 1. A variant of [`e2ee::Content`] with its JSON form; older clients show [`e2ee::Content::Unsupported`] for it.
+//! 2. A message with it in `e2ee/vectors/envelope.rs`, and `ENVOI_WRITE_VECTORS=1 cargo test -p envoi-client vectors`.
 
 pub mod api;
 pub mod client;
