@@ -139,7 +139,8 @@ pub enum ConfigError {
 }
 
 /// Variables that start like configuration but are not.
-const OTHER_VARIABLES: &[&str] = &["ENVOI_CONFIG", "ENVOI_PASSPHRASE", "ENVOI_SERVER", "ENVOI_HOME"];
+const OTHER_VARIABLES: &[&str] =
+    &["ENVOI_CONFIG", "ENVOI_HOME", "ENVOI_PASSPHRASE", "ENVOI_PASSWORD", "ENVOI_PROFILE", "ENVOI_SERVER"];
 
 impl Config {
     /// Reads `file` (none: `envoi.toml` if it is there) and the variables given.

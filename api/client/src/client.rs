@@ -126,6 +126,16 @@ pub struct Client {
 }
 
 impl Client {
+    /// Goes on with the session that a key file keeps, on the server that it names.
+    ///
+    /// # Errors
+    /// [`Error::KeyStore`], [`Error::Api`] for an address that is none.
+    pub fn resume(path: &Path, passphrase: &str) -> Result<Self, Error> {
+        let store = KeyStore::open(path, passphrase)?;
+        let http = Http::new(&store.read(|state| state.server.clone()))?;
+        Ok(Self::new(Session::resume(http, Arc::new(store))))
+    }
+
     pub(crate) fn new(session: Session) -> Self {
         let session = Arc::new(session);
         let people = Arc::new(People::new(Arc::clone(&session)));

@@ -1,6 +1,7 @@
 //! The command line: one verb, one file, one line in [`Verb`].
 
 mod bench;
+mod client;
 mod config;
 mod dev;
 mod error;
@@ -60,6 +61,8 @@ impl Global {
 enum Verb {
     /// Measure on this machine.
     Bench(bench::Args),
+    /// Use a server as a person or bot does.
+    Client(client::Args),
     /// Check, show and document the configuration.
     Config(config::Args),
     /// Run a private installation: PostgreSQL, server, e-mails in a folder.
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
 async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Bench(args) => bench::run(global, args).await,
+        Verb::Client(args) => client::run(global, args).await,
         Verb::Config(args) => config::run(global, args),
         Verb::Dev(args) => dev::run(global, args).await,
         Verb::Keys(args) => keys::run(global, args),

@@ -1,0 +1,37 @@
+//! `envoi client edit`: another text for a message.
+
+use domain::ConversationId;
+use envoi_client::api::messages::{Range, list};
+use serde_json::json;
+
+use super::{Place, explain, send};
+use crate::cli::CliError;
+
+/// Arguments of `envoi client edit`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// In which conversation.
+    conversation: ConversationId,
+    /// Number of the message.
+    number: u64,
+    /// The new text; `-` for standard input.
+    text: String,
+}
+
+/// Runs `envoi client edit`.
+pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
+    let client = place.client()?;
+    let text = send::text(args.text)?;
+    let before = Range::After(args.number.saturating_sub(1));
+    let found = list(client.session(), args.conversation, before, 1).await;
+    let found = found.map_err(|error| explain(error.into()))?;
+    let message = found.into_iter().find(|message| message.number == args.number).ok_or_else(|| {
+        CliError::usage(format!("there is no message {} in the conversation", args.number))
+            .hint(format!("`envoi client history {}` shows the numbers", args.conversation))
+    })?;
+    client.edit_text(args.conversation, args.number, message.message_id, &text).await.map_err(explain)?;
+    place
+        .output
+        .result(&json!({ "edited": args.number }), || format!("Message {} has its new text.", args.number));
+    Ok(())
+}

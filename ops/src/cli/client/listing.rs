@@ -1,0 +1,116 @@
+//! Lists for people and machines; what other people wrote, made harmless for a terminal.
+
+use console::measure_text_width;
+use domain::Timestamp;
+use envoi_client::api::dto::Page;
+use envoi_client::http::Outgoing;
+use envoi_client::{Client, Error};
+use serde_json::Value;
+
+use crate::cli::Output;
+
+/// Every row of a list, page after page, as the server tells of it.
+///
+/// # Errors
+/// [`Error::Api`].
+pub async fn all(client: &Client, path: &str) -> Result<Vec<Value>, Error> {
+    let (mut rows, mut cursor): (Vec<Value>, Option<String>) = (Vec::new(), None);
+    loop {
+        let request = Outgoing::get(path).query("cursor", cursor.take());
+        let page: Page<Value> = client.session().call(request).await?.body;
+        rows.extend(page.items);
+        match page.next_cursor {
+            Some(next) => cursor = Some(next),
+            None => return Ok(rows),
+        }
+    }
+}
+
+/// Prints rows: all they hold for machines, the named columns for people, `empty` when there are none.
+pub fn print(output: Output, rows: &[Value], columns: &[(&str, &str)], empty: &str) {
+    output.result(&rows, || {
+        if rows.is_empty() {
+            return empty.to_owned();
+        }
+        let head = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+        let cells =
+            |row: &Value| columns.iter().map(|(_, field)| cell(field, row.get(*field))).collect::<Vec<_>>();
+        table(std::iter::once(head).chain(rows.iter().map(cells)).collect())
+    });
+}
+
+fn cell(field: &str, value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => one_line(text),
+        Some(Value::Number(micros)) if field.ends_with("_at") => {
+            micros.as_i64().map(Timestamp::from_micros).map_or_else(|| "-".to_owned(), time)
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+fn table(rows: Vec<Vec<String>>) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| measure_text_width(cell)).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width.saturating_sub(measure_text_width(cell)) + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A time as people read it, UTC.
+pub fn time(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.as_micros())
+        .map_or_else(|_| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+/// Text of other people without what a terminal would take for orders.
+pub fn harmless(text: &str) -> String {
+    let harmless = |c: char| {
+        let dangerous = c.is_control() && !matches!(c, '\n' | '\t');
+        // Marks that turn the writing direction could make a text look like another one's.
+        let turning = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if dangerous || turning { char::REPLACEMENT_CHARACTER } else { c }
+    };
+    text.chars().map(harmless).collect()
+}
+
+fn one_line(text: &str) -> String {
+    harmless(text).replace(['\n', '\t'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_by_what_a_terminal_shows() {
+        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
+        let text = table(vec![row("ID", "NAME"), row("1", "Zoë"), row("10", "星")]);
+        assert_eq!(text, "ID  NAME\n1   Zoë\n10  星\n");
+    }
+
+    #[test]
+    fn others_cannot_give_orders_to_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb\nc\u{fffd}d");
+        assert_eq!(cell("name", Some(&Value::from("a\nb"))), "a b");
+    }
+
+    #[test]
+    fn times_and_missing_values_are_readable() {
+        assert_eq!(cell("sent_at", Some(&Value::from(1_700_000_000_000_000i64))), "2023-11-14 22:13:20Z");
+        assert_eq!(cell("name", None), "-");
+        assert_eq!(cell("number", Some(&Value::from(7))), "7");
+    }
+}
