@@ -33,6 +33,17 @@ impl Output {
         let _closed_pipe = writeln!(std::io::stdout().lock(), "{}", line.trim_end());
     }
 
+    /// Prints one of many results as it comes: a line of JSON for machines, `text` for people.
+    pub fn line(self, value: &impl Serialize, text: impl FnOnce() -> String) {
+        let line = if self.json {
+            serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+        } else {
+            text()
+        };
+        let mut stdout = std::io::stdout().lock();
+        let _closed_pipe = writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush());
+    }
+
     /// Tells people how it goes; machines do not hear it.
     pub fn note(self, text: impl AsRef<str>) {
         if !self.json {

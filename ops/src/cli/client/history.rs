@@ -2,7 +2,7 @@
 
 use domain::ConversationId;
 use envoi_client::api::messages::Range;
-use envoi_client::messages::{Body, Message};
+use envoi_client::messages::{Body, Message, Reaction};
 use serde_json::{Value, json};
 
 use super::{Place, explain, listing};
@@ -22,6 +22,9 @@ pub struct Args {
     /// How many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
+    /// Show reactions, too.
+    #[arg(long)]
+    reactions: bool,
 }
 
 /// Runs `envoi client history`. What was sent before this device was there is opened by way of the account's vault.
@@ -39,10 +42,20 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
         client.unlock_history(&opened.passphrase).await.map_err(explain)?;
         messages = read().await.map_err(explain)?;
     }
-    let rows: Vec<Value> = messages.iter().map(row).collect();
-    place.output.result(&rows, || match messages.is_empty() {
+    let mut shown = Vec::with_capacity(messages.len());
+    for message in messages {
+        let reactions = match args.reactions {
+            true => client.messages().reactions(args.conversation, message.number).await.map_err(explain)?,
+            false => Vec::new(),
+        };
+        shown.push((message, reactions));
+    }
+    let rows: Vec<Value> = shown.iter().map(|(message, reactions)| row(message, reactions)).collect();
+    place.output.result(&rows, || match shown.is_empty() {
         true => format!("No messages: `envoi client send {} TEXT` sends one.", args.conversation),
-        false => messages.iter().map(line).collect::<Vec<_>>().join("\n"),
+        false => {
+            shown.iter().map(|(message, reactions)| line(message, reactions)).collect::<Vec<_>>().join("\n")
+        }
     });
     Ok(())
 }
@@ -76,9 +89,8 @@ pub fn shown(body: &Body) -> String {
     }
 }
 
-fn row(message: &Message) -> Value {
-    let reactions: Vec<Value> = message
-        .reactions
+fn row(message: &Message, reactions: &[Reaction]) -> Value {
+    let reactions: Vec<Value> = reactions
         .iter()
         .map(|one| json!({ "account_id": one.account_id, "slot": one.slot, "emoji": emoji(&one.body) }))
         .collect();
@@ -90,18 +102,18 @@ fn row(message: &Message) -> Value {
     })
 }
 
-fn emoji(body: &Body) -> Option<&str> {
+/// The emoji of a reaction that can be read.
+pub fn emoji(body: &Body) -> Option<&str> {
     match body.content() {
         Some(envoi_client::e2ee::Content::Reaction { emoji }) => Some(emoji),
         Some(_) | None => None,
     }
 }
 
-fn line(message: &Message) -> String {
+fn line(message: &Message, reactions: &[Reaction]) -> String {
     let answers = message.reply_to.map(|number| format!(" (to {number})")).unwrap_or_default();
     let edited = if message.edited_at.is_some() { " (edited)" } else { "" };
-    let emojis: Vec<_> =
-        message.reactions.iter().filter_map(|one| emoji(&one.body)).map(listing::harmless).collect();
+    let emojis: Vec<_> = reactions.iter().filter_map(|one| emoji(&one.body)).map(listing::harmless).collect();
     let reactions = if emojis.is_empty() { String::new() } else { format!("  [{}]", emojis.join(" ")) };
     format!(
         "{:>5}  {}  {}{answers}{edited}: {}{reactions}",

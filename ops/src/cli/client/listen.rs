@@ -46,7 +46,9 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
         };
         let message = match incoming {
             None | Some(Incoming::LoggedOut) => {
-                return Err(CliError::usage("the session of this profile is over").hint("`envoi client login`"));
+                return Err(
+                    CliError::usage("the session of this profile is over").hint("`envoi client login`")
+                );
             }
             Some(Incoming::Event(happening)) if concerns(&args, &happening) => {
                 tell(place.output, &happening);
@@ -143,14 +145,13 @@ fn tell(output: Output, happening: &Happening) {
         }
         E::MessageEdited(edited) => {
             let body = happening.body.as_ref().unwrap_or(&Body::Locked);
-            let value = json!({ "number": edited.number, "state": history::state(body), "text": body.text() });
+            let value =
+                json!({ "number": edited.number, "state": history::state(body), "text": body.text() });
             ("edited", value, format!("message {} now says: {}", edited.number, history::shown(body)))
         }
-        E::MessageDeleted(gone) => (
-            "deleted",
-            json!({ "number": gone.number }),
-            format!("message {} was deleted", gone.number),
-        ),
+        E::MessageDeleted(gone) => {
+            ("deleted", json!({ "number": gone.number }), format!("message {} was deleted", gone.number))
+        }
         E::ReactionSet(set) => {
             let emoji = happening.body.as_ref().and_then(history::emoji);
             let value = json!({ "number": set.number, "account_id": set.account_id, "emoji": emoji });

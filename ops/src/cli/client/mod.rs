@@ -7,6 +7,7 @@ mod devices;
 mod edit;
 mod explain;
 mod history;
+mod listen;
 mod listing;
 mod login;
 mod logout;
@@ -59,6 +60,8 @@ enum Verb {
     Edit(edit::Args),
     /// Show messages of a conversation, decrypted.
     History(history::Args),
+    /// Show what happens, as it happens, decrypted.
+    Listen(listen::Args),
     /// Log in; the first time also makes this device's keys.
     Login(login::Args),
     /// Log out; the device and its keys stay.
@@ -132,6 +135,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         Verb::Devices(args) => devices::run(&place, args).await,
         Verb::Edit(args) => edit::run(&place, args).await,
         Verb::History(args) => history::run(&place, args).await,
+        Verb::Listen(args) => listen::run(&place, args).await,
         Verb::Login(args) => login::run(&place, args).await,
         Verb::Logout(args) => logout::run(&place, args).await,
         Verb::Org(args) => org::run(&place, args).await,

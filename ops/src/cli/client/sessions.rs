@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use domain::SessionId;
-use envoi_client::http::Outgoing;
+use envoi_client::api::auth::revoke_session;
 use serde_json::json;
 
 use super::{Place, explain, listing};
@@ -41,8 +41,8 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
             listing::print(place.output, &rows, &columns, "You have no sessions.");
         }
         Verb::End { session } => {
-            let request = Outgoing::delete(format!("/v1/me/sessions/{session}"));
-            client.session().done(request).await.map_err(|error| explain(error.into()))?;
+            let ended = revoke_session(client.session(), session).await;
+            ended.map_err(|error| explain(error.into()))?;
             place.output.result(&json!({ "ended": session }), || format!("Session {session} is ended."));
         }
     }
