@@ -41,6 +41,9 @@ pub fn explain(error: Error) -> CliError {
         Error::NoKeys(_) => CliError::failed("there are no keys to encrypt for")
             .because(&error)
             .hint("the other person has to log in once"),
+        Error::NotInConversation(_) => CliError::failed("this device is not in the conversation")
+            .because(&error)
+            .hint("`envoi client conversation list ORGANIZATION` shows yours"),
         Error::WaitingForKey { .. } => {
             CliError::unavailable("this device has not been given the conversation's key yet")
                 .because(&error)
