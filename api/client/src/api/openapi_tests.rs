@@ -291,3 +291,20 @@ async fn messages_are_as_documented() {
     assert_eq!(messages::pins(session, TALK).await.unwrap().len(), 1);
     documented.check();
 }
+
+#[tokio::test]
+async fn keys_are_as_documented() {
+    let documented = documented().await;
+    let session = &documented.session;
+    assert!(devices::vault(session).await.unwrap().is_some());
+    assert_eq!(devices::list(session).await.unwrap().len(), 1);
+    assert!(devices::keys_of(session, BOB).await.unwrap().is_some());
+    documented.check();
+}
+
+#[tokio::test]
+async fn lists_of_workspaces_are_as_documented() {
+    let documented = documented().await;
+    workspaces::list(&documented.session, ORGANIZATION, Some("c")).await.unwrap();
+    documented.check();
+}
