@@ -27,7 +27,7 @@ const GRANTED_WAIT_MAX: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A place in the log, as the server tells of it: opaque.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Position(pub String);
 

@@ -1,7 +1,9 @@
-//! What goes up and down the live socket: JSON objects with one member, whose name says what it is.
+//! What goes up and down the live socket: text frames, each a JSON object with a `type`.
 
+use domain::conversation::GenerationCommitted;
 use domain::{
-    AccountId, ConversationId, Event, EventGroup, EventId, OrganizationId, Payload, PayloadDecoder, Timestamp,
+    AccountId, ActorKind, ConversationId, Event, EventGroup, OrganizationId, Payload, PayloadDecoder,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +13,7 @@ use crate::problem::Problem;
 
 /// To the server.
 #[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Up {
     /// Begins: once, and first. The access token came with the handshake.
     Hello {
@@ -19,13 +21,11 @@ pub(crate) enum Up {
         resume_after: Option<Position>,
     },
     /// Proves anew who it is.
-    Authenticate { token: String },
+    Authenticate { id: &'static str, token: String },
     /// Somebody types, or stopped.
     Typing { conversation_id: ConversationId, active: bool },
     /// How the device's owner is to be shown.
     Presence { status: Status },
-    /// Whose presence is wanted.
-    Watch { account_ids: Vec<AccountId> },
 }
 
 /// How somebody is shown.
@@ -50,6 +50,10 @@ pub enum ResetReason {
     TooOld,
     /// The cursor is not one that this account was given.
     Unreadable,
+    /// The account left a conversation and joined it again since.
+    Membership,
+    /// The server cannot show an event itself.
+    Undecodable,
     /// Something that this version does not know.
     #[serde(other)]
     Unknown,
@@ -57,66 +61,67 @@ pub enum ResetReason {
 
 /// From the server.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Down {
-    Authenticated {},
-    Cursor { cursor: Position },
-    Event(Box<EventFrame>),
-    Presence { account_id: AccountId, status: Status },
-    Problem(Problem),
-    Reset { reason: ResetReason },
-    Typing { conversation_id: ConversationId, account_id: AccountId, active: bool },
+    /// The socket follows; everything behind the cursor will come.
     Welcome { cursor: Option<Position>, heartbeat_seconds: u64 },
+    /// Events are missing; everything behind the cursor will come.
+    Reset { reason: ResetReason, cursor: Option<Position> },
+    /// Nothing up to here is outstanding.
+    Cursor { cursor: Position },
+    /// Something happened.
+    Event { cursor: Position, event: Box<EventText> },
+    /// A frame was refused.
+    Problem { problem: Problem },
+    /// A member types, or stopped.
+    Typing { conversation_id: Option<ConversationId>, account_id: AccountId, active: bool },
+    /// Somebody is there, or is not.
+    Presence { account_id: AccountId, status: Status },
+    /// A token was taken, a ping answered, or something that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 impl Down {
     /// How far the stream has come with this frame.
     pub(crate) fn cursor(&self) -> Option<&Position> {
         match self {
-            Down::Cursor { cursor } => Some(cursor),
-            Down::Event(frame) => Some(&frame.cursor),
-            Down::Welcome { cursor, .. } => cursor.as_ref(),
-            Down::Authenticated {}
-            | Down::Presence { .. }
-            | Down::Problem(_)
-            | Down::Reset { .. }
-            | Down::Typing { .. } => None,
+            Down::Cursor { cursor } | Down::Event { cursor, .. } => Some(cursor),
+            Down::Welcome { cursor, .. } | Down::Reset { cursor, .. } => cursor.as_ref(),
+            Down::Problem { .. } | Down::Typing { .. } | Down::Presence { .. } | Down::Other => None,
         }
     }
 }
 
-/// An event and where it stands.
-#[derive(Debug, Deserialize)]
-pub(crate) struct EventFrame {
-    pub cursor: Position,
-    pub event: EventText,
-}
-
+/// An event as the server shows it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct EventText {
-    pub r#type: String,
-    pub event_id: EventId,
-    pub recorded_at: Timestamp,
-    #[serde(default)]
-    pub account_id: Option<AccountId>,
-    #[serde(default)]
+    pub name: String,
     pub organization_id: Option<OrganizationId>,
+    pub at: Timestamp,
+    pub actor: ActorText,
     pub data: Value,
-    #[serde(default)]
-    pub record: Option<Value>,
-    #[serde(default)]
+    pub sealed: Option<Value>,
     pub erased: bool,
 }
 
-/// Reads a frame; `None` for a kind that this version does not know.
-pub(crate) fn read(text: &str) -> Result<Option<Down>, serde_json::Error> {
-    const KNOWN: &[&str] =
-        &["authenticated", "cursor", "event", "presence", "problem", "reset", "typing", "welcome"];
-    let frame: serde_json::Map<String, Value> = serde_json::from_str(text)?;
-    if frame.keys().all(|name| KNOWN.contains(&name.as_str())) {
-        return serde_json::from_value(Value::Object(frame)).map(Some);
+/// Whose doing an event was.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ActorText {
+    kind: ActorKind,
+    id: Option<AccountId>,
+}
+
+impl ActorText {
+    /// The account, if it was one's.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        self.id.filter(|_| self.kind == ActorKind::Account)
     }
-    Ok(None)
+}
+
+/// Reads a frame.
+pub(crate) fn read(text: &str) -> Result<Down, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 struct Json(Value);
@@ -130,7 +135,11 @@ impl PayloadDecoder for Json {
 }
 
 /// The event of that name; `None` for one that this version does not know or cannot read.
-pub(crate) fn event(name: &str, data: Value) -> Option<Event> {
+pub(crate) fn event(name: &str, mut data: Value) -> Option<Event> {
+    // Everybody fetches their own wraps: those of others are left out of the stream.
+    if let (GenerationCommitted::NAME, Some(data)) = (name, data.as_object_mut()) {
+        data.entry("wraps").or_insert_with(|| Value::Array(Vec::new()));
+    }
     match Event::decode(name, Json(data))? {
         Ok(event) => Some(event),
         Err(error) => {
@@ -147,19 +156,30 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn frames_go_up_as_objects_with_one_member() {
+    fn frames_go_up_with_their_type() {
         let hello = Up::Hello { resume_after: Some(Position("c".to_owned())) };
-        assert_eq!(serde_json::to_value(&hello).unwrap(), json!({ "hello": { "resume_after": "c" } }));
+        assert_eq!(serde_json::to_value(&hello).unwrap(), json!({ "type": "hello", "resume_after": "c" }));
         let fresh = Up::Hello { resume_after: None };
-        assert_eq!(serde_json::to_value(&fresh).unwrap(), json!({ "hello": {} }));
+        assert_eq!(serde_json::to_value(&fresh).unwrap(), json!({ "type": "hello" }));
     }
 
     #[test]
     fn unknown_frames_and_members_are_passed_over() {
-        assert!(read(r#"{"confetti":{}}"#).unwrap().is_none());
-        let welcome = read(r#"{"welcome":{"cursor":null,"heartbeat_seconds":30,"expires_at":5,"new":1}}"#);
-        assert!(matches!(welcome, Ok(Some(Down::Welcome { cursor: None, heartbeat_seconds: 30 }))));
+        assert!(matches!(read(r#"{"type":"confetti","colour":"red"}"#), Ok(Down::Other)));
+        let welcome =
+            read(r#"{"type":"welcome","cursor":null,"heartbeat_seconds":30,"expires_at":5,"new":1}"#);
+        assert!(matches!(welcome, Ok(Down::Welcome { cursor: None, heartbeat_seconds: 30 })));
         assert!(read("[]").is_err());
+    }
+
+    #[test]
+    fn a_generation_reads_without_its_wraps() {
+        let data = json!({
+            "conversation_id": ConversationId::from_bytes([1; 16]), "generation": 1,
+            "suite": "x25519-chacha20poly1305-aes256siv", "account_id": AccountId::from_bytes([2; 16]),
+            "device_id": AccountId::from_bytes([3; 16]), "transcript": domain::Digest::from_bytes([4; 32]),
+        });
+        assert!(event("conversation.generation_committed", data).is_some());
     }
 
     #[test]

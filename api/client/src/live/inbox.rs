@@ -7,16 +7,17 @@ use std::time::Duration;
 use domain::conversation::binding::{ContentKind, MessageBinding};
 use domain::conversation::{ConversationEvent, MessageBody};
 use domain::device::DeviceEvent;
-use domain::{ConversationId, Event, EventId};
+use domain::{ConversationId, Event};
 use tokio::sync::mpsc;
 
-use super::frames::{self, Down, EventFrame};
+use super::frames::{self, Down, EventText};
 use super::{Happening, Incoming, Signal};
 use crate::api::messages::Range;
 use crate::client::Client;
 use crate::conversations::Conversations;
 use crate::edge;
 use crate::error::Error;
+use crate::http::Position;
 use crate::messages::{Body, Messages, Received};
 use crate::people::People;
 
@@ -35,8 +36,8 @@ pub(super) struct Inbox {
     conversations: Arc<Conversations>,
     people: Arc<People>,
     incoming: mpsc::Sender<Incoming>,
-    seen: HashSet<EventId>,
-    seen_in_order: VecDeque<EventId>,
+    seen: HashSet<Position>,
+    seen_in_order: VecDeque<Position>,
     /// The last message handed on, by conversation.
     last: HashMap<ConversationId, u64>,
 }
@@ -74,23 +75,23 @@ impl Inbox {
     async fn take(&mut self, frame: Down) -> Result<(), Gone> {
         match frame {
             Down::Welcome { .. } => self.hand_on(Incoming::Connected).await,
-            Down::Reset { reason } => {
+            Down::Reset { reason, .. } => {
                 self.conversations.all_changed();
                 self.hand_on(Incoming::Reset(reason)).await?;
                 self.fetch_missed().await
             }
-            Down::Event(frame) => self.take_event(*frame).await,
-            Down::Typing { conversation_id, account_id, active } => {
+            Down::Event { cursor, event } => self.take_event(cursor, *event).await,
+            Down::Typing { conversation_id: Some(conversation_id), account_id, active } => {
                 self.hand_on(Incoming::Typing { conversation_id, account_id, active }).await
             }
             Down::Presence { account_id, status } => {
                 self.hand_on(Incoming::Presence { account_id, status }).await
             }
-            Down::Problem(problem) => {
+            Down::Problem { problem } => {
                 tracing::warn!(code = problem.code, "the live socket refused a frame");
                 Ok(())
             }
-            Down::Authenticated {} | Down::Cursor { .. } => Ok(()),
+            Down::Typing { conversation_id: None, .. } | Down::Cursor { .. } | Down::Other => Ok(()),
         }
     }
 
@@ -118,17 +119,17 @@ impl Inbox {
         Ok(())
     }
 
-    async fn take_event(&mut self, frame: EventFrame) -> Result<(), Gone> {
-        let EventFrame { cursor, event: told } = frame;
-        if !self.remember(told.event_id) {
+    async fn take_event(&mut self, cursor: Position, told: EventText) -> Result<(), Gone> {
+        if !self.remember(&cursor) {
             return Ok(());
         }
-        let Some(event) = frames::event(&told.r#type, told.data) else { return Ok(()) };
+        let account_id = told.actor.account();
+        let Some(event) = frames::event(&told.name, told.data) else { return Ok(()) };
         if self.was_fetched(&event) {
             return Ok(());
         }
         self.look_after(&event, &cursor);
-        let record = told.record.and_then(|record| serde_json::from_value::<MessageBody>(record).ok());
+        let record = told.sealed.and_then(|record| serde_json::from_value::<MessageBody>(record).ok());
         let body = match (binding(&event), record) {
             (None, _) => None,
             (Some(_), None) if told.erased => Some(Body::Erased),
@@ -139,9 +140,8 @@ impl Inbox {
         };
         let happening = Happening {
             cursor,
-            event_id: told.event_id,
-            recorded_at: told.recorded_at,
-            account_id: told.account_id,
+            recorded_at: told.at,
+            account_id,
             organization_id: told.organization_id,
             event,
             body,
@@ -161,11 +161,11 @@ impl Inbox {
     }
 
     /// `false` for an event that was here before.
-    fn remember(&mut self, id: EventId) -> bool {
-        if !self.seen.insert(id) {
+    fn remember(&mut self, place: &Position) -> bool {
+        if !self.seen.insert(place.clone()) {
             return false;
         }
-        self.seen_in_order.push_back(id);
+        self.seen_in_order.push_back(place.clone());
         if self.seen_in_order.len() > REMEMBERED_EVENTS
             && let Some(oldest) = self.seen_in_order.pop_front()
         {
@@ -186,7 +186,7 @@ impl Inbox {
     }
 
     /// Keeps what is known of keys and memberships in step with what happened.
-    fn look_after(&self, event: &Event, cursor: &crate::http::Position) {
+    fn look_after(&self, event: &Event, cursor: &Position) {
         match event {
             Event::Conversation(event) => self.look_after_conversation(event, cursor),
             Event::Device(
@@ -196,7 +196,7 @@ impl Inbox {
         }
     }
 
-    fn look_after_conversation(&self, event: &ConversationEvent, cursor: &crate::http::Position) {
+    fn look_after_conversation(&self, event: &ConversationEvent, cursor: &Position) {
         use ConversationEvent as E;
         match event {
             E::MemberJoined(event) => {

@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AccountId, ConversationId, Event, EventId, OrganizationId, Timestamp};
+use domain::{AccountId, ConversationId, Event, OrganizationId, Timestamp};
 use tokio::sync::mpsc;
 
 pub use frames::{ResetReason, Status};
@@ -72,15 +72,13 @@ pub enum Incoming {
 pub struct Happening {
     /// Where it stands; the stream resumes after it.
     pub cursor: Position,
-    /// Its id.
-    pub event_id: EventId,
     /// When it was recorded, by the server's clock.
     pub recorded_at: Timestamp,
     /// Whose doing it was, where an account's.
     pub account_id: Option<AccountId>,
     /// In which organization.
     pub organization_id: Option<OrganizationId>,
-    /// What happened. Ciphertext is not in it, nor are wraps.
+    /// What happened. Wraps are not in it.
     pub event: Event,
     /// What a message, edit or reaction says.
     pub body: Option<Body>,
@@ -118,11 +116,6 @@ impl Live {
     /// Shows others how the owner is to be shown. Lost while there is no connection.
     pub fn presence(&self, status: Status) {
         let _ = self.up.try_send(Up::Presence { status });
-    }
-
-    /// Asks for the presence of these people instead of those asked for before.
-    pub fn watch(&self, account_ids: Vec<AccountId>) {
-        let _ = self.up.try_send(Up::Watch { account_ids });
     }
 }
 

@@ -148,13 +148,10 @@ impl Connection {
                     tracing::warn!(%error, "a live frame cannot be read");
                     Ended::Lost
                 })?;
-                if let Some(Down::Welcome { heartbeat_seconds, .. }) = &frame {
+                if let Down::Welcome { heartbeat_seconds, .. } = &frame {
                     self.heartbeat = Duration::from_secs((*heartbeat_seconds).max(1));
                 }
-                match frame {
-                    Some(frame) => frames.send(frame).await.map_err(|_| Ended::Dropped),
-                    None => Ok(()),
-                }
+                frames.send(frame).await.map_err(|_| Ended::Dropped)
             }
             Some(Ok(Message::Close(frame))) => {
                 Err(frame.map_or(Ended::Lost, |frame| why_closed(frame.code.into())))
@@ -173,7 +170,7 @@ impl Connection {
 
     async fn authenticate(&mut self, session: &Session) -> Result<(), Ended> {
         match session.token().await {
-            Ok(token) => self.say(&Up::Authenticate { token: token.to_string() }).await,
+            Ok(token) => self.say(&Up::Authenticate { id: "renewal", token: token.to_string() }).await,
             Err(ApiError::LoggedOut) => Err(Ended::LoggedOut),
             Err(_) => Err(Ended::Lost),
         }
@@ -188,9 +185,9 @@ impl Connection {
 /// What a close code asks for. Codes from 4000 on are the server's own.
 fn why_closed(code: u16) -> Ended {
     match code {
-        4001 => Ended::Unauthenticated,
-        4002 => Ended::LoggedOut,
-        4003 | 4004 => Ended::Refused,
+        4401 | 4402 => Ended::Unauthenticated,
+        4403 => Ended::LoggedOut,
+        4400 | 4429 => Ended::Refused,
         _ => Ended::Lost,
     }
 }

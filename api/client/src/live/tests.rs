@@ -38,14 +38,14 @@ fn no_more(_: usize, seen: &Seen) -> Reply {
 }
 
 fn welcome(cursor: &str) -> Step {
-    Step::Say(json!({ "welcome": { "cursor": cursor, "heartbeat_seconds": 20 } }))
+    Step::Say(json!({ "type": "welcome", "cursor": cursor, "heartbeat_seconds": 20 }))
 }
 
 fn event(number: u8, name: &str, data: Value) -> Step {
-    Step::Say(json!({ "event": { "cursor": format!("c{number}"), "event": {
-        "type": name, "event_id": MessageId::from_bytes([number; 16]), "revision": number, "recorded_at": 5,
-        "actor_kind": "account", "account_id": ANN, "data": data,
-    } } }))
+    Step::Say(json!({ "type": "event", "cursor": format!("c{number}"), "event": {
+        "name": name, "version": 1, "organization_id": null, "conversation_id": TALK, "revision": number, "at": 5,
+        "actor": { "kind": "account", "id": ANN }, "data": data, "sealed": null, "erased": false,
+    } }))
 }
 
 /// Event `number`: the message of that number was sent, in clear.
@@ -93,7 +93,7 @@ async fn a_lost_connection_is_resumed_without_gap_or_repetition() {
         taken,
         ["connected", "sent 1 at c1", "sent 2 at c2", "disconnected", "connected", "sent 3 at c3"]
     );
-    let resumed = server.hellos().into_iter().map(|hello| hello["hello"]["resume_after"].clone());
+    let resumed = server.hellos().into_iter().map(|hello| hello["resume_after"].clone());
     assert_eq!(resumed.collect::<Vec<_>>(), [json!("c0"), json!("c2")]);
 }
 
@@ -119,7 +119,7 @@ async fn after_a_reset_missed_messages_come_before_newer_ones_and_once() {
     let server = TestServer::start_live(answer, |number| match number {
         0 => vec![welcome("c0"), sent(1), Step::Close(4000)],
         _ => vec![
-            Step::Say(json!({ "reset": { "reason": "too_old" } })),
+            Step::Say(json!({ "type": "reset", "reason": "too_old", "cursor": "c1" })),
             welcome("c2"),
             sent(3),
             sent(4),
@@ -137,7 +137,7 @@ async fn after_a_reset_missed_messages_come_before_newer_ones_and_once() {
 
 #[tokio::test]
 async fn a_session_that_ends_ends_the_stream() {
-    let server = TestServer::start_live(no_more, |_| vec![welcome("c0"), Step::Close(4002)]).await;
+    let server = TestServer::start_live(no_more, |_| vec![welcome("c0"), Step::Close(4403)]).await;
     let mut live = client(&server).live(None);
     assert_eq!(take(&mut live, 3).await, ["connected", "loggedout", "over"]);
 }
@@ -146,7 +146,7 @@ async fn a_session_that_ends_ends_the_stream() {
 async fn an_expired_token_is_renewed_and_the_stream_goes_on() {
     let answer = |number: usize, _: &Seen| tokens(number);
     let server = TestServer::start_live(answer, |number| match number {
-        0 => vec![welcome("c0"), Step::Close(4001)],
+        0 => vec![welcome("c0"), Step::Close(4401)],
         _ => vec![welcome("c0"), sent(1), Step::Stay],
     })
     .await;
@@ -162,7 +162,7 @@ async fn clear_content_is_shown_as_such_and_missing_content_as_locked() {
     let server = TestServer::start_live(no_more, move |_| {
         let mut first = sent(1);
         if let Step::Say(frame) = &mut first {
-            frame["event"]["event"]["record"] = clear.clone();
+            frame["event"]["sealed"] = clear.clone();
         }
         vec![first, sent(2), event(3, "conversation.exploded", json!({})), sent(4), Step::Stay]
     })
