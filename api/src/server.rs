@@ -138,7 +138,8 @@ fn operator_routes(config: &mut web::ServiceConfig) {
 }
 
 fn resource(path: &'static str, routes: &[&'static Route]) -> actix_web::Resource {
-    let allow: Vec<&str> = routes.iter().map(|route| route.about.verb.as_str()).collect();
+    let mut allow: Vec<&str> = routes.iter().map(|route| route.about.verb.as_str()).collect();
+    allow.sort_unstable();
     let allow = allow.join(", ");
     let mut resource = web::resource(path);
     for route in routes.iter().copied() {

@@ -17,6 +17,6 @@ pub async fn migrate(client: &mut Client) -> Result<(), MigrateError> {
 
 /// A number that changes with every change of the migrations.
 #[cfg(any(test, feature = "testing"))]
-pub(crate) fn fingerprint() -> u64 {
+pub fn fingerprint() -> u64 {
     eventstore_schema::migrations::fingerprint(&embedded::migrations::runner())
 }

@@ -5,6 +5,7 @@ mod fold;
 mod history;
 mod world;
 
+pub use crate::migrations::fingerprint;
 pub use database::database;
 pub use fold::Fold;
 pub use history::History;

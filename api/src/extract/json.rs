@@ -1,7 +1,6 @@
 //! Bodies: JSON in UTF-8, nothing unknown in it.
 
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::problem::{Code, Problem};
 
@@ -10,12 +9,28 @@ use crate::problem::{Code, Problem};
 /// # Errors
 /// [`Code::MalformedJson`] for what is no JSON, [`Code::InvalidBody`] with the field for JSON that does not fit.
 pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // The quick way first: only what fails pays for finding out where.
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Data => locate::<T>(body),
-        Category::Syntax | Category::Eof | Category::Io => Problem::from(Code::MalformedJson)
-            .detail(format!("the body is no JSON at line {}, column {}", error.line(), error.column())),
-    })
+    // A list of values would be taken for an object's fields in their order.
+    let is_object = body.trim_ascii_start().first() == Some(&b'{');
+    match serde_json::from_slice(body) {
+        Ok(value) if is_object => Ok(value),
+        // Only what fails pays for finding out where.
+        _ => Err(why_not::<T>(body, is_object)),
+    }
+}
+
+fn why_not<T: DeserializeOwned>(body: &[u8], is_object: bool) -> Problem {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return Problem::from(Code::MalformedJson).detail("the body is not UTF-8");
+    };
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) => Problem::from(Code::MalformedJson).detail(format!(
+            "the body is no JSON at line {}, column {}",
+            error.line(),
+            error.column()
+        )),
+        Ok(_) if is_object => locate::<T>(body),
+        Ok(_) => Problem::field(".", "an object is expected"),
+    }
 }
 
 fn locate<T: DeserializeOwned>(body: &[u8]) -> Problem {
@@ -84,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        for body in [&b"{"[..], b"", b"nope", b"{\"name\":\"\xff\"}", b"{\"name\":\"a\"} x"] {
+        for body in [&b"{"[..], b"", b"nope", b"{\"name\":\"\xff\"}", b"{\"name\":\"a\"} x", b"{\"name\":7"] {
             assert_eq!(problem(body).0, 400, "{body:?}");
         }
     }
@@ -99,6 +114,11 @@ mod tests {
     fn a_missing_field_is_named_with_its_path() {
         assert_eq!(problem(b"{}").2, "name");
         assert_eq!(problem(br#"{"name":"a","inner":[{}]}"#).2, "inner[0].count");
+    }
+
+    #[test]
+    fn a_list_of_the_values_is_no_object() {
+        assert_eq!(problem(br#"["a",[]]"#), (422, "an object is expected".to_owned(), ".".into()));
     }
 
     #[test]

@@ -1,0 +1,218 @@
+//! A whole server in the test's process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::server::Listen;
+use commands::auth::Auth;
+use commands::auth::revocations::Follower;
+use commands::clock::Clock;
+use commands::mail::Mailer;
+use commands::reactions::{self, Reactions};
+use commands::{Parts, Services};
+use domain::Timestamp;
+use eventstore_schema::database::{self, Role};
+use eventstore_schema::keyring::{RootKeyFile, Secret};
+use eventstore_schema::testing::TestDatabase;
+use eventstore_schema::{EventLog, Keyring, PgEventLog, PgLogConfig, Sealer};
+use projections::{Feed, Projections, Reader, State as ProjectionState};
+use prometheus::Registry;
+use tempfile::TempDir;
+use tokio_postgres::{Client, Config};
+
+use crate::http::Http;
+
+/// When manual clocks start.
+pub const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+/// Issuer of the access tokens.
+pub const ISSUER: &str = "https://envoi.test";
+/// Connections of each pool.
+const POOL_SIZE: usize = 4;
+/// Longest that a test waits for what has to come.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server that runs until it is dropped.
+pub struct TestServer {
+    /// Where clients reach it.
+    pub public: SocketAddr,
+    /// Where operators reach it.
+    pub internal: SocketAddr,
+    /// Its clock: manual, standing at [`START`] until it is moved, when started so.
+    pub clock: Clock,
+    /// Everything that can be done, past HTTP.
+    pub services: Services,
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Keys at rest.
+    pub keyring: Arc<Keyring>,
+    /// How far the read models are.
+    pub projections: Arc<Projections>,
+    directory: TempDir,
+    _running: api::server::Running,
+    _reactions: reactions::Running,
+    _revocations: Follower,
+    _database: Option<TestDatabase>,
+}
+
+/// What differs from test to test.
+#[derive(Default)]
+pub struct Options {
+    /// The clock; the machine's when none is given.
+    pub clock: Option<Clock>,
+    /// Rate limits; none when none are given.
+    pub rates: Option<api::Rates>,
+}
+
+impl TestServer {
+    /// A server over a database of its own.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    /// The same, with other options.
+    pub async fn start_with(options: Options) -> Self {
+        let fingerprint =
+            commands::migrations::fingerprint() ^ projections::testing::fingerprint().rotate_left(1);
+        let database = TestDatabase::create_with("server", fingerprint, migrate).await;
+        let mut server = Self::over(&database.config(), options).await;
+        server._database = Some(database);
+        server
+    }
+
+    /// A server over a migrated database that the test looks after.
+    pub async fn over(config: &Config, options: Options) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let registry = Registry::new();
+        let log = PgEventLog::connect(PgLogConfig::new(config.clone())).await.expect("the log opens");
+        let log: Arc<dyn EventLog> = Arc::new(log);
+        let pool = database::pool(config, Role::App, POOL_SIZE).expect("a pool");
+        let root = RootKeyFile::open_or_create(&directory.path().join("root.key")).expect("a root key");
+        let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.expect("a keyring"));
+        let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)));
+        let clock = options.clock.unwrap_or_else(Clock::system);
+        let transport = format!("file:{}", directory.path().join("mail").display());
+        let mailer = Arc::new(Mailer::open(&transport, "Envoi <envoi@envoi.test>").expect("a mailer"));
+        let auth = Arc::new(Auth::open(&keyring, &clock, ISSUER, mailer).await.expect("authentication"));
+        let parts = Parts {
+            log: Arc::clone(&log),
+            sealer: Arc::clone(&sealer),
+            pool,
+            clock: clock.clone(),
+            metrics: commands::metrics::Metrics::register(&registry).expect("metrics"),
+            auth: Arc::clone(&auth),
+        };
+        let services = Services::new(&parts);
+        let feed = Arc::new(Feed::start(Arc::clone(&log)).await.expect("a feed"));
+        let metrics = projections::Metrics::register(&registry).expect("metrics");
+        let projections = Projections::start(config, &feed, projections::registry(), &metrics, true);
+        let projections = Arc::new(projections);
+        follow(&projections).await;
+        let revocations = auth.revocations.follow(Arc::clone(&log), clock.clone());
+        let reactions = Reactions::new(reactions::all(&services, &parts), parts.clone()).start();
+        let secret = keyring.named_secret(Secret::PositionSealing).await.expect("a secret");
+        let state = api::state::State {
+            clock: clock.clone(),
+            services: services.clone(),
+            sealer,
+            reader: Reader::new(database::pool(config, Role::Reader, POOL_SIZE).expect("a pool")),
+            projections: Arc::clone(&projections),
+            live: api::Live::start(Arc::clone(&feed)).await.expect("live sockets"),
+            auth,
+            cursors: api::Cursors::new(&secret),
+            incarnation: log.head().await.expect("a head").incarnation,
+            rates: options.rates,
+            metrics: api::Metrics::new(&registry).expect("metrics"),
+            registry,
+            trusts_proxy: false,
+        };
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listen = Listen { public: any_port, internal: any_port, workers: 1 };
+        let running = api::server::start(&listen, Arc::new(state)).expect("a free port");
+        Self {
+            public: running.public,
+            internal: running.internal,
+            clock,
+            services,
+            log,
+            keyring,
+            projections,
+            directory,
+            _running: running,
+            _reactions: reactions,
+            _revocations: revocations,
+            _database: None,
+        }
+    }
+
+    /// Where it is for clients.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.public)
+    }
+
+    /// Requests without anybody logged in.
+    pub fn http(&self) -> Http {
+        Http::new(&self.url())
+    }
+
+    /// Requests as operators make them.
+    pub fn internal(&self) -> Http {
+        Http::new(&format!("http://{}", self.internal))
+    }
+
+    /// Waits until the read models show everything that is in the log.
+    pub async fn settled(&self) {
+        if let Some(position) = self.log.head().await.expect("a head").position {
+            self.projections.wait_for_all(position, PATIENCE).await.expect("the read models follow");
+        }
+    }
+
+    /// Waits for the newest token that was sent to an address.
+    pub async fn mailed_token(&self, address: &str) -> String {
+        let mails: PathBuf = self.directory.path().join("mail");
+        until(async || {
+            let mut newest = None;
+            for entry in std::fs::read_dir(&mails).ok()?.flatten() {
+                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+                let token = text.lines().find_map(|line| line.trim().strip_prefix("token: "));
+                let written = entry.metadata().and_then(|data| data.modified()).ok();
+                if let (true, Some(token)) = (text.contains(address), token) {
+                    newest = newest.max(Some((written, token.to_owned())));
+                }
+            }
+            newest.map(|(_, token)| token)
+        })
+        .await
+    }
+}
+
+/// Brings a database with the log to the form of this release.
+pub async fn migrate(client: &mut Client) {
+    commands::migrate(client).await.expect("the write side's migrations apply");
+    projections::migrate(client).await.expect("the read side's migrations apply");
+}
+
+async fn follow(projections: &Projections) {
+    until(async || {
+        let all = projections.progress();
+        all.iter().all(|(_, progress)| progress.state == ProjectionState::Following).then_some(())
+    })
+    .await;
+}
+
+/// Waits for a condition that has to become true.
+///
+/// # Panics
+/// When it does not within [`PATIENCE`].
+pub async fn until<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(value) = condition().await {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("what has to come comes")
+}
