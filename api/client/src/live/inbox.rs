@@ -1,7 +1,7 @@
 //! The opening side of the live stream: each event once, its content verified, keys and memberships looked after.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::conversation::binding::{ContentKind, MessageBinding};
@@ -36,6 +36,8 @@ pub(super) struct Inbox {
     conversations: Arc<Conversations>,
     people: Arc<People>,
     incoming: mpsc::Sender<Incoming>,
+    /// Conversations in which keys are about to be handed on.
+    giving: Arc<Mutex<HashSet<ConversationId>>>,
     seen: HashSet<Position>,
     seen_in_order: VecDeque<Position>,
     /// The last message handed on, by conversation.
@@ -49,6 +51,7 @@ impl Inbox {
             conversations: Arc::clone(client.conversations()),
             people: Arc::clone(client.people()),
             incoming,
+            giving: Arc::default(),
             seen: HashSet::new(),
             seen_in_order: VecDeque::new(),
             last: HashMap::new(),
@@ -233,17 +236,26 @@ impl Inbox {
         }
     }
 
-    /// Gives waiting recipients their key beside the stream.
+    /// Gives waiting recipients their key beside the stream; once for all who come in a row.
     fn give_soon(&self, id: ConversationId) {
-        let conversations = Arc::clone(&self.conversations);
+        if !lock(&self.giving).insert(id) {
+            return;
+        }
+        let (conversations, giving) = (Arc::clone(&self.conversations), Arc::clone(&self.giving));
         tokio::spawn(async move {
             tokio::time::sleep(edge::jittered(GIVE_WAIT_MAX)).await;
+            lock(&giving).remove(&id);
             match conversations.give_wraps(id).await {
                 Ok(_) | Err(Error::NoDevice) => {}
                 Err(error) => tracing::warn!(conversation = %id, %error, "keys could not be handed on"),
             }
         });
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while it was held leaves a set of ids, which is as good as another.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the content that comes with an event is bound to, and whether it is encrypted.

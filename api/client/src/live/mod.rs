@@ -151,8 +151,10 @@ async fn follow(
             drop(frames);
             ended
         };
+        let mut welcomed = false;
         let forward = async {
             while let Some(frame) = received.recv().await {
+                welcomed |= matches!(frame, Down::Welcome { .. });
                 if let Some(reached) = frame.cursor() {
                     cursor = Some(reached.clone());
                 }
@@ -173,7 +175,7 @@ async fn follow(
             Ended::Unauthenticated => drop(session.renew_now().await),
             Ended::Lost | Ended::Refused => {}
         }
-        if signals.send(Signal::Lost).await.is_err() {
+        if signals.is_closed() || (welcomed && signals.send(Signal::Lost).await.is_err()) {
             return;
         }
         if began.elapsed() > WAIT_MAX {
