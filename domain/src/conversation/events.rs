@@ -107,6 +107,33 @@ events! {
     }
 }
 
+impl ConversationEvent {
+    /// The conversation that it happened in.
+    pub const fn conversation_id(&self) -> ConversationId {
+        match self {
+            Self::Created(event) => event.conversation_id,
+            Self::TitleChanged(event) => event.conversation_id,
+            Self::MemberJoined(event) => event.conversation_id,
+            Self::MemberRoleChanged(event) => event.conversation_id,
+            Self::MemberLeft(event) => event.conversation_id,
+            Self::RecipientAdded(event) => event.conversation_id,
+            Self::RecipientRemoved(event) => event.conversation_id,
+            Self::GenerationCommitted(event) => event.conversation_id,
+            Self::WrapAdded(event) => event.conversation_id,
+            Self::WrapReported(event) => event.conversation_id,
+            Self::MessageSent(event) => event.conversation_id,
+            Self::MessageEdited(event) => event.conversation_id,
+            Self::MessageDeleted(event) => event.conversation_id,
+            Self::ReactionSet(event) => event.conversation_id,
+            Self::ReactionCleared(event) => event.conversation_id,
+            Self::MessagePinned(event) => event.conversation_id,
+            Self::MessageUnpinned(event) => event.conversation_id,
+            Self::ReceiptRecorded(event) => event.conversation_id,
+            Self::Deleted(event) => event.conversation_id,
+        }
+    }
+}
+
 /// A conversation was opened. Its first members are the next events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConversationCreated {

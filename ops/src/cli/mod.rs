@@ -3,6 +3,7 @@
 mod bench;
 mod client;
 mod config;
+mod demo;
 mod dev;
 mod error;
 mod keys;
@@ -13,6 +14,7 @@ mod projections;
 mod schema;
 mod serve;
 mod telemetry;
+pub mod text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +67,8 @@ enum Verb {
     Client(client::Args),
     /// Check, show and document the configuration.
     Config(config::Args),
+    /// Play a transcript with real clients, and check everything on the way.
+    Demo(demo::Args),
     /// Run a private installation: PostgreSQL, server, e-mails in a folder.
     Dev(dev::Args),
     /// Make the root key.
@@ -102,6 +106,7 @@ async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Bench(args) => bench::run(global, args).await,
         Verb::Client(args) => client::run(global, args).await,
         Verb::Config(args) => config::run(global, args),
+        Verb::Demo(args) => demo::run(global, args).await,
         Verb::Dev(args) => dev::run(global, args).await,
         Verb::Keys(args) => keys::run(global, args),
         Verb::Migrate(args) => migrate::run(global, args).await,

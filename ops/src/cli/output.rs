@@ -44,6 +44,13 @@ impl Output {
         let _closed_pipe = writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush());
     }
 
+    /// Tells people a step on standard output; machines do not hear it.
+    pub fn step(self, text: impl AsRef<str>) {
+        if !self.json {
+            let _closed_pipe = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
+        }
+    }
+
     /// Tells people how it goes; machines do not hear it.
     pub fn note(self, text: impl AsRef<str>) {
         if !self.json {

@@ -90,7 +90,9 @@ impl Seen {
     fn hear(&mut self, key: (ConversationId, u64), body: Option<Body>) {
         let text = match &body {
             Some(Body::Verified { content, .. }) => content.as_text().map(str::to_owned),
-            Some(Body::Clear(_) | Body::Deleted | Body::Erased | Body::Locked | Body::Invalid(_)) | None => None,
+            Some(Body::Clear(_) | Body::Deleted | Body::Erased | Body::Locked | Body::Invalid(_)) | None => {
+                None
+            }
         };
         let earlier = self.messages.insert(key, Heard { text, at: Instant::now() });
         self.repeated += usize::from(earlier.is_some());

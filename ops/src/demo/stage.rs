@@ -1,6 +1,5 @@
 //! Where the play takes place: a private installation made for it, or a server that runs already.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +8,11 @@ use eventstore_schema::{EventLog, Position, ReadFilter};
 use projections::{Feed, Projections};
 use prometheus::Registry;
 
-use super::mailbox::Mailbox;
-use super::person;
+use crate::bench::Scratch;
 use crate::cli::CliError;
 use crate::config::Config;
 use crate::runtime;
-use crate::runtime::private::Private;
+use crate::runtime::people::Entrance;
 use crate::runtime::server::{Role, Server};
 
 /// Longest wait for the read models to come up to the log's end.
@@ -33,10 +31,8 @@ pub struct Elsewhere {
 }
 
 struct Own {
-    private: Private,
+    scratch: Scratch,
     server: Server,
-    /// Removed last, with whatever is left in it.
-    _directory: tempfile::TempDir,
 }
 
 /// The database behind the server.
@@ -51,10 +47,8 @@ pub struct Backstage {
 
 /// Where the play takes place.
 pub struct Stage {
-    /// The server's address.
-    pub url: String,
-    /// Its e-mails.
-    pub mailbox: Mailbox,
+    /// Where people come in.
+    pub entrance: Entrance,
     /// Names this run: a server that runs already has seen others.
     pub run: String,
     /// What lies behind, if it can be reached.
@@ -68,53 +62,30 @@ impl Stage {
     /// # Errors
     /// When PostgreSQL is not installed or anything does not start.
     pub async fn private() -> Result<Self, CliError> {
-        let directory = tempfile::Builder::new()
-            .prefix("envoi-demo-")
-            .tempdir()
-            .map_err(|error| CliError::usage("no temporary directory can be made").because(&error))?;
-        let private = Private::start(&directory.path().join("installation")).await?;
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut config = private.configuration(Config::default(), any, any);
-        // Everybody plays from one address: what protects a public server would only make them wait.
-        config.server.rate_limits = false;
-        let mailbox = Mailbox::new(private.mail_directory());
-        match Self::over(private, &config, directory, mailbox).await {
-            Ok(stage) => Ok(stage),
-            Err((private, error)) => {
-                private.destroy().await?;
+        let scratch = Scratch::start().await?;
+        let server = match Server::start(&scratch.configuration(), Role::ALL).await {
+            Ok(server) => server,
+            Err(error) => {
+                scratch.remove().await?;
+                return Err(error);
+            }
+        };
+        match Self::over(&scratch, &server).await {
+            Ok(stage) => Ok(Self { own: Some(Own { scratch, server }), ..stage }),
+            Err(error) => {
+                server.stop().await;
+                scratch.remove().await?;
                 Err(error)
             }
         }
     }
 
-    async fn over(
-        private: Private,
-        config: &Config,
-        directory: tempfile::TempDir,
-        mailbox: Mailbox,
-    ) -> Result<Self, (Private, CliError)> {
-        let server = match Server::start(config, Role::ALL).await {
-            Ok(server) => server,
-            Err(error) => return Err((private, error)),
-        };
-        let ready = async {
-            let address =
-                server.public().ok_or_else(|| CliError::failed("the server answers no clients"))?;
-            let backend = &server.backend;
-            let (database, log) = (backend.database.clone(), Arc::clone(&backend.log));
-            let backstage = Backstage::new(database, log, Arc::clone(&server.projections)).await?;
-            Ok((format!("http://{address}"), backstage, person::secret()?))
-        };
-        match ready.await {
-            Ok((url, backstage, run)) => {
-                let own = Some(Own { private, server, _directory: directory });
-                Ok(Self { url, mailbox, run, backstage: Some(backstage), own })
-            }
-            Err(error) => {
-                server.stop().await;
-                Err((private, error))
-            }
-        }
+    async fn over(scratch: &Scratch, server: &Server) -> Result<Self, CliError> {
+        let address = server.public().ok_or_else(|| CliError::failed("the server answers no clients"))?;
+        let (database, log) = (server.backend.database.clone(), Arc::clone(&server.backend.log));
+        let backstage = Backstage::new(database, log, Arc::clone(&server.projections)).await?;
+        let entrance = Entrance::new(&format!("http://{address}"), &scratch.private().mail_directory())?;
+        Ok(Self { entrance, run: run_name()?, backstage: Some(backstage), own: None })
     }
 
     /// Plays on a server that runs already.
@@ -127,8 +98,8 @@ impl Stage {
             true => None,
             false => Some(Backstage::connect(&config).await?),
         };
-        let mailbox = Mailbox::new(mail_directory);
-        Ok(Self { url, mailbox, run: person::secret()?, backstage, own: None })
+        let entrance = Entrance::new(&url, &mail_directory)?;
+        Ok(Self { entrance, run: run_name()?, backstage, own: None })
     }
 
     /// Stops and removes what was made for the play.
@@ -139,7 +110,7 @@ impl Stage {
         drop(self.backstage);
         let Some(own) = self.own else { return Ok(()) };
         own.server.stop().await;
-        own.private.destroy().await
+        own.scratch.remove().await
     }
 }
 
@@ -168,15 +139,19 @@ impl Backstage {
         Self::new(database, log, Arc::new(projections)).await
     }
 
-    /// Waits until every read model shows everything that the log holds.
+    /// Waits until every read model shows everything that the log holds, and tells up to where that is.
     ///
     /// # Errors
     /// When one does not come so far.
-    pub async fn abreast(&self) -> Result<(), CliError> {
-        let Some(head) = head(&self.log).await? else { return Ok(()) };
-        self.projections.wait_for_all(head, ABREAST_WAIT_MAX).await.map_err(|error| {
-            CliError::check_failed(format!("a read model does not reach position {head}")).because(&error)
-        })
+    pub async fn abreast(&self) -> Result<Option<Position>, CliError> {
+        let head = head(&self.log).await?;
+        if let Some(position) = head {
+            self.projections.wait_for_all(position, ABREAST_WAIT_MAX).await.map_err(|error| {
+                CliError::check_failed(format!("a read model does not reach position {position}"))
+                    .because(&error)
+            })?;
+        }
+        Ok(head)
     }
 
     /// Where each read model is.
@@ -204,4 +179,11 @@ impl Backstage {
 async fn head(log: &Arc<dyn EventLog>) -> Result<Option<Position>, CliError> {
     let head = log.head().await;
     Ok(head.map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?.position)
+}
+
+/// 64 random bits, in the letters that every e-mail address may have.
+fn run_name() -> Result<String, CliError> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|error| CliError::failed(format!("no randomness: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -38,11 +38,6 @@ impl Entrance {
         Ok(Self { server, mail_directory: mail_directory.to_owned() })
     }
 
-    /// The server.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Registers an account and confirms its address by the e-mail that comes.
     ///
     /// # Errors
@@ -105,7 +100,11 @@ fn token_for(directory: &Path, email: &str) -> Option<String> {
         if !text.lines().any(|line| line == to) {
             return None;
         }
-        text.lines().find_map(|line| line.trim().strip_prefix("token: ").map(str::to_owned))
+        // A line without its end is still being written.
+        text.split_inclusive('\n').find_map(|line| {
+            let token = line.trim_start().strip_prefix("token: ")?.strip_suffix('\n')?;
+            Some(token.trim_end().to_owned())
+        })
     })
 }
 
@@ -122,6 +121,10 @@ mod tests {
         };
         mail("1.eml", "ada@example.org", "T1");
         mail("2.eml", "ben@example.org", "T2");
+        mail("4.eml", "flo@example.org", "T4");
+        let whole = std::fs::read(directory.path().join("4.eml")).unwrap();
+        std::fs::write(directory.path().join("4.eml"), &whole[..whole.len() - 3]).unwrap();
+        assert_eq!(token_for(directory.path(), "flo@example.org"), None);
         mail("3.json", "eve@example.org", "T3");
         assert_eq!(token_for(directory.path(), "ben@example.org").as_deref(), Some("T2"));
         assert_eq!(token_for(directory.path(), "eve@example.org"), None);

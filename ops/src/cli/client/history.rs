@@ -5,8 +5,8 @@ use envoi_client::api::messages::Range;
 use envoi_client::messages::{Body, Message, Reaction};
 use serde_json::{Value, json};
 
-use super::{Place, explain, listing};
-use crate::cli::CliError;
+use super::{Place, explain};
+use crate::cli::{CliError, text};
 
 /// Arguments of `envoi client history`.
 #[derive(clap::Args)]
@@ -76,10 +76,10 @@ pub fn state(body: &Body) -> &'static str {
 pub fn shown(body: &Body) -> String {
     match body {
         Body::Verified { content, .. } => {
-            content.as_text().map_or_else(|| "(not known to this version)".to_owned(), listing::harmless)
+            content.as_text().map_or_else(|| "(not known to this version)".to_owned(), text::harmless)
         }
         Body::Clear(content) => {
-            let text = content.as_text().map_or_else(String::new, listing::harmless);
+            let text = content.as_text().map_or_else(String::new, text::harmless);
             format!("(NOT ENCRYPTED) {text}")
         }
         Body::Deleted => "(deleted)".to_owned(),
@@ -113,12 +113,12 @@ pub fn emoji(body: &Body) -> Option<&str> {
 fn line(message: &Message, reactions: &[Reaction]) -> String {
     let answers = message.reply_to.map(|number| format!(" (to {number})")).unwrap_or_default();
     let edited = if message.edited_at.is_some() { " (edited)" } else { "" };
-    let emojis: Vec<_> = reactions.iter().filter_map(|one| emoji(&one.body)).map(listing::harmless).collect();
+    let emojis: Vec<_> = reactions.iter().filter_map(|one| emoji(&one.body)).map(text::harmless).collect();
     let reactions = if emojis.is_empty() { String::new() } else { format!("  [{}]", emojis.join(" ")) };
     format!(
         "{:>5}  {}  {}{answers}{edited}: {}{reactions}",
         message.number,
-        listing::time(message.sent_at),
+        text::time(message.sent_at),
         message.sender_id,
         shown(&message.body)
     )

@@ -9,7 +9,7 @@ use envoi_client::messages::Body;
 use serde_json::{Value, json};
 
 use super::{Place, explain, history};
-use crate::cli::{CliError, Output};
+use crate::cli::{CliError, Output, text};
 
 /// Arguments of `envoi client listen`.
 #[derive(clap::Args)]
@@ -79,7 +79,7 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
 fn concerns(args: &Args, happening: &Happening) -> bool {
     match (&args.conversation, &happening.event) {
         (None, _) => true,
-        (Some(only), Event::Conversation(event)) => place_of(event) == *only,
+        (Some(only), Event::Conversation(event)) => event.conversation_id() == *only,
         (Some(_), _) => false,
     }
 }
@@ -137,8 +137,8 @@ fn told(output: Output, id: ConversationId, number: u64, sender: AccountId, body
 fn tell(output: Output, happening: &Happening) {
     use ConversationEvent as E;
     let Event::Conversation(event) = &happening.event else { return };
-    let id = place_of(event);
-    let (name, value, text): (&str, Value, String) = match event {
+    let id = event.conversation_id();
+    let (name, value, said): (&str, Value, String) = match event {
         E::MessageSent(sent) => {
             let body = happening.body.as_ref().unwrap_or(&Body::Locked);
             return told(output, id, sent.number, sent.sender_id, body);
@@ -155,7 +155,7 @@ fn tell(output: Output, happening: &Happening) {
         E::ReactionSet(set) => {
             let emoji = happening.body.as_ref().and_then(history::emoji);
             let value = json!({ "number": set.number, "account_id": set.account_id, "emoji": emoji });
-            let shown = emoji.map_or_else(|| "something".to_owned(), super::listing::harmless);
+            let shown = emoji.map_or_else(|| "something".to_owned(), text::harmless);
             ("reaction", value, format!("{} reacts to message {} with {shown}", set.account_id, set.number))
         }
         E::MemberJoined(joined) => (
@@ -200,31 +200,5 @@ fn tell(output: Output, happening: &Happening) {
     if let (Value::Object(whole), Value::Object(more)) = (&mut whole, value) {
         whole.extend(more);
     }
-    output.line(&whole, || format!("{id}        {text}"));
-}
-
-/// The conversation that an event is of.
-pub fn place_of(event: &ConversationEvent) -> ConversationId {
-    use ConversationEvent as E;
-    match event {
-        E::Created(event) => event.conversation_id,
-        E::TitleChanged(event) => event.conversation_id,
-        E::MemberJoined(event) => event.conversation_id,
-        E::MemberRoleChanged(event) => event.conversation_id,
-        E::MemberLeft(event) => event.conversation_id,
-        E::RecipientAdded(event) => event.conversation_id,
-        E::RecipientRemoved(event) => event.conversation_id,
-        E::GenerationCommitted(event) => event.conversation_id,
-        E::WrapAdded(event) => event.conversation_id,
-        E::WrapReported(event) => event.conversation_id,
-        E::MessageSent(event) => event.conversation_id,
-        E::MessageEdited(event) => event.conversation_id,
-        E::MessageDeleted(event) => event.conversation_id,
-        E::ReactionSet(event) => event.conversation_id,
-        E::ReactionCleared(event) => event.conversation_id,
-        E::MessagePinned(event) => event.conversation_id,
-        E::MessageUnpinned(event) => event.conversation_id,
-        E::ReceiptRecorded(event) => event.conversation_id,
-        E::Deleted(event) => event.conversation_id,
-    }
+    output.line(&whole, || format!("{id}        {said}"));
 }

@@ -1,4 +1,4 @@
-//! Lists for people and machines; what other people wrote, made harmless for a terminal.
+//! Lists for people and machines.
 
 use console::measure_text_width;
 use domain::Timestamp;
@@ -7,7 +7,7 @@ use envoi_client::http::Outgoing;
 use envoi_client::{Client, Error};
 use serde_json::Value;
 
-use crate::cli::Output;
+use crate::cli::{Output, text};
 
 /// Every row of a list, page after page, as the server tells of it.
 ///
@@ -42,9 +42,9 @@ pub fn print(output: Output, rows: &[Value], columns: &[(&str, &str)], empty: &s
 fn cell(field: &str, value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => one_line(text),
+        Some(Value::String(text)) => text::one_line(text),
         Some(Value::Number(micros)) if field.ends_with("_at") => {
-            micros.as_i64().map(Timestamp::from_micros).map_or_else(|| "-".to_owned(), time)
+            micros.as_i64().map(Timestamp::from_micros).map_or_else(|| "-".to_owned(), text::time)
         }
         Some(other) => other.to_string(),
     }
@@ -69,27 +69,6 @@ fn table(rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// A time as people read it, UTC.
-pub fn time(at: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(at.as_micros())
-        .map_or_else(|_| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
-}
-
-/// Text of other people without what a terminal would take for orders.
-pub fn harmless(text: &str) -> String {
-    let harmless = |c: char| {
-        let dangerous = c.is_control() && !matches!(c, '\n' | '\t');
-        // Marks that turn the writing direction could make a text look like another one's.
-        let turning = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if dangerous || turning { char::REPLACEMENT_CHARACTER } else { c }
-    };
-    text.chars().map(harmless).collect()
-}
-
-fn one_line(text: &str) -> String {
-    harmless(text).replace(['\n', '\t'], " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,15 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn others_cannot_give_orders_to_the_terminal() {
-        assert_eq!(harmless("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb\nc\u{fffd}d");
-        assert_eq!(cell("name", Some(&Value::from("a\nb"))), "a b");
-    }
-
-    #[test]
     fn times_and_missing_values_are_readable() {
         assert_eq!(cell("sent_at", Some(&Value::from(1_700_000_000_000_000i64))), "2023-11-14 22:13:20Z");
         assert_eq!(cell("name", None), "-");
+        assert_eq!(cell("name", Some(&Value::from("a\nb"))), "a b");
         assert_eq!(cell("number", Some(&Value::from(7))), "7");
     }
 }

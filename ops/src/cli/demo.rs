@@ -1,0 +1,80 @@
+//! `envoi demo`: plays a transcript with one real client for each person, and checks everything on the way.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{CliError, Global, telemetry};
+use crate::config::Telemetry;
+use crate::demo::script::{LoadError, Script};
+use crate::demo::stage::{Elsewhere, Stage};
+use crate::demo::{self, Summary};
+
+/// Arguments of `envoi demo`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Transcript: lines `NAME: text`, empty lines, comments that begin with `#`. Without it one that comes along.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Play on a server that runs already instead of a private one. Read models are compared when the configuration names
+    /// its database.
+    #[arg(long, env = "ENVOI_SERVER", value_name = "URL", requires = "mail_dir")]
+    server: Option<String>,
+    /// The folder that this server writes e-mails to.
+    #[arg(long, value_name = "DIRECTORY", requires = "server")]
+    mail_dir: Option<PathBuf>,
+    /// Give up after so many seconds.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    /// What server and clients say of themselves on standard error: a `tracing` filter.
+    #[arg(long, default_value = "error", value_name = "FILTER")]
+    trace: String,
+}
+
+/// Runs `envoi demo`.
+pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
+    let script = load(&args)?;
+    telemetry::start(&Telemetry { filter: args.trace.clone(), ..Telemetry::default() })?;
+    let stage = match (args.server, args.mail_dir) {
+        (Some(url), Some(mail_directory)) => {
+            let config = global.configuration()?;
+            Stage::elsewhere(Elsewhere { url, mail_directory, config }).await?
+        }
+        _ => {
+            global.output.step("Starting a private PostgreSQL and a server of its own");
+            Stage::private().await?
+        }
+    };
+    let limit = Duration::from_secs(args.timeout);
+    let played = tokio::select! {
+        played = tokio::time::timeout(limit, demo::play(&stage, &script, global.output)) => {
+            played.unwrap_or_else(|_| {
+                Err(CliError::check_failed(format!("the play was not over after {} s", args.timeout))
+                    .hint("--timeout gives it longer"))
+            })
+        }
+        _ = tokio::signal::ctrl_c() => Err(CliError::failed("broken off")),
+    };
+    let closed = stage.close().await;
+    let summary = played?;
+    closed?;
+    global.output.result(&summary, || summary.text());
+    verdict(&summary)
+}
+
+fn load(args: &Args) -> Result<Script, CliError> {
+    Script::load(args.script.as_deref()).map_err(|error| {
+        let path = args.script.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let refused = CliError::usage(format!("{path} cannot be played")).because(&error);
+        match error {
+            LoadError::Read(_) => refused,
+            LoadError::Script(_) => refused.hint("a script has lines `NAME: text`"),
+        }
+    })
+}
+
+fn verdict(summary: &Summary) -> Result<(), CliError> {
+    match summary.failures.len() {
+        0 => Ok(()),
+        failures => Err(CliError::check_failed(format!("{failures} checks failed: see above"))),
+    }
+}
