@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use crate::cell::Sql;
 use crate::checkpoint::{Mark, get};
 use crate::projector::{Item, Projector};
-use crate::rows::{Keys, Pending, Rows};
+use crate::rows::{Keys, Pending, Rows, Wanted};
 use crate::store::{Store, StoreError};
 
 /// An event that waits: it could not be folded, or it comes behind one of its stream that could not.
@@ -52,38 +52,73 @@ pub(crate) async fn fold(
     parked: &HashSet<StreamId>,
     trusts_fresh: bool,
 ) -> Result<Outcome, StoreError> {
-    let mut rows = Rows::new(projector.tables());
-    if !trusts_fresh {
-        rows.distrust_fresh();
-    }
-    let mut undeclarable = HashSet::new();
-    for item in items {
-        if let Item::Event(event) = item
-            && !parked.contains(&event.recorded.stream)
-        {
-            let mut keys = Keys::new(&mut rows);
-            projector.keys(event, &mut keys);
-            if keys.finish().is_err() {
-                undeclarable.insert(event.position());
+    let mut folding = Folding::begin(projector, items, parked, trusts_fresh);
+    folding.load(store, schema).await?;
+    Ok(folding.apply())
+}
+
+/// A batch on its way through the fold, step by step.
+pub(crate) struct Folding<'a> {
+    projector: &'a dyn Projector,
+    items: &'a [Item],
+    parked: &'a HashSet<StreamId>,
+    rows: Rows,
+    wanted: Vec<Wanted>,
+}
+
+impl<'a> Folding<'a> {
+    /// Asks which rows the events touch.
+    pub(crate) fn begin(
+        projector: &'a dyn Projector,
+        items: &'a [Item],
+        parked: &'a HashSet<StreamId>,
+        trusts_fresh: bool,
+    ) -> Self {
+        let mut rows = Rows::new(projector.tables());
+        if !trusts_fresh {
+            rows.distrust_fresh();
+        }
+        for item in items {
+            if let Item::Event(event) = item
+                && !parked.contains(&event.recorded.stream)
+            {
+                // A table that the projector does not list is refused again, and its event parked, when it is applied.
+                projector.keys(event, &mut Keys::new(&mut rows));
             }
         }
+        let wanted = rows.wanted();
+        Self { projector, items, parked, rows, wanted }
     }
-    if !rows.is_empty() {
-        store.load(schema, &mut rows).await?;
+
+    /// Tables in which rows are sought.
+    pub(crate) fn sought(&self) -> HashSet<&'static str> {
+        self.wanted.iter().map(|wanted| wanted.table.name).collect()
     }
-    let mut aside = Vec::new();
-    let mut newly = HashSet::new();
-    for item in items {
-        let recorded = item.recorded();
-        let queues = parked.contains(&recorded.stream) || newly.contains(&recorded.stream);
-        if queues {
-            aside.push(put_aside(recorded, None));
-        } else if let Some(reason) = apply(projector, item, &mut rows) {
-            newly.insert(recorded.stream);
-            aside.push(put_aside(recorded, Some(reason)));
+
+    /// Loads the rows.
+    pub(crate) async fn load(&mut self, store: &mut Store, schema: &str) -> Result<(), StoreError> {
+        if self.wanted.is_empty() {
+            return Ok(());
         }
+        store.load(schema, &self.wanted, &mut self.rows).await
     }
-    Ok(Outcome { pending: rows.drain(), parked: aside })
+
+    /// Applies the events.
+    pub(crate) fn apply(mut self) -> Outcome {
+        let mut aside = Vec::new();
+        let mut newly = HashSet::new();
+        for item in self.items {
+            let recorded = item.recorded();
+            let queues = self.parked.contains(&recorded.stream) || newly.contains(&recorded.stream);
+            if queues {
+                aside.push(put_aside(recorded, None));
+            } else if let Some(reason) = apply(self.projector, item, &mut self.rows) {
+                newly.insert(recorded.stream);
+                aside.push(put_aside(recorded, Some(reason)));
+            }
+        }
+        Outcome { pending: self.rows.drain(), parked: aside }
+    }
 }
 
 /// Applies one event; why it could not be.

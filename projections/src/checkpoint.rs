@@ -152,7 +152,7 @@ impl Layout<'_> {
         format!("rm_{}_{generation}", self.0.name())
     }
 
-    /// Makes the schema anew with empty tables.
+    /// Makes the schema anew with empty tables, which have neither keys nor indexes.
     pub(crate) fn create(&self, schema: &str) -> String {
         let mut sql = format!(
             "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; \
@@ -161,6 +161,11 @@ impl Layout<'_> {
         self.0.tables().iter().for_each(|def| sql.push_str(&def.table().create(schema)));
         self.0.tables().iter().for_each(|def| sql.push_str(&def.table().create_policy(schema)));
         sql
+    }
+
+    /// Makes the keys, and the indexes that folding needs.
+    pub(crate) fn create_keys(&self, schema: &str) -> String {
+        self.0.tables().iter().map(|def| def.table().create_key(schema)).collect()
     }
 
     /// Makes the indexes that only queries need.

@@ -143,21 +143,21 @@ impl<'a> Leader<'a> {
         if let Some(stream) = cleared {
             parked.remove(&stream);
         }
-        let outcome = self.fold(items, &parked, true).await?;
+        let mut outcome = self.fold(items, &parked, true).await?;
         if outcome.is_empty() && cleared.is_none() {
             self.unsaved = Some(mark);
             if self.saved_at.elapsed() >= SAVE_DELAY {
                 self.save().await?;
             }
         } else {
-            if let Err(error) = self.write(&outcome, mark, cleared).await {
+            if let Err(error) = self.write(&mut outcome, mark, cleared).await {
                 if !error.is_unique_violation() {
                     return Err(error.into());
                 }
                 // A row that was declared as new is there already: fold again, looking at every key, to find whose event.
                 self.store.execute("ROLLBACK").await?;
-                let outcome = self.fold(items, &parked, false).await?;
-                self.write(&outcome, mark, cleared).await?;
+                let mut outcome = self.fold(items, &parked, false).await?;
+                self.write(&mut outcome, mark, cleared).await?;
                 self.note_parked(parked, &outcome);
             } else {
                 self.note_parked(parked, &outcome);
@@ -181,7 +181,7 @@ impl<'a> Leader<'a> {
 
     async fn write(
         &mut self,
-        outcome: &Outcome,
+        outcome: &mut Outcome,
         mark: Mark,
         cleared: Option<StreamId>,
     ) -> Result<(), StoreError> {
@@ -191,7 +191,7 @@ impl<'a> Leader<'a> {
         if let Some(stream) = cleared {
             clear_parked(&self.store.client, name, stream).await?;
         }
-        self.store.write(&self.schema, &outcome.pending, Mode::Live).await?;
+        self.store.write(&self.schema, &mut outcome.pending, Mode::Live).await?;
         store_parked(&self.store.client, name, &outcome.parked).await?;
         self.store.execute("COMMIT").await?;
         self.checkpoint = checkpoint;

@@ -132,6 +132,7 @@ impl dyn Projector {
         hasher.update(&self.version().to_be_bytes());
         for def in self.tables() {
             hasher.update(def.table().create("s").as_bytes());
+            hasher.update(def.table().create_key("s").as_bytes());
             hasher.update(def.table().create_policy("s").as_bytes());
             hasher.update(def.table().create_indexes("s").as_bytes());
         }

@@ -16,7 +16,7 @@ use tokio_postgres::Config;
 
 use crate::projector::{Item, Projector};
 use crate::store::StoreError;
-pub(crate) use builder::Builder;
+pub(crate) use builder::{Builder, Keying, Scope};
 
 /// Events in one page of the log, folded in one transaction: enough that statements cost little by event.
 const PAGE_EVENTS: usize = 8_192;
@@ -87,18 +87,35 @@ pub async fn rebuild(
     projectors: Vec<Arc<dyn Projector>>,
     report: &(dyn Fn(RebuildProgress) + Send + Sync),
 ) -> Result<Rebuilt, RebuildError> {
+    match fill(config, &log, &projectors, report, Keying::Late).await {
+        // Some row was added twice. With keys from the start, the event that did it is found and parked.
+        Err(RebuildError::Store(error)) if error.is_unique_violation() => {
+            fill(config, &log, &projectors, report, Keying::Early).await
+        }
+        result => result,
+    }
+}
+
+async fn fill(
+    config: &Config,
+    log: &Arc<dyn EventLog>,
+    projectors: &[Arc<dyn Projector>],
+    report: &(dyn Fn(RebuildProgress) + Send + Sync),
+    keying: Keying,
+) -> Result<Rebuilt, RebuildError> {
     let started = Instant::now();
     let head = log.head().await?;
-    let builders =
-        projectors.into_iter().map(|projector| Builder::begin(config, projector, head.incarnation));
+    let builders = projectors
+        .iter()
+        .map(|projector| Builder::begin(config, Arc::clone(projector), head.incarnation, keying));
     let mut builders = try_join_all(builders).await?;
     let mut meter = Meter::new(head, report);
     let mut after = None;
-    (builders, after) = pass(&log, builders, after, None, &mut meter).await?;
-    try_join_all(builders.iter().map(Builder::index)).await?;
+    (builders, after) = pass(log, builders, after, None, &mut meter).await?;
+    try_join_all(builders.iter_mut().map(Builder::index)).await?;
     loop {
         let before = meter.events;
-        (builders, after) = pass(&log, builders, after, None, &mut meter).await?;
+        (builders, after) = pass(log, builders, after, None, &mut meter).await?;
         if meter.events.saturating_sub(before) < ABREAST_EVENTS {
             break;
         }
@@ -106,7 +123,7 @@ pub async fn rebuild(
     let mut generations = Vec::new();
     for builder in builders {
         generations.push((builder.name(), builder.generation()));
-        switch::switch(builder, &*log).await?;
+        switch::switch(builder, &**log).await?;
     }
     Ok(Rebuilt { events: meter.events, elapsed: started.elapsed(), generations })
 }

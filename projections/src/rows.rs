@@ -4,7 +4,7 @@ mod keys;
 mod tables;
 
 pub use keys::Keys;
-pub(crate) use tables::{Fields, copy_rows};
+pub(crate) use tables::{CopiedFields, Fields};
 pub use tables::{Pending, TableDef, Wanted};
 
 use eventstore_schema::Position;

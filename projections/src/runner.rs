@@ -25,6 +25,8 @@ const STANDBY_POLL: Duration = Duration::from_millis(500);
 const STANDBY_POLL_WANTED: Duration = Duration::from_millis(20);
 /// How often a diverged projection looks whether a rebuild has been switched to.
 const DIVERGED_POLL: Duration = Duration::from_secs(1);
+/// How long a failing runner tries to leave word of why.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A new projection that is further behind than this is filled by a rebuild, which is several times faster than following.
 const FOLLOW_EVENTS_MAX: u64 = 50_000;
 
@@ -76,11 +78,18 @@ pub(crate) async fn run(context: Arc<Context>) {
             let reason = chain(&error);
             tracing::warn!(projection = name, error = reason, "starts over");
             context.metrics.failures.with_label_values(&[name]).inc();
+            let _ = tokio::time::timeout(REPORT_TIMEOUT, report_failure(&context, &reason)).await;
             context.gauge.set_state(State::Failing, Some(reason));
         }
         tokio::time::sleep(retry).await;
         retry = retry.saturating_mul(2).min(RETRY_MAX);
     }
+}
+
+/// Leaves word for those who look from other processes, if PostgreSQL is there to take it.
+async fn report_failure(context: &Context, reason: &str) -> Result<(), StoreError> {
+    let store = Store::connect(&context.config).await?;
+    put_state(&store.client, context.name(), State::Failing.as_str(), Some(reason)).await
 }
 
 /// Leads the projection until something goes wrong. The connection that writes holds the lead, so losing the one is
@@ -153,6 +162,7 @@ async fn install_empty(
     let checkpoint = Checkpoint { generation: GENERATION, fingerprint, incarnation, mark: None };
     store.execute("BEGIN").await?;
     store.execute(&layout.create(&schema)).await?;
+    store.execute(&layout.create_keys(&schema)).await?;
     store.execute(&layout.create_indexes(&schema)).await?;
     store.execute(&layout.publish(&schema)).await?;
     checkpoint.put(&store.client, context.name()).await?;

@@ -11,7 +11,7 @@ use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config, Statement};
 
 use crate::cell::CellError;
-use crate::rows::{Fields, Pending, Rows, Wanted, copy_rows};
+use crate::rows::{CopiedFields, Fields, Pending, Rows, Wanted};
 use crate::table::{Column, Table, names};
 
 /// Most bytes handed to `COPY` at a time, so that the connection's buffer stays small.
@@ -107,16 +107,20 @@ impl Store {
         self.client.batch_execute(sql).await.map_err(StoreError::at(first_words(sql)))
     }
 
-    /// Loads all rows that `rows` wants.
-    pub(crate) async fn load(&mut self, schema: &str, rows: &mut Rows) -> Result<(), StoreError> {
-        let wanted = rows.wanted();
+    /// Loads the wanted rows into `rows`.
+    pub(crate) async fn load(
+        &mut self,
+        schema: &str,
+        wanted: &[Wanted],
+        rows: &mut Rows,
+    ) -> Result<(), StoreError> {
         let mut statements = Vec::with_capacity(wanted.len());
-        for one in &wanted {
+        for one in wanted {
             statements.push(self.prepare(load_sql(schema, one)).await?);
         }
         let client = &self.client;
         let loads = wanted.iter().zip(&statements).map(|(one, statement)| async move {
-            let arrays = arrays(&one.fields, one.columns.len(), one.count);
+            let arrays = arrays(Fields(&one.fields), one.columns.len(), one.count);
             let attempt = || StoreError::at(format!("loading {}", one.table.name));
             client.query(statement, &parameters(&arrays)).await.map_err(attempt())
         });
@@ -135,16 +139,20 @@ impl Store {
     pub(crate) async fn write(
         &mut self,
         schema: &str,
-        pending: &[Pending],
+        pending: &mut [Pending],
         mode: Mode,
     ) -> Result<(), StoreError> {
         let mut changes = Vec::new();
-        for one in pending {
+        for one in &*pending {
             self.changes(schema, one, mode, &mut changes).await?;
         }
         let client = &self.client;
         let writes = changes.iter().map(|change| async move {
-            let arrays = arrays(change.fields, change.width, change.count);
+            let arrays = if change.is_copied {
+                arrays(CopiedFields::new(change.fields, change.width), change.width, change.count)
+            } else {
+                arrays(Fields(change.fields), change.width, change.count)
+            };
             let touched = client.execute(&change.statement, &parameters(&arrays)).await;
             let attempt = || format!("{} {}", change.verb, change.table);
             let actual = touched.map_err(StoreError::at(attempt()))?;
@@ -157,7 +165,7 @@ impl Store {
         });
         try_join_all(writes).await?;
         if mode == Mode::Build {
-            for one in pending.iter().filter(|one| one.inserts > 0) {
+            for one in pending.iter_mut().filter(|one| one.inserts > 0) {
                 self.copy(schema, one).await?;
             }
         }
@@ -176,7 +184,17 @@ impl Store {
             let (fields, width, count) = (&sweep.fields[..], sweep.columns.len(), sweep.count);
             let statement = self.prepare(delete_sql(schema, table, sweep.columns)).await?;
             let (verb, expected) = ("sweeping", None);
-            changes.push(Change { table: table.name, verb, statement, fields, width, count, expected });
+            let is_copied = false;
+            changes.push(Change {
+                table: table.name,
+                verb,
+                statement,
+                fields,
+                is_copied,
+                width,
+                count,
+                expected,
+            });
         }
         let mut all = vec![
             (
@@ -199,13 +217,22 @@ impl Store {
         }
         for (verb, count, fields, width, sql) in all.into_iter().filter(|(_, count, ..)| *count > 0) {
             let statement = self.prepare(sql).await?;
-            let expected = Some(count);
-            changes.push(Change { table: table.name, verb, statement, fields, width, count, expected });
+            let (expected, is_copied) = (Some(count), std::ptr::eq(fields, &one.inserted));
+            changes.push(Change {
+                table: table.name,
+                verb,
+                statement,
+                fields,
+                is_copied,
+                width,
+                count,
+                expected,
+            });
         }
         Ok(())
     }
 
-    async fn copy(&mut self, schema: &str, pending: &Pending) -> Result<(), StoreError> {
+    async fn copy(&mut self, schema: &str, pending: &mut Pending) -> Result<(), StoreError> {
         let table = pending.table;
         let failed = || StoreError::at(format!("copying into {}", table.name));
         let sql = format!("COPY {schema}.{} ({}) FROM STDIN BINARY", table.name, table.column_list());
@@ -213,7 +240,7 @@ impl Store {
         let sink = self.client.copy_in::<_, Bytes>(&statement).await.map_err(failed())?;
         let mut sink = std::pin::pin!(sink);
         sink.feed(Bytes::from_static(COPY_HEADER)).await.map_err(failed())?;
-        let mut rows = copy_rows(&pending.inserted, table.width()).freeze();
+        let mut rows = std::mem::take(&mut pending.inserted).freeze();
         while !rows.is_empty() {
             let chunk = rows.split_to(rows.len().min(COPY_CHUNK_BYTES));
             sink.feed(chunk).await.map_err(failed())?;
@@ -242,6 +269,8 @@ struct Change<'a> {
     verb: &'static str,
     statement: Statement,
     fields: &'a [u8],
+    /// Whether the fields are rows in binary `COPY` format.
+    is_copied: bool,
     width: usize,
     count: usize,
     expected: Option<usize>,
@@ -343,9 +372,8 @@ impl ToSql for RawArray<'_> {
 }
 
 /// Turns rows of fields into columns.
-fn arrays(fields: &[u8], width: usize, count: usize) -> Vec<RawArray<'_>> {
+fn arrays<'a>(mut fields: impl Iterator<Item = &'a [u8]>, width: usize, count: usize) -> Vec<RawArray<'a>> {
     let mut arrays: Vec<_> = (0..width).map(|_| RawArray { fields: Vec::with_capacity(count) }).collect();
-    let mut fields = Fields(fields);
     for _ in 0..count {
         for (array, field) in arrays.iter_mut().zip(&mut fields) {
             array.fields.push(field);

@@ -88,7 +88,7 @@ impl Table {
         list
     }
 
-    /// Statements that create the table and the indexes that folding needs.
+    /// Statements that create the table, without key or index.
     pub fn create(&self, schema: &str) -> String {
         let name = self.name;
         let mut sql = format!("CREATE TABLE {schema}.{name} (");
@@ -96,12 +96,19 @@ impl Table {
             let null = if column.nullable { "" } else { " NOT NULL" };
             let _ = write!(sql, "{} {}{null}, ", column.name, column.sql);
         }
-        let _ = write!(sql, "position bigint NOT NULL, PRIMARY KEY ({}));\n", names(self.key));
         let _ = write!(
             sql,
-            "ALTER TABLE {schema}.{name} ENABLE ROW LEVEL SECURITY;\n\
+            "position bigint NOT NULL);\n\
+             ALTER TABLE {schema}.{name} ENABLE ROW LEVEL SECURITY;\n\
              GRANT SELECT ON {schema}.{name} TO envoi_reader;\n"
         );
+        sql
+    }
+
+    /// Statements that create the key and the indexes that folding needs.
+    pub fn create_key(&self, schema: &str) -> String {
+        let name = self.name;
+        let mut sql = format!("ALTER TABLE {schema}.{name} ADD PRIMARY KEY ({});\n", names(self.key));
         for set in self.sets.iter().filter(|set| !self.key_begins_with(set)) {
             let _ = write!(sql, "CREATE INDEX ON {schema}.{name} ({});\n", names(set.iter()));
         }

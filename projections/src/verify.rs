@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Config};
 
 use crate::checkpoint::{Checkpoint, Layout};
 use crate::projector::{Item, Projector};
-use crate::rebuild::{Builder, Meter, RebuildError, RebuildProgress, pass};
+use crate::rebuild::{Builder, Keying, Meter, RebuildError, RebuildProgress, Scope, pass};
 use crate::store::{Store, StoreError};
 use crate::table::{Table, names};
 
@@ -91,7 +91,7 @@ pub async fn verify(
     let head = log.head().await.map_err(RebuildError::from)?;
     let mut verified = Vec::new();
     for projector in projectors {
-        let mut builder = Builder::begin(config, projector, head.incarnation).await?;
+        let mut builder = Builder::begin(config, projector, head.incarnation, Keying::Early).await?;
         let live = live(&builder.store.client, &*builder.projector).await?;
         if let Some(until) = live.position() {
             let mut meter = Meter::new(head, report);
@@ -151,7 +151,7 @@ async fn compare(builder: &mut Builder, log: &dyn EventLog) -> Result<Verified, 
             break;
         }
         let items: Vec<_> = page.into_iter().map(Item::new).collect();
-        builder.fold(&items).await?;
+        builder.fold(&items, Scope::Open).await?;
     }
     let client = &builder.store.client;
     let mut tables = Vec::new();

@@ -8,11 +8,31 @@ use tokio::sync::mpsc;
 use tokio_postgres::Config;
 
 use super::RebuildError;
-use crate::batch::{self, Parked, mark_of, name_digest};
+use crate::batch::{Folding, Outcome, Parked, mark_of, name_digest};
 use crate::checkpoint::{Checkpoint, Layout, Mark};
 use crate::leader::Decision;
 use crate::projector::{Item, Projector};
+use crate::rows::{Pending, TableDef};
 use crate::store::{Mode, Store, StoreError};
+use crate::table::Table;
+
+/// When a read model's keys are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keying {
+    /// With each table, so that a row that is added twice is found at the event that adds it.
+    Early,
+    /// When rows of the table are sought for the first time, if ever before the end: filling is cheaper without.
+    Late,
+}
+
+/// Whose transaction a page is folded in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// One of its own, if there is anything to write.
+    Own,
+    /// The caller's, which is open.
+    Open,
+}
 
 /// A read model being built, in a schema of its own that nobody reads yet.
 pub(crate) struct Builder {
@@ -22,6 +42,8 @@ pub(crate) struct Builder {
     generation: i32,
     incarnation: Incarnation,
     mark: Option<Mark>,
+    /// Tables that have their keys.
+    keyed: HashSet<&'static str>,
     /// What was put aside, with the events themselves: an operator's decision further on may bring them back.
     parked: Vec<(Parked, Item)>,
 }
@@ -33,6 +55,7 @@ impl Builder {
         config: &Config,
         projector: Arc<dyn Projector>,
         incarnation: Incarnation,
+        keying: Keying,
     ) -> Result<Self, RebuildError> {
         const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('envoi rebuild ' || $1, 0))";
         let name = projector.name();
@@ -45,7 +68,12 @@ impl Builder {
         let generation = remove_leftovers(&store, name, live).await?.max(live.unwrap_or(0)).saturating_add(1);
         let schema = Layout(&*projector).schema(generation);
         store.execute(&Layout(&*projector).create(&schema)).await?;
-        Ok(Self { projector, store, schema, generation, incarnation, mark: None, parked: Vec::new() })
+        let (mark, keyed, parked) = (None, HashSet::new(), Vec::new());
+        let mut builder = Self { projector, store, schema, generation, incarnation, mark, keyed, parked };
+        if keying == Keying::Early {
+            builder.make_keys(|_| true).await?;
+        }
+        Ok(builder)
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -83,11 +111,22 @@ impl Builder {
         }
     }
 
-    /// Makes what only queries need.
-    pub(crate) async fn index(&self) -> Result<(), StoreError> {
+    /// Makes all keys that are still missing, and what only queries need.
+    pub(crate) async fn index(&mut self) -> Result<(), StoreError> {
+        self.make_keys(|_| true).await?;
         let layout = Layout(&*self.projector);
         self.store.execute(&layout.create_indexes(&self.schema)).await?;
         self.store.execute(&layout.analyze(&self.schema)).await
+    }
+
+    async fn make_keys(&mut self, is_needed: impl Fn(&Table) -> bool) -> Result<(), StoreError> {
+        let missing = self.projector.tables().iter().map(TableDef::table);
+        for table in missing.filter(|table| is_needed(table)) {
+            if self.keyed.insert(table.name) {
+                self.store.execute(&table.create_key(&self.schema)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Folds pages until there are no more.
@@ -96,24 +135,22 @@ impl Builder {
         mut pages: mpsc::Receiver<Arc<[Item]>>,
     ) -> Result<Self, RebuildError> {
         while let Some(items) = pages.recv().await {
-            self.store.execute("BEGIN").await?;
-            self.fold(&items).await?;
-            self.store.execute("COMMIT").await?;
+            self.fold(&items, Scope::Own).await?;
         }
         Ok(self)
     }
 
-    /// Folds a page in the transaction that is open, and brings parked events back where an operator once decided so.
-    pub(crate) async fn fold(&mut self, items: &[Item]) -> Result<(), StoreError> {
+    /// Folds a page, and brings parked events back where an operator once decided so.
+    pub(crate) async fn fold(&mut self, items: &[Item], scope: Scope) -> Result<(), StoreError> {
         let mut rest = items;
         while !rest.is_empty() {
             let decision = self.next_decision(rest);
             let (now, behind) = rest.split_at(decision.as_ref().map_or(rest.len(), |(index, _)| *index));
-            self.fold_part(now).await?;
+            self.fold_part(now, scope).await?;
             let (Some((_, decision)), Some((item, behind))) = (decision, behind.split_first()) else { break };
             let mut again = self.bring_back(&decision);
             again.push(item.clone());
-            self.fold_part(&again).await?;
+            self.fold_part(&again, scope).await?;
             rest = behind;
         }
         self.mark = mark_of(items).or(self.mark);
@@ -137,31 +174,52 @@ impl Builder {
         back.into_iter().map(|(_, item)| item).skip(usize::from(decision.discards)).collect()
     }
 
-    async fn fold_part(&mut self, items: &[Item]) -> Result<(), StoreError> {
+    async fn fold_part(&mut self, items: &[Item], scope: Scope) -> Result<(), StoreError> {
         if items.is_empty() {
             return Ok(());
         }
         let streams: HashSet<StreamId> = self.parked.iter().map(|(parked, _)| parked.stream).collect();
-        self.store.execute("SAVEPOINT part").await?;
-        let projector = &*self.projector;
-        let outcome = batch::fold(projector, &mut self.store, &self.schema, items, &streams, true).await?;
-        let parked = match self.store.write(&self.schema, &outcome.pending, Mode::Build).await {
-            Ok(()) => outcome.parked,
-            Err(error) if error.is_unique_violation() => {
-                self.store.execute("ROLLBACK TO part").await?;
-                let again =
-                    batch::fold(projector, &mut self.store, &self.schema, items, &streams, false).await?;
-                self.store.write(&self.schema, &again.pending, Mode::Build).await?;
-                again.parked
+        let mut outcome = self.outcome(items, &streams, true).await?;
+        if let Err(error) = self.write(&mut outcome.pending, scope).await {
+            if !error.is_unique_violation() {
+                return Err(error);
             }
-            Err(error) => return Err(error),
-        };
-        self.store.execute("RELEASE part").await?;
-        for one in parked {
+            // A row that was declared as new is there already: fold again, looking at every key, to find whose event.
+            self.store.execute(if scope == Scope::Own { "ROLLBACK" } else { "ROLLBACK TO part" }).await?;
+            outcome = self.outcome(items, &streams, false).await?;
+            self.write(&mut outcome.pending, scope).await?;
+        }
+        for one in outcome.parked {
             let item = items.iter().find(|item| item.position() == one.position).cloned();
             self.parked.extend(item.map(|item| (one, item)));
         }
         Ok(())
+    }
+
+    /// Folds without writing; tables whose rows are sought get their keys.
+    async fn outcome(
+        &mut self,
+        items: &[Item],
+        parked: &HashSet<StreamId>,
+        trusts_fresh: bool,
+    ) -> Result<Outcome, StoreError> {
+        let projector = Arc::clone(&self.projector);
+        let mut folding = Folding::begin(&*projector, items, parked, trusts_fresh);
+        let sought = folding.sought();
+        self.make_keys(|table| sought.contains(&table.name)).await?;
+        folding.load(&mut self.store, &self.schema).await?;
+        Ok(folding.apply())
+    }
+
+    async fn write(&mut self, pending: &mut [Pending], scope: Scope) -> Result<(), StoreError> {
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let sought: HashSet<_> = pending.iter().filter(|one| one.seeks()).map(|one| one.table.name).collect();
+        self.make_keys(|table| sought.contains(&table.name)).await?;
+        self.store.execute(if scope == Scope::Own { "BEGIN" } else { "SAVEPOINT part" }).await?;
+        self.store.write(&self.schema, pending, Mode::Build).await?;
+        self.store.execute(if scope == Scope::Own { "COMMIT" } else { "RELEASE part" }).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use eventstore_schema::{EventLog, Head, ReadFilter};
 use tokio_postgres::error::SqlState;
 
+use super::builder::Scope;
 use super::{Builder, PAGE_EVENTS, RebuildError};
 use crate::batch::store_parked;
 use crate::checkpoint::{Checkpoint, Layout};
@@ -80,9 +81,7 @@ async fn catch_up(builder: &mut Builder, log: &dyn EventLog) -> Result<(), Rebui
             return Ok(());
         }
         let items: Vec<_> = page.into_iter().map(Item::new).collect();
-        builder.store.execute("BEGIN").await?;
-        builder.fold(&items).await?;
-        builder.store.execute("COMMIT").await?;
+        builder.fold(&items, Scope::Own).await?;
     }
 }
 
@@ -101,7 +100,7 @@ async fn fold_up_to(
             return Ok(());
         }
         let items: Vec<_> = page.into_iter().map(Item::new).collect();
-        builder.fold(&items).await?;
+        builder.fold(&items, Scope::Open).await?;
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ pub struct Pending {
     pub sweeps: Vec<Wanted>,
     /// How many rows are new.
     pub inserts: usize,
-    /// Fields of the new rows with `position`, ascending by key.
+    /// The new rows with `position`, ascending by key, as binary `COPY` wants them: each begins with its width.
     pub inserted: BytesMut,
     /// How many stored rows changed.
     pub updates: usize,
@@ -82,6 +82,13 @@ struct Entry<T> {
     /// Whether the table has a row of this key.
     stored: bool,
     changed: bool,
+}
+
+impl Pending {
+    /// Whether stored rows have to be sought for writing.
+    pub(crate) fn seeks(&self) -> bool {
+        self.updates > 0 || self.deletes > 0 || !self.sweeps.is_empty()
+    }
 }
 
 /// What a table's part of the unit of work can do whatever its rows are.
@@ -294,8 +301,8 @@ impl<T: Row> AnyTable for TableRows<T> {
     }
 
     fn drain(&mut self, index: usize) -> Option<Pending> {
-        let mut entries: Vec<_> =
-            std::mem::take(&mut self.entries).into_iter().filter(|(_, entry)| entry.changed).collect();
+        let entries = std::mem::take(&mut self.entries);
+        let mut changed: Vec<_> = entries.iter().filter(|(_, entry)| entry.changed).collect();
         self.journal.clear();
         let mut sweeps: Vec<Wanted> = Vec::new();
         for (columns, count, fields) in std::mem::take(&mut self.sweeps) {
@@ -308,10 +315,11 @@ impl<T: Row> AnyTable for TableRows<T> {
             }
         }
         self.sweeps_before = 0;
-        if entries.is_empty() && sweeps.is_empty() {
+        if changed.is_empty() && sweeps.is_empty() {
             return None;
         }
-        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        changed.sort_unstable_by_key(|(key, _)| *key);
+        let width = i16::try_from(T::TABLE.width()).unwrap_or(i16::MAX);
         let mut pending = Pending {
             table: T::TABLE,
             sweeps,
@@ -322,37 +330,57 @@ impl<T: Row> AnyTable for TableRows<T> {
             deletes: 0,
             deleted: BytesMut::new(),
         };
-        for (key, entry) in entries {
-            let (count, out) = match (entry.row.as_ref(), entry.stored) {
-                (Some(_), false) => (&mut pending.inserts, &mut pending.inserted),
-                (Some(_), true) => (&mut pending.updates, &mut pending.updated),
-                (None, true) => (&mut pending.deletes, &mut pending.deleted),
-                (None, false) => continue,
-            };
-            *count += 1;
-            match entry.row {
-                Some(row) => {
-                    row.put(out);
-                    crate::cell::put_field(&entry.position, out);
+        for (key, entry) in changed {
+            match (&entry.row, entry.stored) {
+                (Some(row), false) => {
+                    pending.inserts += 1;
+                    pending.inserted.put_i16(width);
+                    row.put(&mut pending.inserted);
+                    crate::cell::put_field(&entry.position, &mut pending.inserted);
                 }
-                None => T::put_key(&key, out),
+                (Some(row), true) => {
+                    pending.updates += 1;
+                    row.put(&mut pending.updated);
+                    crate::cell::put_field(&entry.position, &mut pending.updated);
+                }
+                (None, true) => {
+                    pending.deletes += 1;
+                    T::put_key(key, &mut pending.deleted);
+                }
+                (None, false) => {}
             }
         }
         Some(pending)
     }
 }
 
-/// Prefixes each of `count` rows of `width` fields with its width, as binary `COPY` wants it.
-pub(crate) fn copy_rows(fields: &[u8], width: usize) -> BytesMut {
-    let mut out = BytesMut::with_capacity(fields.len() + fields.len() / 16);
-    let width_bytes = i16::try_from(width).unwrap_or(i16::MAX);
-    for (index, field) in Fields(fields).enumerate() {
-        if index % width == 0 {
-            out.put_i16(width_bytes);
-        }
-        out.put_slice(field);
+/// The fields of rows in binary `COPY` format, without the widths.
+pub(crate) struct CopiedFields<'a> {
+    rows: &'a [u8],
+    width: usize,
+    next: usize,
+}
+
+impl<'a> CopiedFields<'a> {
+    pub(crate) fn new(rows: &'a [u8], width: usize) -> Self {
+        Self { rows, width, next: 0 }
     }
-    out
+}
+
+impl<'a> Iterator for CopiedFields<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.next == 0 {
+            self.rows = self.rows.get(size_of::<i16>()..)?;
+            self.next = self.width;
+        }
+        self.next = self.next.saturating_sub(1);
+        let mut fields = Fields(self.rows);
+        let field = fields.next();
+        self.rows = fields.0;
+        field
+    }
 }
 
 /// Walks over fields: each item is one field with its length prefix.

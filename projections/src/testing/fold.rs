@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use eventstore_schema::{Position, RecordedEvent};
 
 use crate::projector::{Decoded, Projector};
-use crate::rows::{Fields, FoldError, Keys, Pending, Rows, Wanted};
+use crate::rows::{CopiedFields, Fields, FoldError, Keys, Pending, Rows, Wanted};
 use crate::table::{Row, Table};
 
 type Stored = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -29,9 +29,7 @@ impl<P: Projector> Fold<P> {
     pub fn fold(&mut self, recorded: RecordedEvent) -> Result<(), FoldError> {
         let decoded = Decoded::new(recorded).map_err(|_| FoldError::Incomplete { what: "known type" })?;
         let mut rows = Rows::new(self.projector.tables());
-        let mut keys = Keys::new(&mut rows);
-        self.projector.keys(&decoded, &mut keys);
-        keys.finish()?;
+        self.projector.keys(&decoded, &mut Keys::new(&mut rows));
         for wanted in rows.wanted() {
             self.load(&wanted, &mut rows);
         }
@@ -77,10 +75,11 @@ impl<P: Projector> Fold<P> {
         for sweep in &pending.sweeps {
             stored.retain(|_, row| !agrees(sweep, row));
         }
-        for (count, bytes, is_new) in
-            [(pending.inserts, &pending.inserted, true), (pending.updates, &pending.updated, false)]
-        {
-            for row in split(bytes, pending.table.width(), count) {
+        let width = pending.table.width();
+        let inserted = split(CopiedFields::new(&pending.inserted, width), width, pending.inserts);
+        let updated = split(Fields(&pending.updated), width, pending.updates);
+        for (rows, is_new) in [(inserted, true), (updated, false)] {
+            for row in rows {
                 let was = stored.insert(row_key(pending.table, &row), row);
                 assert_eq!(
                     was.is_none(),
@@ -90,7 +89,7 @@ impl<P: Projector> Fold<P> {
                 );
             }
         }
-        for key in split(&pending.deleted, pending.table.key.len(), pending.deletes) {
+        for key in split(Fields(&pending.deleted), pending.table.key.len(), pending.deletes) {
             assert!(stored.remove(&key).is_some());
         }
     }
@@ -101,8 +100,8 @@ fn content(field: &[u8]) -> Option<&[u8]> {
     (i32::from_be_bytes(*length) >= 0).then_some(content)
 }
 
-fn split(bytes: &[u8], width: usize, count: usize) -> Vec<Vec<u8>> {
-    let fields: Vec<_> = Fields(bytes).collect();
+fn split<'a>(fields: impl Iterator<Item = &'a [u8]>, width: usize, count: usize) -> Vec<Vec<u8>> {
+    let fields: Vec<_> = fields.collect();
     let rows: Vec<_> = fields.chunks(width).map(<[&[u8]]>::concat).collect();
     assert_eq!(rows.len(), count);
     rows

@@ -6,7 +6,9 @@ use domain::operations::{Operations, OperationsId};
 use domain::{
     Actor, Aggregate, Category, CommandId, Context, CorrelationId, Digest, EventGroup, EventId, Timestamp,
 };
-use eventstore_schema::{CommandRef, Expected, NewEvent, Origin, StreamAppend, StreamId, catalogue};
+use eventstore_schema::{
+    CommandRef, Expected, KeyRef, NewEvent, Origin, StreamAppend, StreamId, Tenant, catalogue,
+};
 
 use super::*;
 use crate::{ParkedStream, parked, verify};
@@ -95,6 +97,34 @@ async fn an_event_that_cannot_be_decoded_parks_its_stream_and_nothing_else() {
     let accounts = registry().into_iter().filter(|one| one.name() == "accounts").collect();
     for verified in verify(&bench.config(), bench.log(), accounts, &|_| {}).await.expect("verified") {
         assert!(verified.is_equal(), "{verified:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_added_twice_parks_the_stream_that_does_it() {
+    let mut bench = Bench::new(23).await;
+    bench.world.live(40).await;
+    let account_id = *bench.world.accounts().first().expect("an account");
+    let registered = domain::account::AccountRegistered { account_id };
+    let payload = catalogue::encode(&domain::Event::from(registered)).expect("encoded");
+    let stream = StreamId::new(Category::Account, domain::AccountId::from_bytes([0xaa; 16]));
+    let mut twice = append(stream, "account.registered", payload, [0xf4; 16]);
+    for event in &mut twice.events {
+        event.key_ref = Some(KeyRef { tenant: Tenant::Platform, subject: account_id.into(), period: None });
+        event.sealed = Some(Bytes::from_static(b"sealed"));
+    }
+    let position = bench.log.append(twice).await.expect("appended").position;
+    for round in 0..2 {
+        if round == 0 {
+            let projections = bench.start().await;
+            projections.wait_for_all(position, PATIENCE).await.expect("all go on");
+        } else {
+            crate::rebuild(&bench.config(), bench.log(), registry(), &|_| {}).await.expect("rebuilt");
+        }
+        let waiting = parked(&bench.config()).await.expect("what is parked");
+        let [one] = waiting.as_slice() else { panic!("one is parked: {waiting:#?}") };
+        assert_eq!((one.projection.as_str(), one.position), ("accounts", position), "round {round}");
+        assert!(one.reason.contains("already"), "{}", one.reason);
     }
 }
 
