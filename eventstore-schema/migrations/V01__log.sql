@@ -119,16 +119,45 @@ $$;
 REVOKE ALL ON FUNCTION log.make_room FROM PUBLIC;
 SELECT log.make_room(1);
 
--- Appends a batch: any number of groups (one command's events for one stream each), in order, each by itself. g_ arrays
--- have an entry a group, e_ arrays one an event, in the order of the groups.
---
---   known       a position that the caller has seen, 0 for none: saves looking for the end of the log
---   ceiling     first position that the caller knows no partition for
---   g_first     revision that the group's first event must get
---   g_prior     events of the same stream earlier in the batch
---   g_previous  the group before of the same stream, 0 for none
---   g_last      whether no later group of the batch has the same stream
---   g_end       events of the batch up to and with this group
+-- What an append sends, in the order in which the PostgreSQL engine encodes it (`batch.rs`). A group is one command's
+-- events for one stream.
+CREATE TYPE log.new_group AS (
+  category    smallint,
+  stream      uuid,
+  first       bigint,   -- revision that its first event must get
+  prior       bigint,   -- events of the same stream earlier in the batch
+  previous    integer,  -- the group before of the same stream, 0 for none
+  is_last     boolean,  -- no later group of the batch has the same stream
+  count       integer,  -- its events
+  ending      bigint,   -- events of the batch up to and with this group
+  command     uuid,
+  fingerprint bytea
+);
+CREATE TYPE log.new_event AS (
+  grp          integer, -- the group, from 1
+  revision     bigint,
+  recorded_at  timestamptz,
+  stream       uuid,
+  id           uuid,
+  command      uuid,
+  correlation  uuid,
+  causation    uuid,
+  organization uuid,
+  actor        uuid,
+  device       uuid,
+  category     smallint,
+  actor_kind   smallint,
+  version      smallint,
+  event_type   text,
+  hash         bytea,
+  key_ref      bytea,
+  payload      bytea,
+  sealed       bytea
+);
+
+-- Appends a batch: any number of groups, in order, each by itself. `events` holds the events of all groups in their order.
+-- `known` is a position that the caller has seen, 0 for none: it saves looking for the end of the log. `ceiling` is the
+-- first position that the caller knows no partition for.
 --
 -- Answers one row with n = 0 and the position before the batch, and one for each group that was not written: a recorded
 -- command with what it did then, or a conflict with the stream's revision (-1 for none). Written groups stand behind each
@@ -138,15 +167,8 @@ SELECT log.make_room(1);
 -- an advisory lock and not a row with the last position, because that row would be rewritten with every batch and one long
 -- transaction anywhere in the database would keep all its dead versions in the way. Every statement below sees what was
 -- committed before the lock was had, which holds in read committed only.
-CREATE FUNCTION log.append(
-  known bigint, ceiling bigint,
-  g_category smallint[], g_stream uuid[], g_first bigint[], g_prior bigint[], g_previous integer[], g_last boolean[],
-  g_count integer[], g_end bigint[], g_command uuid[], g_fingerprint bytea[],
-  e_group integer[], e_category smallint[], e_stream uuid[], e_revision bigint[], e_recorded_at timestamptz[],
-  e_id uuid[], e_command uuid[], e_correlation uuid[], e_causation uuid[], e_organization uuid[], e_actor uuid[],
-  e_device uuid[], e_actor_kind smallint[], e_version smallint[], e_type text[], e_hash bytea[], e_key_ref bytea[],
-  e_payload bytea[], e_sealed bytea[]
-) RETURNS TABLE (
+CREATE FUNCTION log.append(known bigint, ceiling bigint, groups log.new_group[], events log.new_event[])
+RETURNS TABLE (
   o_n integer, o_position bigint, o_recorded boolean, o_revision bigint, o_fingerprint bytea, o_category smallint,
   o_stream uuid, o_count integer
 ) LANGUAGE plpgsql SECURITY DEFINER
@@ -158,8 +180,9 @@ SET enable_mergejoin = off
 AS $$
 DECLARE
   base     bigint;
-  before   bigint;
+  at       bigint;
   rejected bigint := 0;
+  g        record;
   actual   bigint[];
   recorded boolean[];
   now_at   bigint[];
@@ -174,73 +197,74 @@ BEGIN
   IF base IS NULL THEN
     SELECT coalesce(max(e.position), 0) INTO base FROM log.events e;
   END IF;
-  IF base + cardinality(e_group) >= ceiling THEN
-    PERFORM log.make_room(base + cardinality(e_group));
+  IF base + cardinality(events) >= ceiling THEN
+    PERFORM log.make_room(base + cardinality(events));
   END IF;
 
   -- The arrays stay NULL, and every group is written, unless some group has a recorded command or a wrong expectation.
   IF EXISTS (
-    SELECT FROM unnest(g_stream, g_category, g_command, g_first, g_prior) g(stream, category, command, first, prior)
-    LEFT JOIN log.streams s ON s.id = g.stream AND s.category = g.category
-    LEFT JOIN log.commands c ON c.id = g.command
-    WHERE c.id IS NOT NULL OR coalesce(s.revision, -1) + 1 + g.prior <> g.first
+    SELECT FROM unnest(groups) n
+    LEFT JOIN log.streams s ON s.id = n.stream AND s.category = n.category
+    LEFT JOIN log.commands c ON c.id = n.command
+    WHERE c.id IS NOT NULL OR coalesce(s.revision, -1) + 1 + n.prior <> n.first
   ) THEN
-    SELECT array_agg(coalesce(s.revision, -1) ORDER BY g.n), array_agg(c.id IS NOT NULL ORDER BY g.n)
-      INTO actual, recorded
-      FROM unnest(g_stream, g_category, g_command) WITH ORDINALITY g(stream, category, command, n)
-      LEFT JOIN log.streams s ON s.id = g.stream AND s.category = g.category
-      LEFT JOIN log.commands c ON c.id = g.command;
-    FOR n IN 1 .. cardinality(g_stream) LOOP
-      before := CASE WHEN g_previous[n] = 0 THEN actual[n] ELSE now_at[g_previous[n]] END;
-      IF recorded[n] OR before + 1 <> g_first[n] THEN
-        now_at[n] := before;
-        shift[n] := NULL;
-        rejected := rejected + g_count[n];
+    FOR g IN
+      SELECT n.n, n.first, n.previous, n.count, coalesce(s.revision, -1) AS actual, c.id IS NOT NULL AS recorded
+        FROM unnest(groups) WITH ORDINALITY n(category, stream, first, prior, previous, is_last, count, ending, command,
+          fingerprint, n)
+        LEFT JOIN log.streams s ON s.id = n.stream AND s.category = n.category
+        LEFT JOIN log.commands c ON c.id = n.command
+        ORDER BY n.n
+    LOOP
+      actual[g.n] := g.actual;
+      recorded[g.n] := g.recorded;
+      at := CASE WHEN g.previous = 0 THEN g.actual ELSE now_at[g.previous] END;
+      IF g.recorded OR at + 1 <> g.first THEN
+        now_at[g.n] := at;
+        shift[g.n] := NULL;
+        rejected := rejected + g.count;
       ELSE
-        now_at[n] := before + g_count[n];
-        shift[n] := rejected;
+        now_at[g.n] := at + g.count;
+        shift[g.n] := rejected;
       END IF;
     END LOOP;
     RETURN QUERY
-      SELECT g.n::integer, c.position, recorded[g.n],
-          CASE WHEN recorded[g.n] THEN e.revision ELSE now_at[g.n] END, c.fingerprint, e.category, e.stream_id, c.count
-        FROM unnest(g_command) WITH ORDINALITY g(command, n)
-        LEFT JOIN log.commands c ON c.id = g.command
+      SELECT n.n::integer, c.position, recorded[n.n],
+          CASE WHEN recorded[n.n] THEN e.revision ELSE now_at[n.n] END, c.fingerprint, e.category, e.stream_id, c.count
+        FROM unnest(groups) WITH ORDINALITY n(category, stream, first, prior, previous, is_last, count, ending, command,
+          fingerprint, n)
+        LEFT JOIN log.commands c ON c.id = n.command
         LEFT JOIN log.events e ON e.position = c.position
-        WHERE shift[g.n] IS NULL;
+        WHERE shift[n.n] IS NULL;
   END IF;
 
   INSERT INTO log.events (position, revision, recorded_at, stream_id, event_id, command_id, correlation_id, causation_id,
       organization_id, actor_id, device_id, category, actor_kind, version, event_type, hash, key_ref, payload, sealed)
     SELECT base + e.n - coalesce(shift[e.grp], 0), e.revision, e.recorded_at, e.stream, e.id, e.command, e.correlation,
-        e.causation, e.organization, e.actor, e.device, e.category, e.actor_kind, e.version, e.type, e.hash, e.key_ref,
-        e.payload, e.sealed
-      FROM unnest(e_group, e_category, e_stream, e_revision, e_recorded_at, e_id, e_command, e_correlation, e_causation,
-          e_organization, e_actor, e_device, e_actor_kind, e_version, e_type, e_hash, e_key_ref, e_payload, e_sealed)
-        WITH ORDINALITY e(grp, category, stream, revision, recorded_at, id, command, correlation, causation,
-          organization, actor, device, actor_kind, version, type, hash, key_ref, payload, sealed, n)
+        e.causation, e.organization, e.actor, e.device, e.category, e.actor_kind, e.version, e.event_type, e.hash,
+        e.key_ref, e.payload, e.sealed
+      FROM unnest(events) WITH ORDINALITY e(grp, revision, recorded_at, stream, id, command, correlation, causation,
+          organization, actor, device, category, actor_kind, version, event_type, hash, key_ref, payload, sealed, n)
       WHERE shift IS NULL OR shift[e.grp] IS NOT NULL;
 
   INSERT INTO log.commands (id, fingerprint, position, count)
-    SELECT g.command, g.fingerprint, base + g.ending - coalesce(shift[g.n], 0), g.count
-      FROM unnest(g_command, g_fingerprint, g_end, g_count) WITH ORDINALITY g(command, fingerprint, ending, count, n)
-      WHERE shift IS NULL OR shift[g.n] IS NOT NULL;
+    SELECT n.command, n.fingerprint, base + n.ending - coalesce(shift[n.n], 0), n.count
+      FROM unnest(groups) WITH ORDINALITY n(category, stream, first, prior, previous, is_last, count, ending, command,
+          fingerprint, n)
+      WHERE shift IS NULL OR shift[n.n] IS NOT NULL;
 
-  UPDATE log.streams s SET revision = g.now_at, position_max = base + g.ending
-    FROM (
-      SELECT u.stream, u.category, u.ending, coalesce(now_at[u.n], u.first + u.count - 1) AS now_at
-        FROM unnest(g_stream, g_category, g_first, g_prior, g_count, g_end, g_last) WITH ORDINALITY
-          u(stream, category, first, prior, count, ending, is_last, n)
-        WHERE u.is_last AND (shift IS NOT NULL OR u.first > u.prior)
-    ) g
-    WHERE s.id = g.stream AND s.category = g.category AND s.revision < g.now_at;
+  UPDATE log.streams s SET revision = coalesce(now_at[n.n], n.first + n.count - 1), position_max = base + n.ending
+    FROM unnest(groups) WITH ORDINALITY n(category, stream, first, prior, previous, is_last, count, ending, command,
+          fingerprint, n)
+    WHERE n.is_last AND (shift IS NOT NULL OR n.first > n.prior)
+      AND s.id = n.stream AND s.category = n.category AND s.revision < coalesce(now_at[n.n], n.first + n.count - 1);
 
   INSERT INTO log.streams (id, category, revision, position_min, position_max)
-    SELECT g.stream, g.category, coalesce(now_at[g.n], g.first + g.count - 1), base + 1, base + g.ending
-      FROM unnest(g_stream, g_category, g_first, g_prior, g_count, g_end, g_last) WITH ORDINALITY
-        g(stream, category, first, prior, count, ending, is_last, n)
-      WHERE g.is_last
-        AND CASE WHEN shift IS NULL THEN g.first = g.prior ELSE actual[g.n] = -1 AND now_at[g.n] >= 0 END;
+    SELECT n.stream, n.category, coalesce(now_at[n.n], n.first + n.count - 1), base + 1, base + n.ending
+      FROM unnest(groups) WITH ORDINALITY n(category, stream, first, prior, previous, is_last, count, ending, command,
+          fingerprint, n)
+      WHERE n.is_last
+        AND CASE WHEN shift IS NULL THEN n.first = n.prior ELSE actual[n.n] = -1 AND now_at[n.n] >= 0 END;
 
   o_n := 0;
   o_position := base;

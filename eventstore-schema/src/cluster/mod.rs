@@ -9,7 +9,6 @@ mod binaries;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,6 +30,10 @@ const STOP_SECONDS_MAX: u32 = 120;
 const START_ATTEMPTS_MAX: u32 = 20;
 /// Pause between those attempts.
 const START_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Lines of `postmaster.pid` (`pidfile.h` of PostgreSQL's sources), counted from 0.
+const PID_LINE: usize = 0;
+const STATUS_LINE: usize = 7;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -134,8 +137,8 @@ impl Cluster {
     pub fn start(config: ClusterConfig) -> Result<Self, ClusterError> {
         let cluster = Self::at(config)?;
         let _lock = cluster.lock()?;
-        if cluster.accepts_connections() {
-            return Ok(cluster);
+        if cluster.postmaster_pid().is_some() {
+            return cluster.wait_until_ready();
         }
         let account = Self::account()?;
         if let Some(account) = &account
@@ -174,7 +177,7 @@ impl Cluster {
 
     /// Whether it runs.
     pub fn status(&self) -> ClusterStatus {
-        if self.accepts_connections() {
+        if self.is_ready() {
             ClusterStatus::Running
         } else if self.is_initialized() {
             ClusterStatus::Stopped
@@ -211,11 +214,35 @@ impl Cluster {
         fs::remove_dir_all(&self.config.directory).map_err(at(&self.config.directory))
     }
 
-    /// Process id of the server, if one is on record and alive.
+    /// Process id of the server, if one is on record and alive. Its socket says nothing: processes that a killed server
+    /// leaves behind hold it open for a moment.
     pub fn postmaster_pid(&self) -> Option<u32> {
+        let pid = self.postmaster_line(PID_LINE)?.parse().ok()?;
+        let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let data = self.data_directory();
+        let data = data.as_os_str().as_encoded_bytes();
+        command.split(|byte| *byte == 0).any(|argument| argument == data).then_some(pid)
+    }
+
+    fn postmaster_line(&self, line: usize) -> Option<String> {
         let file = fs::read_to_string(self.data_directory().join("postmaster.pid")).ok()?;
-        let pid = file.lines().next()?.trim().parse().ok()?;
-        Path::new("/proc").join(format!("{pid}")).exists().then_some(pid)
+        file.lines().nth(line).map(|line| line.trim().to_owned())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.postmaster_pid().is_some() && self.postmaster_line(STATUS_LINE).as_deref() == Some("ready")
+    }
+
+    /// Waits for a server that somebody else has started and that may still be recovering.
+    fn wait_until_ready(self) -> Result<Self, ClusterError> {
+        let pauses = u128::from(START_SECONDS_MAX) * 1_000 / START_PAUSE.as_millis();
+        for _ in 0..pauses {
+            if self.is_ready() {
+                return Ok(self);
+            }
+            std::thread::sleep(START_PAUSE);
+        }
+        Err(ClusterError::Program { program: "postgres", output: self.last_words() })
     }
 
     /// How to connect to one of its databases, as superuser.
@@ -284,14 +311,6 @@ impl Cluster {
 
     fn is_initialized(&self) -> bool {
         self.data_directory().join("PG_VERSION").is_file()
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.socket_directory.join(socket_name())
-    }
-
-    fn accepts_connections(&self) -> bool {
-        UnixStream::connect(self.socket()).is_ok()
     }
 
     /// The programs of the version that made the data, else the newest.

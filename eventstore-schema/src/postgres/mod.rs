@@ -5,6 +5,7 @@
 //! follows the log is woken by the writer, other processes by `NOTIFY`, and looks by itself now and then: [`signals`].
 
 mod batch;
+mod encoding;
 mod queue;
 mod reader;
 mod room;

@@ -6,7 +6,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
-use super::batch::POSTGRES_EPOCH_MICROS;
 use crate::envelope::{Origin, Position, RecordedEvent, Revision, StreamId};
 use crate::log::LogError;
 use crate::sealed::KeyRef;
@@ -103,6 +102,9 @@ fn read(row: &Row) -> Result<RecordedEvent, String> {
         hash,
     })
 }
+
+/// Microseconds from 1970 to 2000, where PostgreSQL's timestamps begin.
+pub(super) const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 struct Micros(Timestamp);
 

@@ -143,6 +143,9 @@ async fn g1_a_server_that_is_killed_loses_nothing_and_the_engine_recovers() {
         let pid = cluster.postmaster_pid().unwrap().to_string();
         let killed = tokio::process::Command::new("kill").args(["-9", &pid]).status().await.unwrap();
         assert!(killed.success());
+        while cluster.postmaster_pid().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         started(config.clone()).await;
         assert_eq!(cluster.status(), ClusterStatus::Running);
     }
