@@ -55,7 +55,7 @@ pub async fn workspace(
     Ok(viewer)
 }
 
-/// Admits members of the conversation.
+/// Admits members of the conversation, until it is deleted.
 ///
 /// # Errors
 /// [`Rejection::ConversationNotFound`] for everybody else.
@@ -65,10 +65,10 @@ pub async fn conversation(
     conversation_id: ConversationId,
 ) -> Result<Viewer, Problem> {
     let look = move |conversation: &Conversation, _| {
-        (conversation.organization(), conversation.role(account_id).is_some())
+        let is_shown = conversation.role(account_id).is_some() && !conversation.is_deleted();
+        conversation.organization().filter(|_| is_shown)
     };
-    match state.services.executor.view(conversation_id, look).await? {
-        (Some(organization_id), true) => Ok(Viewer { account_id, organization_id: Some(organization_id) }),
-        _ => Err(Rejection::ConversationNotFound.into()),
-    }
+    let organization_id = state.services.executor.view(conversation_id, look).await?;
+    let organization_id = organization_id.ok_or(Rejection::ConversationNotFound)?;
+    Ok(Viewer { account_id, organization_id: Some(organization_id) })
 }

@@ -115,6 +115,9 @@ pub mod who {
     /// Every member of the organization.
     pub const ORGANIZATION: &[Role] =
         &[Owner, Admin, ComplianceOfficer, Auditor, Member, Guest, Participant, Moderator];
+    /// Every member of the organization but guests.
+    pub const ALL_BUT_GUESTS: &[Role] =
+        &[Owner, Admin, ComplianceOfficer, Auditor, Member, Participant, Moderator];
     /// Who manages the organization.
     pub const MANAGERS: &[Role] = &[Owner, Admin];
     /// Who reads the audit log.

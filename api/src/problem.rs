@@ -7,7 +7,7 @@ use actix_web::http::{StatusCode, header};
 use commands::auth::AuthError;
 use commands::executor::ExecuteError;
 use domain::{Rejection, RejectionKind};
-use eventstore_schema::SealError;
+use eventstore_schema::{LogError, SealError};
 use projections::{QueryError, WaitError};
 use serde_json::{Map, Value, json};
 
@@ -269,6 +269,15 @@ impl From<WaitError> for Problem {
             WaitError::Timeout => Code::Behind.into(),
             WaitError::Busy => Self::from(Code::Overloaded).because(error),
             WaitError::Unknown(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Unavailable { .. } => Self::unavailable(chain(&error)),
+            LogError::Corrupt { .. } => Self::internal(chain(&error)),
         }
     }
 }

@@ -8,7 +8,7 @@ use commands::clock::Clock;
 use commands::services::{AuthenticateError, Services};
 use domain::Record;
 use eventstore_schema::{Incarnation, Opened, SealedCell, Sealer};
-use projections::{Projections, Reader};
+use projections::{Projections, QueryError, Reader};
 use prometheus::Registry;
 
 use crate::cursor::{Cursors, Place};
@@ -72,6 +72,24 @@ impl State {
             self.projections.wait_for(projection, place.position, MIN_POSITION_WAIT_MAX).await?;
         }
         Ok(())
+    }
+
+    /// A row that the write side knows to exist: when the read model does not show it yet, waits for that.
+    ///
+    /// # Errors
+    /// [`Code::Behind`] when it takes too long, and what `query` fails with.
+    pub async fn found<T>(
+        &self,
+        reads: &[&str],
+        query: impl AsyncFn() -> Result<Option<T>, QueryError>,
+    ) -> Result<T, Problem> {
+        if let Some(row) = query().await? {
+            return Ok(row);
+        }
+        if let Some(position) = self.services.executor.log().head().await?.position {
+            self.reached(reads, Place { incarnation: self.incarnation, position }).await?;
+        }
+        query().await?.ok_or_else(|| Code::Behind.into())
     }
 
     /// Opens the sealed parts of a page together, in their order.

@@ -21,8 +21,8 @@ async fn a_body_that_is_no_json_is_refused() {
         let answer = post_bytes(&http, "/v1/sessions", "application/json", body.to_vec()).await;
         answer.refused(400, "malformed_json");
     }
-    let deep = [b"[".repeat(10_000), b"]".repeat(10_000)].concat();
-    post_bytes(&http, "/v1/sessions", "application/json", deep).await.refused(400, "malformed_json");
+    let deep = [b"{\"email\":".as_slice(), &b"[".repeat(5_000), &b"]".repeat(5_000), b"}"].concat();
+    post_bytes(&http, "/v1/sessions", "application/json", deep).await.expect(422);
 }
 
 #[tokio::test]

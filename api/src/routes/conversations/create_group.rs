@@ -38,7 +38,7 @@ impl Endpoint for CreateGroup {
         "/v1/organizations/{organization_id}/conversations",
         "Opens a conversation of any number of members.\n\nWhoever does becomes its admin. Nothing can be sent before a first generation is committed.",
     )
-    .who(who::ORGANIZATION)
+    .who(who::ALL_BUT_GUESTS)
     .errors(&["organization_not_found", "workspace_not_found", "not_organization_member", "role_insufficient", "member_limit"])
     .body_bytes_max(limits::MESSAGE_BODY_BYTES_MAX);
     type Caller = Authenticated;

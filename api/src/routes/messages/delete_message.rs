@@ -13,7 +13,7 @@ impl Endpoint for DeleteMessage {
         "/v1/conversations/{conversation_id}/messages/{number}",
         "Deletes a message for everyone; its sender or an admin.",
     )
-    .who(who::MODERATORS)
+    .who(who::PARTICIPANTS)
     .errors(&["conversation_not_found", "message_not_found", "not_sender"]);
     type Caller = Authenticated;
     type Intent = Command;
