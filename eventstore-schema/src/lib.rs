@@ -18,6 +18,11 @@
 //!    bytes stay; its twin (`.json`) is edited to say what they decode to now.
 //!
 //! A new event or record takes step 3 alone, after the recipe in `domain`.
+//!
+//! # Recipe: another engine
+//!
+//! 1. One module that implements [`EventLog`]; positions are its own, ordered, with or without gaps.
+//! 2. A file in `tests/contract/` that implements `Engine`, and a line in that directory's `main.rs`: the whole suite.
 
 pub mod bench;
 pub mod catalogue;

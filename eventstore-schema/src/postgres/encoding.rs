@@ -165,9 +165,10 @@ impl<'a> RowWriter<'a> {
         self.out.put_u8(u8::from(value));
     }
 
+    /// A moment out of PostgreSQL's range is for PostgreSQL to refuse; its lowest number would mean "before all time".
     fn timestamp(&mut self, micros: i64) {
         self.header(&Type::TIMESTAMPTZ, 8);
-        self.out.put_i64(micros.saturating_sub(POSTGRES_EPOCH_MICROS));
+        self.out.put_i64(micros.saturating_sub(POSTGRES_EPOCH_MICROS).max(i64::MIN + 1));
     }
 
     fn uuid(&mut self, value: Uuid) {

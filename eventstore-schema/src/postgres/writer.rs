@@ -142,7 +142,7 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
     let outcome = match result {
         Ok(rows) => Outcome::of(&rows),
         Err(error) => {
-            let refused = error.as_db_error().is_some_and(|error| is_refusal(error.code()));
+            let refused = is_refusal(&error);
             return Err(Failed { batch, reason: describe(&error), refused });
         }
     };
@@ -185,10 +185,14 @@ fn recover(shared: &Shared, failed: Vec<Failed>) -> Result<(), Lost> {
     if lost { Err(Lost) } else { Ok(()) }
 }
 
-/// Whether the same batch would be refused again, by the same server in good health: all but lost connections (08),
-/// transactions that lost against others (40), a server that stops or lacks resources (53, 57, 58), and one that is a
-/// read-only standby now (25006).
-fn is_refusal(code: &SqlState) -> bool {
+/// Whether the same batch would fail again with the same server in good health. All do but lost connections (08, and what
+/// has no code), transactions that lost against others (40), a server that stops or lacks resources (53, 57, 58), and one
+/// that is a read-only standby now (25006).
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    let Some(code) = error.code() else {
+        let is_io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+        return !error.is_closed() && !is_io;
+    };
     let class = code.code().get(..2).unwrap_or_default();
     !matches!(class, "08" | "40" | "53" | "57" | "58") && *code != SqlState::READ_ONLY_SQL_TRANSACTION
 }

@@ -3,6 +3,7 @@
 mod crashes;
 mod helper;
 mod partitions;
+mod refusals;
 mod rights;
 
 use std::sync::Arc;
