@@ -356,6 +356,16 @@ mod tests {
     }
 
     #[test]
+    fn a_full_queue_says_when_to_come_back() {
+        let error = ExecuteError::Overloaded { retry_after: Duration::from_millis(2_500) };
+        let problem = Problem::from(error);
+        assert_eq!(problem.code(), "overloaded");
+        let response = problem.into_response("r");
+        assert_eq!(response.status().as_u16(), 503);
+        assert_eq!(response.headers().get("retry-after").unwrap(), "3");
+    }
+
+    #[test]
     fn an_outage_says_when_to_come_back() {
         let response = Problem::unavailable("connection refused").into_response("r");
         assert_eq!(response.status().as_u16(), 503);

@@ -1,18 +1,23 @@
 //! The listeners: one for clients, one for operators.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::Compress;
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+use socket2::SockRef;
 
 use crate::edge::{dispatch, observed};
 use crate::endpoint::{Route, Verb};
 use crate::limits::{
-    HEADERS_WAIT_MAX, KEEP_ALIVE, RATE_SWEEP_EVERY, SHUTDOWN_SECONDS_MAX, WORKER_CONNECTIONS_MAX,
+    HEADERS_WAIT_MAX, KEEP_ALIVE, RATE_SWEEP_EVERY, SHUTDOWN_SECONDS_MAX, UNREAD_WAIT_MAX,
+    WORKER_CONNECTIONS_MAX,
 };
 use crate::problem::{Code, Problem};
 use crate::routes::ROUTES;
@@ -81,6 +86,7 @@ pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
         .client_request_timeout(HEADERS_WAIT_MAX)
         .shutdown_timeout(SHUTDOWN_SECONDS_MAX)
         .disable_signals()
+        .on_connect(tune)
         .bind(listen.public)?;
     let internal = HttpServer::new(move || App::new().app_data(data.clone()).configure(operator_routes))
         .workers(1)
@@ -96,6 +102,18 @@ pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
     let tasks =
         vec![tokio::spawn(run(public)), tokio::spawn(run(internal)), tokio::spawn(sweep(Arc::clone(&state)))];
     Ok(Running { public: public_address, internal: internal_address, state, handles, tasks })
+}
+
+/// Answers leave at once, and a client that takes nothing is given up by the kernel: nobody else would notice one that
+/// stopped reading in the middle of an answer.
+fn tune(connection: &dyn Any, _: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let tuned = stream
+        .set_nodelay(true)
+        .and_then(|()| SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD_WAIT_MAX)));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "a connection cannot be tuned");
+    }
 }
 
 async fn run(server: Server) {

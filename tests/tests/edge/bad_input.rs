@@ -229,12 +229,20 @@ async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
 }
 
 #[tokio::test]
-async fn an_invitation_leads_in_once() {
+async fn an_invitation_leads_in_as_many_as_it_says() {
     let server = TestServer::start().await;
     let (ann, bob) = tokio::join!(Person::register(&server, "ann"), Person::register(&server, "bob"));
     let organization = ann.client.create_organization("Acme").await.unwrap();
-    ann.bring(organization, &bob, OrganizationRole::Member).await;
     let path = format!("/v1/organizations/{organization}/invitations");
-    let body = json!({ "role": "owner", "uses_max": 1, "expires_at": i64::MAX / 4 });
-    bob.http().await.post(&path, &body).await.refused(403, "role_insufficient");
+    let expires_at = server.clock.now().plus_seconds(3_600);
+    let body = json!({ "role": OrganizationRole::Member, "uses_max": 1, "expires_at": expires_at });
+    let (ann, bob) = (ann.http().await, bob.http().await);
+    let made = ann.post_keyed(&path, &body, "i").await.expect(201).json;
+    assert_eq!(ann.post_keyed(&path, &body, "i").await.expect(201).json, made);
+    let token = json!({ "token": made["token"] });
+    let joined = bob.post("/v1/invitations/accept", &token).await.expect(200);
+    assert_eq!(joined.json["organization_id"], json!(organization));
+    bob.post(&path, &body).await.refused(403, "role_insufficient");
+    let eve = Person::register(&server, "eve").await.http().await;
+    eve.post("/v1/invitations/accept", &token).await.refused(404, "invitation_invalid");
 }
