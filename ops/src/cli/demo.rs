@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CliError, Global, telemetry};
+use super::{CliError, Global, serve, telemetry};
 use crate::config::Telemetry;
 use crate::demo::script::{LoadError, Script};
 use crate::demo::stage::{Elsewhere, Stage};
@@ -52,7 +52,9 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
                     .hint("--timeout gives it longer"))
             })
         }
-        _ = tokio::signal::ctrl_c() => Err(CliError::failed("broken off")),
+        stopped = serve::until_asked_to_stop() => {
+            stopped.and_then(|()| Err(CliError::failed("the play was broken off")))
+        }
     };
     let closed = stage.close().await;
     let summary = played?;

@@ -9,7 +9,7 @@ use crate::cli::CliError;
 #[derive(clap::Args)]
 pub struct Args {
     /// The token from the e-mail.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     token: String,
 }
 

@@ -6,6 +6,7 @@ use domain::{AccountId, ConversationId, OrganizationId, WorkspaceId};
 use envoi_client::api::dto::NewGroup;
 use serde_json::json;
 
+use super::names::Names;
 use super::{Place, explain, listing};
 use crate::cli::CliError;
 
@@ -101,7 +102,8 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
         }
         Verb::Members { conversation } => {
             let path = format!("/v1/conversations/{conversation}/members");
-            let rows = listing::all(&client, &path).await.map_err(explain)?;
+            let mut rows = listing::all(&client, &path).await.map_err(explain)?;
+            Names::new(&client).add_to(&mut rows).await;
             let columns = [
                 ("ACCOUNT", "account_id"),
                 ("NAME", "display_name"),

@@ -15,12 +15,14 @@ pub struct Args {
     /// Number of the message.
     number: u64,
     /// The new text; `-` for standard input.
+    #[arg(allow_hyphen_values = true)]
     text: String,
 }
 
 /// Runs `envoi client edit`.
 pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
-    let client = place.client()?;
+    let opened = place.open()?;
+    let client = &opened.client;
     let text = send::text(args.text)?;
     let before = Range::After(args.number.saturating_sub(1));
     let found = list(client.session(), args.conversation, before, 1).await;
@@ -29,7 +31,8 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
         CliError::usage(format!("there is no message {} in the conversation", args.number))
             .hint(format!("`envoi client history {}` shows the numbers", args.conversation))
     })?;
-    client.edit_text(args.conversation, args.number, message.message_id, &text).await.map_err(explain)?;
+    let edit = async || client.edit_text(args.conversation, args.number, message.message_id, &text).await;
+    opened.with_keys(edit).await?;
     place
         .output
         .result(&json!({ "edited": args.number }), || format!("Message {} has its new text.", args.number));

@@ -5,6 +5,7 @@ use envoi_client::api::messages::Range;
 use envoi_client::messages::{Body, Message, Reaction};
 use serde_json::{Value, json};
 
+use super::names::Names;
 use super::{Place, explain};
 use crate::cli::{CliError, text};
 
@@ -27,6 +28,12 @@ pub struct Args {
     reactions: bool,
 }
 
+struct Shown {
+    message: Message,
+    sender: Option<String>,
+    reactions: Vec<Reaction>,
+}
+
 /// Runs `envoi client history`. What was sent before this device was there is opened by way of the account's vault.
 pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
     let opened = place.open()?;
@@ -42,20 +49,20 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
         client.unlock_history(&opened.passphrase).await.map_err(explain)?;
         messages = read().await.map_err(explain)?;
     }
+    let mut names = Names::new(client);
     let mut shown = Vec::with_capacity(messages.len());
     for message in messages {
+        let sender = names.of(message.sender_id).await;
         let reactions = match args.reactions {
             true => client.messages().reactions(args.conversation, message.number).await.map_err(explain)?,
             false => Vec::new(),
         };
-        shown.push((message, reactions));
+        shown.push(Shown { message, sender, reactions });
     }
-    let rows: Vec<Value> = shown.iter().map(|(message, reactions)| row(message, reactions)).collect();
+    let rows: Vec<Value> = shown.iter().map(row).collect();
     place.output.result(&rows, || match shown.is_empty() {
         true => format!("No messages: `envoi client send {} TEXT` sends one.", args.conversation),
-        false => {
-            shown.iter().map(|(message, reactions)| line(message, reactions)).collect::<Vec<_>>().join("\n")
-        }
+        false => shown.iter().map(line).collect::<Vec<_>>().join("\n"),
     });
     Ok(())
 }
@@ -73,7 +80,7 @@ pub fn state(body: &Body) -> &'static str {
 }
 
 /// A body for people.
-pub fn shown(body: &Body) -> String {
+pub fn body_text(body: &Body) -> String {
     match body {
         Body::Verified { content, .. } => {
             content.as_text().map_or_else(|| "(not known to this version)".to_owned(), text::harmless)
@@ -89,13 +96,14 @@ pub fn shown(body: &Body) -> String {
     }
 }
 
-fn row(message: &Message, reactions: &[Reaction]) -> Value {
+fn row(shown: &Shown) -> Value {
+    let Shown { message, sender, reactions } = shown;
     let reactions: Vec<Value> = reactions
         .iter()
         .map(|one| json!({ "account_id": one.account_id, "slot": one.slot, "emoji": emoji(&one.body) }))
         .collect();
     json!({
-        "number": message.number, "message_id": message.message_id, "sender_id": message.sender_id,
+        "number": message.number, "message_id": message.message_id, "sender_id": message.sender_id, "sender": sender,
         "device_id": message.device_id, "reply_to": message.reply_to, "sent_at": message.sent_at,
         "edited_at": message.edited_at, "state": state(&message.body), "text": message.body.text(),
         "reactions": reactions,
@@ -110,7 +118,9 @@ pub fn emoji(body: &Body) -> Option<&str> {
     }
 }
 
-fn line(message: &Message, reactions: &[Reaction]) -> String {
+fn line(shown: &Shown) -> String {
+    let Shown { message, sender, reactions } = shown;
+    let sender = sender.clone().unwrap_or_else(|| message.sender_id.to_string());
     let answers = message.reply_to.map(|number| format!(" (to {number})")).unwrap_or_default();
     let edited = if message.edited_at.is_some() { " (edited)" } else { "" };
     let emojis: Vec<_> = reactions.iter().filter_map(|one| emoji(&one.body)).map(text::harmless).collect();
@@ -119,7 +129,7 @@ fn line(message: &Message, reactions: &[Reaction]) -> String {
         "{:>5}  {}  {}{answers}{edited}: {}{reactions}",
         message.number,
         text::time(message.sent_at),
-        message.sender_id,
-        shown(&message.body)
+        sender,
+        body_text(&message.body)
     )
 }

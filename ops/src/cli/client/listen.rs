@@ -2,14 +2,15 @@
 
 use clap::ValueEnum;
 use domain::conversation::ConversationEvent;
-use domain::{AccountId, ConversationId, Event};
+use domain::{ConversationId, Event};
 use envoi_client::Client;
 use envoi_client::live::{Happening, Incoming};
-use envoi_client::messages::Body;
+use envoi_client::messages::{Body, Message};
 use serde_json::{Value, json};
 
+use super::names::Names;
 use super::{Place, explain, history};
-use crate::cli::{CliError, Output, text};
+use crate::cli::{CliError, Output, serve, text};
 
 /// Arguments of `envoi client listen`.
 #[derive(clap::Args)]
@@ -38,11 +39,14 @@ enum Receipts {
 pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
     let client = place.client()?;
     let mut live = client.live(None);
+    let mut names = Names::new(&client);
     let mut left = args.count;
+    // Listens for signals all the time: one that comes while a message is told is not lost.
+    let mut stop = std::pin::pin!(serve::until_asked_to_stop());
     while left != Some(0) {
         let incoming = tokio::select! {
             incoming = live.next() => incoming,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            stopped = &mut stop => return stopped,
         };
         let message = match incoming {
             None | Some(Incoming::LoggedOut) => {
@@ -51,26 +55,24 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
                 );
             }
             Some(Incoming::Event(happening)) if concerns(&args, &happening) => {
-                tell(place.output, &happening);
-                message_of(&happening)
+                let message = message_in(&happening);
+                if message.is_none() {
+                    tell(place.output, &mut names, &happening).await;
+                }
+                message
             }
-            Some(Incoming::Missed(message))
-                if args.conversation.is_none_or(|only| only == message.conversation_id) =>
-            {
-                let (id, number) = (message.conversation_id, message.number);
-                told(place.output, id, number, message.sender_id, &message.body);
-                Some((id, number, message.sender_id))
-            }
+            Some(Incoming::Missed(message)) => Some(*message)
+                .filter(|message| args.conversation.is_none_or(|only| only == message.conversation_id)),
             Some(other) => {
                 note(place.output, &other);
                 None
             }
         };
-        if let Some((conversation, number, sender)) = message {
-            left = left.map(|left| left - 1);
-            if sender != client.account_id() {
-                receipt(&client, args.receipts, conversation, number).await?;
-            }
+        let Some(message) = message else { continue };
+        tell_message(place.output, &mut names, &message).await;
+        left = left.map(|left| left - 1);
+        if message.sender_id != client.account_id() {
+            receipt(&client, args.receipts, message.conversation_id, message.number).await?;
         }
     }
     Ok(())
@@ -84,13 +86,21 @@ fn concerns(args: &Args, happening: &Happening) -> bool {
     }
 }
 
-fn message_of(happening: &Happening) -> Option<(ConversationId, u64, AccountId)> {
-    match &happening.event {
-        Event::Conversation(ConversationEvent::MessageSent(sent)) => {
-            Some((sent.conversation_id, sent.number, sent.sender_id))
-        }
-        _ => None,
-    }
+/// The message that was sent, if that is what happened.
+fn message_in(happening: &Happening) -> Option<Message> {
+    let Event::Conversation(ConversationEvent::MessageSent(sent)) = &happening.event else { return None };
+    Some(Message {
+        conversation_id: sent.conversation_id,
+        number: sent.number,
+        message_id: sent.message_id,
+        sender_id: sent.sender_id,
+        device_id: sent.device_id,
+        reply_to: sent.reply_to,
+        sent_at: happening.recorded_at,
+        edited_at: None,
+        pinned: false,
+        body: happening.body.clone().unwrap_or(Body::Locked),
+    })
 }
 
 async fn receipt(
@@ -126,65 +136,63 @@ fn note(output: Output, incoming: &Incoming) {
     }
 }
 
-fn told(output: Output, id: ConversationId, number: u64, sender: AccountId, body: &Body) {
+async fn tell_message(output: Output, names: &mut Names<'_>, message: &Message) {
+    let Message { conversation_id: id, number, sender_id, body, .. } = message;
+    let sender = names.of(*sender_id).await;
     let value = json!({
-        "event": "message", "conversation_id": id, "number": number, "sender_id": sender,
+        "event": "message", "conversation_id": id, "number": number, "message_id": message.message_id,
+        "sender_id": sender_id, "sender": sender, "sent_at": message.sent_at, "reply_to": message.reply_to,
         "state": history::state(body), "text": body.text(),
     });
-    output.line(&value, || format!("{id} {number:>5}  {sender}: {}", history::shown(body)));
+    let who = sender.unwrap_or_else(|| sender_id.to_string());
+    output.line(&value, || format!("{id} {number:>5}  {who}: {}", history::body_text(body)));
 }
 
-fn tell(output: Output, happening: &Happening) {
+async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
     use ConversationEvent as E;
     let Event::Conversation(event) = &happening.event else { return };
     let id = event.conversation_id();
+    let locked = Body::Locked;
+    let body = happening.body.as_ref().unwrap_or(&locked);
     let (name, value, said): (&str, Value, String) = match event {
-        E::MessageSent(sent) => {
-            let body = happening.body.as_ref().unwrap_or(&Body::Locked);
-            return told(output, id, sent.number, sent.sender_id, body);
-        }
         E::MessageEdited(edited) => {
-            let body = happening.body.as_ref().unwrap_or(&Body::Locked);
             let value =
                 json!({ "number": edited.number, "state": history::state(body), "text": body.text() });
-            ("edited", value, format!("message {} now says: {}", edited.number, history::shown(body)))
+            ("edited", value, format!("message {} now says: {}", edited.number, history::body_text(body)))
         }
         E::MessageDeleted(gone) => {
             ("deleted", json!({ "number": gone.number }), format!("message {} was deleted", gone.number))
         }
         E::ReactionSet(set) => {
-            let emoji = happening.body.as_ref().and_then(history::emoji);
+            let emoji = history::emoji(body);
             let value = json!({ "number": set.number, "account_id": set.account_id, "emoji": emoji });
-            let shown = emoji.map_or_else(|| "something".to_owned(), text::harmless);
-            ("reaction", value, format!("{} reacts to message {} with {shown}", set.account_id, set.number))
+            let shown = emoji.map_or_else(|| "something".to_owned(), text::one_line);
+            let who = names.shown(set.account_id).await;
+            ("reaction", value, format!("{who} reacts to message {} with {shown}", set.number))
         }
-        E::MemberJoined(joined) => (
-            "joined",
-            json!({ "account_id": joined.account_id }),
-            format!("{} is a member now", joined.account_id),
-        ),
-        E::MemberLeft(left) => (
-            "left",
-            json!({ "account_id": left.account_id }),
-            format!("{} is a member no more", left.account_id),
-        ),
+        E::MemberJoined(joined) => {
+            let who = names.shown(joined.account_id).await;
+            ("joined", json!({ "account_id": joined.account_id }), format!("{who} is a member now"))
+        }
+        E::MemberLeft(left) => {
+            let who = names.shown(left.account_id).await;
+            ("left", json!({ "account_id": left.account_id }), format!("{who} is a member no more"))
+        }
         E::GenerationCommitted(new) => (
             "generation",
             json!({ "generation": new.generation, "account_id": new.account_id }),
             format!("a new key is in force: generation {}", new.generation),
         ),
-        E::ReceiptRecorded(receipt) => (
-            "receipt",
-            json!({
-                "account_id": receipt.account_id, "delivered_up_to": receipt.delivered_up_to,
-                "read_up_to": receipt.read_up_to,
-            }),
-            format!(
-                "{} has messages up to {} and read up to {}",
-                receipt.account_id, receipt.delivered_up_to, receipt.read_up_to
-            ),
-        ),
-        E::Created(_)
+        E::ReceiptRecorded(receipt) => {
+            let (delivered, read) = (receipt.delivered_up_to, receipt.read_up_to);
+            let value = json!({
+                "account_id": receipt.account_id, "delivered_up_to": delivered, "read_up_to": read,
+            });
+            let who = names.shown(receipt.account_id).await;
+            ("receipt", value, format!("{who} has messages up to {delivered} and read up to {read}"))
+        }
+        E::MessageSent(_)
+        | E::Created(_)
         | E::TitleChanged(_)
         | E::MemberRoleChanged(_)
         | E::RecipientAdded(_)

@@ -11,6 +11,7 @@ mod listen;
 mod listing;
 mod login;
 mod logout;
+mod names;
 mod org;
 mod profile;
 mod react;
@@ -23,7 +24,7 @@ mod whoami;
 mod workspace;
 
 use clap::Subcommand;
-use envoi_client::{Client, Server};
+use envoi_client::{Client, Error, Server};
 use zeroize::Zeroizing;
 
 use self::explain::explain;
@@ -122,6 +123,19 @@ impl Place {
     /// The client of the profile.
     fn client(&self) -> Result<Client, CliError> {
         self.open().map(|opened| opened.client)
+    }
+}
+
+impl Opened {
+    /// Does what needs a conversation's key. While this device waits for its own wrap, the account's vault opens it.
+    async fn with_keys<T>(&self, act: impl AsyncFn() -> Result<T, Error>) -> Result<T, CliError> {
+        match act().await {
+            Err(Error::WaitingForKey { .. }) => {
+                self.client.unlock_history(&self.passphrase).await.map_err(explain)?;
+                act().await.map_err(explain)
+            }
+            other => other.map_err(explain),
+        }
     }
 }
 

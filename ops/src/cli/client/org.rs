@@ -8,6 +8,7 @@ use domain::limits::INVITATION_USES_MAX;
 use domain::organization::OrganizationRole;
 use serde_json::json;
 
+use super::names::Names;
 use super::{Place, explain, listing};
 use crate::cli::CliError;
 
@@ -46,6 +47,7 @@ enum Verb {
     /// Join an organization by an invitation's token.
     Join {
         /// The token.
+        #[arg(allow_hyphen_values = true)]
         token: String,
     },
     /// List the members of an organization.
@@ -92,7 +94,8 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
         }
         Verb::Members { organization } => {
             let path = format!("/v1/organizations/{organization}/members");
-            let rows = listing::all(&client, &path).await.map_err(explain)?;
+            let mut rows = listing::all(&client, &path).await.map_err(explain)?;
+            Names::new(&client).add_to(&mut rows).await;
             let columns = [
                 ("ACCOUNT", "account_id"),
                 ("NAME", "display_name"),

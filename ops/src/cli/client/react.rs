@@ -24,11 +24,13 @@ pub struct Args {
 
 /// Runs `envoi client react`.
 pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
-    let client = place.client()?;
+    let opened = place.open()?;
+    let client = &opened.client;
     let Args { conversation, number, emoji, slot } = args;
     match &emoji {
         Some(emoji) => {
-            client.messages().react(conversation, number, slot, emoji).await.map_err(explain)?;
+            let react = async || client.messages().react(conversation, number, slot, emoji).await;
+            opened.with_keys(react).await?;
         }
         None => {
             let cleared = clear_reaction(client.session(), conversation, number, slot).await;

@@ -6,7 +6,7 @@ use domain::ConversationId;
 use envoi_client::e2ee::Content;
 use serde_json::json;
 
-use super::{Place, explain};
+use super::Place;
 use crate::cli::CliError;
 
 /// Arguments of `envoi client send`.
@@ -15,6 +15,7 @@ pub struct Args {
     /// To which conversation.
     conversation: ConversationId,
     /// The text; `-` for standard input.
+    #[arg(allow_hyphen_values = true)]
     text: String,
     /// Number of the message that it answers.
     #[arg(long, value_name = "NUMBER")]
@@ -23,13 +24,15 @@ pub struct Args {
 
 /// Runs `envoi client send`.
 pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
-    let client = place.client()?;
-    let text = text(args.text)?;
-    let sent = client
-        .messages()
-        .send(args.conversation, &Content::text(text), args.reply_to)
-        .await
-        .map_err(explain)?;
+    let opened = place.open()?;
+    let Args { conversation, text: given, reply_to } = args;
+    let content = Content::text(text(given)?);
+    let messages = opened.client.messages();
+    let sent = opened.with_keys(async || messages.send(conversation, &content, reply_to).await).await?;
+    // Devices that came later get the key from whoever comes by; that it fails now harms nobody.
+    if let Err(error) = opened.client.conversations().give_wraps(conversation).await {
+        tracing::debug!(%conversation, %error, "waiting devices were not given the key");
+    }
     let value = json!({ "message_id": sent.message_id, "number": sent.number });
     place.output.result(&value, || format!("Message {} is sent.", sent.number));
     Ok(())
