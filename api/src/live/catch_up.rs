@@ -16,8 +16,8 @@ use super::sight::{Look, Sight};
 use super::socket::Line;
 use crate::extract::Identity;
 use crate::limits::{
-    LIVE_CATCH_UP_EVENTS_MAX, LIVE_CATCH_UP_PAGE_EVENTS, LIVE_CATCH_UP_WAIT_MAX, LIVE_HEARTBEAT_EVERY,
-    LIVE_RESETS_MAX, MIN_POSITION_WAIT_MAX,
+    LIVE_CATCH_UP_PAGE_EVENTS, LIVE_CATCH_UP_WAIT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_RESETS_MAX,
+    MIN_POSITION_WAIT_MAX,
 };
 
 /// How an attempt to follow ended.
@@ -150,7 +150,7 @@ impl Line {
             let page = page.map_err(|error| self.unavailable(&error))?;
             state.metrics.live_catch_up_events.inc_by(u64::try_from(page.len()).unwrap_or_default());
             events += page.len();
-            if events > LIVE_CATCH_UP_EVENTS_MAX {
+            if events > state.live.bounds.catch_up_events {
                 return Ok(Caught::Missed(ResetReason::TooOld));
             }
             let page = page.into_iter().map(|event| LiveEvent::new(Item::new(event)));

@@ -10,6 +10,7 @@ use eventstore_schema::Position;
 use projections::{FeedSubscription, Item};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::Bounds;
 use super::audience::{Audience, Change, Ends};
 use super::close::Close;
 use super::event::LiveEvent;
@@ -17,7 +18,7 @@ use super::recent::Recent;
 use super::sight::{Look, Sight};
 use super::signals::{Relay, Signal, SignalKind, Status};
 use crate::extract::Identity;
-use crate::limits::{LIVE_ATTACH_EVENTS_MAX, LIVE_QUEUE_MAX, LIVE_RETRY, LIVE_SIGNAL_RECIPIENTS_MAX};
+use crate::limits::{LIVE_RETRY, LIVE_SIGNAL_RECIPIENTS_MAX};
 
 /// What waits in a socket's queue.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub struct Hub {
     index: Mutex<Index>,
     position: watch::Sender<Option<Position>>,
     relay: Arc<dyn Relay>,
+    bounds: Bounds,
 }
 
 struct Index {
@@ -148,15 +150,15 @@ impl Seat {
 
 impl Hub {
     /// Begins behind `position`.
-    pub fn new(position: Option<Position>, relay: Arc<dyn Relay>) -> Self {
+    pub fn new(position: Option<Position>, relay: Arc<dyn Relay>, bounds: Bounds) -> Self {
         let index = Index {
-            recent: Recent::new(position),
+            recent: Recent::new(position, bounds.recent_events),
             accounts: HashMap::new(),
             conversations: HashMap::new(),
             last_link: 0,
             is_closed: false,
         };
-        Self { index: Mutex::new(index), position: watch::Sender::new(position), relay }
+        Self { index: Mutex::new(index), position: watch::Sender::new(position), relay, bounds }
     }
 
     fn lock(&self) -> MutexGuard<'_, Index> {
@@ -213,10 +215,10 @@ impl Hub {
         if at > index.recent.last() {
             return Attach::Ahead;
         }
-        let Some(missed) = index.recent.after(at, LIVE_ATTACH_EVENTS_MAX) else {
+        let Some(missed) = index.recent.after(at, self.bounds.attach_events) else {
             return Attach::Behind;
         };
-        let (queue, receiver) = mpsc::channel(LIVE_QUEUE_MAX);
+        let (queue, receiver) = mpsc::channel(self.bounds.queue);
         let (end, ended) = oneshot::channel();
         index.last_link = index.last_link.saturating_add(1);
         let (session_id, device_id) = (identity.session_id, identity.device_id);

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::AccountId;
 use eventstore_schema::LogError;
@@ -31,14 +32,45 @@ use tokio::sync::Semaphore;
 
 use self::close::Close;
 use self::hub::Hub;
-use crate::limits::{LIVE_CATCH_UPS_AT_ONCE_MAX, LIVE_CONNECTIONS_MAX, LIVE_CONNECTIONS_PER_ACCOUNT_MAX};
+use crate::limits::{
+    LIVE_ATTACH_EVENTS_MAX, LIVE_CATCH_UP_EVENTS_MAX, LIVE_CATCH_UPS_AT_ONCE_MAX, LIVE_CLOSE_WAIT_MAX,
+    LIVE_CONNECTIONS_MAX, LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_QUEUE_MAX, LIVE_RECENT_EVENTS_MAX,
+};
 
 pub use self::signals::{InProcess, Relay, Signal, SignalKind, Signals, Status};
 pub(crate) use self::upgrade::upgrade;
 
+/// The limits that tests have to reach; [`Bounds::default`] is what [`crate::limits`] says.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Deliveries that wait for one socket.
+    queue: usize,
+    /// Recent events that a socket may be behind when it joins the feed.
+    attach_events: usize,
+    /// Recent events in memory.
+    recent_events: usize,
+    /// Events that one resuming socket may make the node read.
+    catch_up_events: usize,
+    /// Longest wait for a client to take the frame that says why it is cut.
+    close_wait: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            queue: LIVE_QUEUE_MAX,
+            attach_events: LIVE_ATTACH_EVENTS_MAX,
+            recent_events: LIVE_RECENT_EVENTS_MAX,
+            catch_up_events: LIVE_CATCH_UP_EVENTS_MAX,
+            close_wait: LIVE_CLOSE_WAIT_MAX,
+        }
+    }
+}
+
 /// All live sockets of a process.
 pub struct Live {
     hub: Arc<Hub>,
+    bounds: Bounds,
     feed: Arc<Feed>,
     /// Who reads the log to catch up.
     catch_ups: Semaphore,
@@ -61,13 +93,18 @@ impl Live {
     /// # Errors
     /// When the log cannot be reached.
     pub async fn start_with(feed: Arc<Feed>, relay: Arc<dyn Relay>) -> Result<Self, LogError> {
+        Self::start_within(feed, relay, Bounds::default()).await
+    }
+
+    async fn start_within(feed: Arc<Feed>, relay: Arc<dyn Relay>, bounds: Bounds) -> Result<Self, LogError> {
         let position = feed.log().head().await?.position;
         let signals = relay.signals();
-        let hub = Arc::new(Hub::new(position, relay));
+        let hub = Arc::new(Hub::new(position, relay, bounds));
         let follower = tokio::spawn(Arc::clone(&hub).follow(feed.subscribe(position)));
         let listener = tokio::spawn(Arc::clone(&hub).listen(signals));
         Ok(Self {
             hub,
+            bounds,
             feed,
             catch_ups: Semaphore::new(LIVE_CATCH_UPS_AT_ONCE_MAX),
             sockets: Arc::new(Sockets::default()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use eventstore_schema::Position;
 
 use super::event::LiveEvent;
-use crate::limits::{LIVE_RECENT_BYTES_MAX, LIVE_RECENT_EVENTS_MAX};
+use crate::limits::LIVE_RECENT_BYTES_MAX;
 
 /// Every event behind `since`, up to the last one routed.
 pub struct Recent {
@@ -14,12 +14,13 @@ pub struct Recent {
     last: Option<Position>,
     events: VecDeque<Arc<LiveEvent>>,
     bytes: usize,
+    events_max: usize,
 }
 
 impl Recent {
-    /// Begins behind `since`.
-    pub fn new(since: Option<Position>) -> Self {
-        Self { since, last: since, events: VecDeque::new(), bytes: 0 }
+    /// Begins behind `since`; keeps at most `events_max`.
+    pub fn new(since: Option<Position>, events_max: usize) -> Self {
+        Self { since, last: since, events: VecDeque::new(), bytes: 0, events_max }
     }
 
     /// Position of the last event.
@@ -32,7 +33,7 @@ impl Recent {
         self.last = Some(event.position());
         self.bytes = self.bytes.saturating_add(event.size());
         self.events.push_back(event);
-        while self.events.len() > LIVE_RECENT_EVENTS_MAX || self.bytes > LIVE_RECENT_BYTES_MAX {
+        while self.events.len() > self.events_max || self.bytes > LIVE_RECENT_BYTES_MAX {
             let Some(oldest) = self.events.pop_front() else { return };
             self.bytes = self.bytes.saturating_sub(oldest.size());
             self.since = Some(oldest.position());

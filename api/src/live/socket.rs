@@ -22,9 +22,9 @@ use crate::cursor::Place;
 use crate::extract::{Identity, Origin};
 use crate::invoke::{Answered, Invocation, attempt};
 use crate::limits::{
-    LIVE_BAD_FRAMES_MAX, LIVE_CLOSE_WAIT_MAX, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_DELIVERIES_AT_ONCE_MAX,
-    LIVE_HEARTBEAT_EVERY, LIVE_HELLO_WAIT_MAX, LIVE_KEY_TRIES_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX,
-    LIVE_SIGNALS_WINDOW, LIVE_SILENCE_MAX, LIVE_WRITE_WAIT_MAX,
+    LIVE_BAD_FRAMES_MAX, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_DELIVERIES_AT_ONCE_MAX, LIVE_HEARTBEAT_EVERY,
+    LIVE_HELLO_WAIT_MAX, LIVE_KEY_TRIES_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX, LIVE_SIGNALS_WINDOW,
+    LIVE_SILENCE_MAX, LIVE_WRITE_WAIT_MAX,
 };
 use crate::problem::{Code, Problem};
 use crate::state::State;
@@ -186,7 +186,7 @@ impl Socket {
         let Line { state, session, .. } = self.line;
         state.metrics.live_closed.with_label_values(&[close.name()]).inc();
         // A client that does not read does not learn why; it resumes all the same.
-        let _ = timeout(LIVE_CLOSE_WAIT_MAX, session.close(Some(close.into()))).await;
+        let _ = timeout(state.live.bounds.close_wait, session.close(Some(close.into()))).await;
     }
 
     async fn serve(&mut self, proved: Option<Identity>) -> Result<std::convert::Infallible, Close> {
