@@ -31,7 +31,7 @@ pub mod feed;
 mod leader;
 pub mod messages;
 mod metrics;
-mod migrations;
+pub mod migrations;
 pub mod organizations;
 mod progress;
 #[allow(clippy::module_inception)]

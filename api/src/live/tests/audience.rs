@@ -1,0 +1,112 @@
+//! Every event there is, and who sees it; `ops/docs/live.md` says the same.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use domain::Event;
+use eventstore_schema::{catalogue, golden};
+
+use super::super::audience::{Audience, Change, Ends};
+
+/// Name, who sees it, and what it does beside.
+const EVENTS: &[(&str, &str, &str)] = &[
+    ("account.email_confirmation_requested", "nobody", ""),
+    ("account.email_confirmed", "account", ""),
+    ("account.login_locked", "account", ""),
+    ("account.metadata_changed", "account", ""),
+    ("account.password_reset_requested", "nobody", ""),
+    ("account.password_set", "nobody", ""),
+    ("account.profile_changed", "account", ""),
+    ("account.registered", "nobody", ""),
+    ("conversation.created", "account", ""),
+    ("conversation.deleted", "members", ""),
+    ("conversation.generation_committed", "members", ""),
+    ("conversation.member_joined", "members", "joins"),
+    ("conversation.member_left", "members and account", "leaves"),
+    ("conversation.member_role_changed", "members", ""),
+    ("conversation.message_deleted", "members", ""),
+    ("conversation.message_edited", "members", ""),
+    ("conversation.message_pinned", "members", ""),
+    ("conversation.message_sent", "members", ""),
+    ("conversation.message_unpinned", "members", ""),
+    ("conversation.reaction_cleared", "members", ""),
+    ("conversation.reaction_set", "members", ""),
+    ("conversation.receipt_recorded", "members", ""),
+    ("conversation.recipient_added", "members", ""),
+    ("conversation.recipient_removed", "members", ""),
+    ("conversation.title_changed", "members", ""),
+    ("conversation.wrap_added", "members", ""),
+    ("conversation.wrap_reported", "members", ""),
+    ("device.enrolled", "account", ""),
+    ("device.identity_published", "account", ""),
+    ("device.renamed", "account", ""),
+    ("device.revoked", "account", "closes"),
+    ("operations.parked_stream_discarded", "nobody", ""),
+    ("operations.parked_stream_retried", "nobody", ""),
+    ("organization.created", "account", ""),
+    ("organization.invitation_created", "nobody", ""),
+    ("organization.invitation_revoked", "nobody", ""),
+    ("organization.member_joined", "account", ""),
+    ("organization.member_removed", "account", ""),
+    ("organization.member_role_changed", "account", ""),
+    ("organization.profile_changed", "nobody", ""),
+    ("session.device_bound", "account", ""),
+    ("session.refreshed", "nobody", ""),
+    ("session.revoked", "account", "closes"),
+    ("session.started", "account", ""),
+    ("workspace.archived", "nobody", ""),
+    ("workspace.created", "account", ""),
+    ("workspace.member_joined", "account", ""),
+    ("workspace.member_removed", "account", ""),
+    ("workspace.member_role_changed", "account", ""),
+    ("workspace.profile_changed", "nobody", ""),
+];
+
+/// One of every kind of event, as it is stored.
+fn samples() -> BTreeMap<&'static str, Event> {
+    let sample = |kind: domain::EventType| {
+        let path = PathBuf::from(golden::DIRECTORY).join(format!("{}.v{}.bin", kind.name, kind.version));
+        let event = catalogue::decode(kind.name, kind.version, &std::fs::read(path).unwrap()).unwrap();
+        (kind.name, event)
+    };
+    Event::types().into_iter().map(sample).collect()
+}
+
+fn words(audience: &Audience) -> (&'static str, &'static str) {
+    let who = match (audience.conversation, audience.account) {
+        (None, None) => "nobody",
+        (None, Some(_)) => "account",
+        (Some(_), None) => "members",
+        (Some(_), Some(_)) => "members and account",
+    };
+    let what = match (audience.change, audience.ends) {
+        (None, None) => "",
+        (Some(Change::Joined(..)), None) => "joins",
+        (Some(Change::Left(..)), None) => "leaves",
+        (None, Some(Ends::Session(..) | Ends::Device(..))) => "closes",
+        (Some(_), Some(_)) => "both",
+    };
+    (who, what)
+}
+
+#[test]
+fn every_event_has_the_audience_that_is_listed() {
+    let found: Vec<_> = samples()
+        .iter()
+        .map(|(name, event)| {
+            let (who, what) = words(&Audience::of_event(event));
+            (*name, who, what)
+        })
+        .collect();
+    assert_eq!(found, EVENTS);
+}
+
+#[test]
+fn every_event_is_in_the_document_with_its_audience() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops/docs/live.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for (name, who, _) in EVENTS {
+        let row = format!("| `{name}` | {who} |");
+        assert!(text.contains(&row), "{path} has no row {row}");
+    }
+}

@@ -1,0 +1,9 @@
+//! The live socket over real sockets, a real log and real read models.
+
+mod access;
+mod audience;
+mod frames;
+mod order;
+mod resume;
+mod signals;
+mod site;

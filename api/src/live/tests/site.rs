@@ -1,0 +1,454 @@
+//! One database with any number of nodes, people who are logged in, and clients of the socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::auth::Auth;
+use commands::clock::Clock;
+use commands::mail::Mailer;
+use commands::request::{Request, command_id, fingerprint};
+use commands::{Parts, Services};
+use domain::conversation::commands::SendMessage;
+use domain::conversation::{
+    ConversationCreated, ConversationKind, ConversationMemberJoined, ConversationMemberLeft,
+    ConversationRole, ConversationTitle, MessageBody, Recipient, RecipientKind,
+};
+use domain::device::{DeviceEnrolled, DeviceLabel, DeviceRenamed};
+use domain::session::{SessionOrigin, SessionRevocationCause, SessionRevoked, SessionStarted};
+use domain::{
+    AccountId, Actor, Blob, Category, ConversationId, DeviceId, Digest, Event, EventGroup, HpkeKey,
+    OrganizationId, PersonalRecord, SessionId, Signature, SubjectId, VerifyKey,
+};
+use eventstore_schema::database::Role;
+use eventstore_schema::keyring::{RootKeyFile, Secret};
+use eventstore_schema::testing::TestDatabase;
+use eventstore_schema::{
+    CommandRef, EventLog, Expected, KeyRef, Keyring, NewEvent, Origin, PgEventLog, PgLogConfig, Position,
+    SealHeader, Sealer, StreamAppend, StreamId, catalogue,
+};
+use futures_util::{SinkExt, StreamExt};
+use projections::{Feed, Projections, Reader};
+use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::super::{Bounds, InProcess, Live};
+use crate::server::{self, Listen, Running};
+use crate::state::State;
+use crate::{Cursors, Metrics};
+
+/// Longest that a test waits for anything; reached only by one that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The organization of every conversation.
+pub const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([0xee; 16]);
+
+/// One database and its key; any number of nodes.
+pub struct Site {
+    database: TestDatabase,
+    files: tempfile::TempDir,
+    clock: Clock,
+}
+
+/// One process's worth of server.
+pub struct Node {
+    pub state: Arc<State>,
+    pub log: Arc<dyn EventLog>,
+    running: Running,
+}
+
+/// Somebody who is logged in on a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Person {
+    pub account_id: AccountId,
+    pub device_id: DeviceId,
+    pub session_id: SessionId,
+}
+
+impl Person {
+    pub fn actor(&self) -> Actor {
+        Actor::account(self.account_id)
+    }
+
+    fn recipient(&self) -> Recipient {
+        Recipient {
+            recipient_id: self.device_id.into(),
+            kind: RecipientKind::Device,
+            hpke_key: HpkeKey::from_bytes([1; 32]),
+            verify_key: Some(VerifyKey::from_bytes([2; 32])),
+        }
+    }
+}
+
+impl Site {
+    pub async fn new() -> Self {
+        let fingerprint = commands::migrations::fingerprint() ^ projections::migrations::fingerprint();
+        let database = TestDatabase::create_with("api", fingerprint, async |client| {
+            commands::migrate(client).await.unwrap();
+            projections::migrate(client).await.unwrap();
+        })
+        .await;
+        Self { database, files: tempfile::tempdir().unwrap(), clock: Clock::system() }
+    }
+
+    pub async fn node(&self) -> Node {
+        self.node_within(Bounds::default()).await
+    }
+
+    pub async fn node_within(&self, bounds: Bounds) -> Node {
+        let config = self.database.config();
+        let log = PgEventLog::connect(PgLogConfig::new(config.clone())).await.unwrap();
+        let log: Arc<dyn EventLog> = Arc::new(log);
+        let pool = self.database.pool(Role::App);
+        let root = RootKeyFile::open_or_create(&self.files.path().join("root.key")).unwrap();
+        let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.unwrap());
+        let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)));
+        let mails = format!("file:{}", self.files.path().join("mails").display());
+        let mailer = Arc::new(Mailer::open(&mails, "Envoi <envoi@localhost>").unwrap());
+        let auth = Auth::open(&keyring, &self.clock, "https://envoi.test", mailer).await.unwrap();
+        let registry = prometheus::Registry::new();
+        let parts = Parts {
+            log: Arc::clone(&log),
+            sealer: Arc::clone(&sealer),
+            pool,
+            clock: self.clock.clone(),
+            metrics: commands::metrics::Metrics::register(&registry).unwrap(),
+            auth: Arc::new(auth),
+        };
+        let feed = Arc::new(Feed::start(Arc::clone(&log)).await.unwrap());
+        let needed = projections::registry().into_iter().filter(|one| one.name() == "conversations");
+        let counters = projections::Metrics::register(&registry).unwrap();
+        let projections = Projections::start(&config, &feed, needed.collect(), &counters, true);
+        let live = Live::start_within(feed, Arc::new(InProcess::default()), bounds).await.unwrap();
+        let state = Arc::new(State {
+            clock: self.clock.clone(),
+            services: Services::new(&parts),
+            sealer,
+            reader: Reader::new(self.database.pool(Role::Reader)),
+            projections: Arc::new(projections),
+            live,
+            auth: Arc::clone(&parts.auth),
+            cursors: Cursors::new(&*keyring.named_secret(Secret::PositionSealing).await.unwrap()),
+            incarnation: log.head().await.unwrap().incarnation,
+            rates: None,
+            metrics: Metrics::new(&registry).unwrap(),
+            registry,
+            trusts_proxy: false,
+        });
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listen = Listen { public: any, internal: any, workers: 2 };
+        let running = server::start(&listen, Arc::clone(&state)).unwrap();
+        Node { state, log, running }
+    }
+}
+
+impl Node {
+    pub fn address(&self) -> SocketAddr {
+        self.running.public
+    }
+
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+
+    /// Writes events into a stream, whatever the rules say.
+    pub async fn write(
+        &self,
+        stream: StreamId,
+        organization_id: Option<OrganizationId>,
+        actor: Actor,
+        events: Vec<(Event, Option<PersonalRecord>)>,
+    ) -> Position {
+        let mut encoded = Vec::new();
+        for (event, record) in events {
+            let event_id = self.state.clock.new_id();
+            let (event_type, version) = (event.name(), event.version());
+            let payload = catalogue::encode(&event).unwrap();
+            let mut new = NewEvent { event_id, event_type, version, payload, key_ref: None, sealed: None };
+            if let Some(record) = record {
+                let subject = SubjectId::from_bytes(*stream.id.as_bytes());
+                let key_ref = KeyRef { tenant: organization_id.into(), subject, period: None };
+                let event_type = event_type.to_owned();
+                let header = SealHeader { event_id, event_type, version, stream, key_ref };
+                new.sealed = Some(self.state.sealer.seal(&header, &record).await.unwrap());
+                new.key_ref = Some(key_ref);
+            }
+            encoded.push(new);
+        }
+        let command = CommandRef { id: self.state.clock.new_id(), fingerprint: Digest::from_bytes([0; 32]) };
+        let origin = Origin {
+            organization_id,
+            actor,
+            device_id: None,
+            correlation_id: self.state.clock.new_id(),
+            causation_id: None,
+            recorded_at: self.state.clock.now(),
+        };
+        let append = StreamAppend { stream, expected: Expected::Any, command, origin, events: encoded };
+        self.log.append(append).await.unwrap().position
+    }
+
+    /// Somebody with a device and a session.
+    pub async fn person(&self) -> Person {
+        let account_id: AccountId = self.state.clock.new_id();
+        let (device_id, session_id) = (self.state.clock.new_id(), self.state.clock.new_id());
+        let actor = Actor::account(account_id);
+        let enrolled = DeviceEnrolled {
+            account_id,
+            device_id,
+            hpke_key: HpkeKey::from_bytes([1; 32]),
+            verify_key: VerifyKey::from_bytes([2; 32]),
+            certificate: Signature::from_bytes([3; 64]),
+        };
+        let label = DeviceLabel { name: "phone".to_owned() };
+        let stream = StreamId::new(Category::Device, account_id);
+        self.write(stream, None, actor, vec![(enrolled.into(), Some(label.into()))]).await;
+        let started = SessionStarted {
+            session_id,
+            account_id,
+            device_id: Some(device_id),
+            refresh_hash: Digest::from_bytes([4; 32]),
+            expires_at: self.state.clock.now().plus_seconds(3_600),
+        };
+        let origin = SessionOrigin { ip: None, user_agent: None };
+        let stream = StreamId::new(Category::Session, session_id);
+        self.write(stream, None, actor, vec![(started.into(), Some(origin.into()))]).await;
+        Person { account_id, device_id, session_id }
+    }
+
+    /// An access token that holds for `seconds` from now.
+    pub fn token(&self, person: &Person, seconds: i64) -> String {
+        let lasting = commands::auth::access_token::ACCESS_TOKEN_SECONDS;
+        let issued = self.state.clock.now().plus_seconds(seconds - lasting);
+        let Person { account_id, session_id, device_id } = *person;
+        let token = self.state.clock.new_id::<uuid::Uuid>();
+        self.state.auth.tokens.issue(account_id, session_id, Some(device_id), issued, token).unwrap().0
+    }
+
+    /// A group that takes clear messages.
+    pub async fn group(&self, members: &[&Person]) -> ConversationId {
+        let conversation_id: ConversationId = self.state.clock.new_id();
+        let created = ConversationCreated {
+            conversation_id,
+            organization_id: ORGANIZATION,
+            workspace_id: None,
+            kind: ConversationKind::Group,
+            creator: members[0].account_id,
+            allows_plaintext: true,
+        };
+        let title = ConversationTitle { title: Some("Group".to_owned()), topic: None };
+        let mut events = vec![(created.into(), Some(title.into()))];
+        events.extend(members.iter().map(|one| (joined(conversation_id, one), None)));
+        let stream = StreamId::new(Category::Conversation, conversation_id);
+        self.write(stream, Some(ORGANIZATION), members[0].actor(), events).await;
+        conversation_id
+    }
+
+    pub async fn join(&self, conversation_id: ConversationId, person: &Person) -> Position {
+        let stream = StreamId::new(Category::Conversation, conversation_id);
+        let event = joined(conversation_id, person);
+        self.write(stream, Some(ORGANIZATION), person.actor(), vec![(event, None)]).await
+    }
+
+    pub async fn leave(&self, conversation_id: ConversationId, person: &Person) -> Position {
+        let stream = StreamId::new(Category::Conversation, conversation_id);
+        let account_id = person.account_id;
+        let left = ConversationMemberLeft { conversation_id, account_id, removed_by: Some(account_id) };
+        self.write(stream, Some(ORGANIZATION), person.actor(), vec![(left.into(), None)]).await
+    }
+
+    /// Something that only this account sees: what comes before it in the log has come before it on the socket.
+    pub async fn mark(&self, person: &Person) -> Position {
+        let Person { account_id, device_id, .. } = *person;
+        let renamed = DeviceRenamed { account_id, device_id };
+        let label = DeviceLabel { name: "marked".to_owned() };
+        let stream = StreamId::new(Category::Device, account_id);
+        self.write(stream, None, person.actor(), vec![(renamed.into(), Some(label.into()))]).await
+    }
+
+    pub async fn revoke(&self, person: &Person) {
+        let Person { account_id, session_id, .. } = *person;
+        let revoked = SessionRevoked { session_id, account_id, cause: SessionRevocationCause::Requested };
+        let stream = StreamId::new(Category::Session, session_id);
+        self.write(stream, None, person.actor(), vec![(revoked.into(), None)]).await;
+    }
+
+    /// Sends a clear message by the rules.
+    pub async fn send(&self, from: &Person, conversation_id: ConversationId, content: &[u8]) {
+        let message_id: uuid::Uuid = self.state.clock.new_id();
+        let id = command_id(from.actor(), &message_id.to_string());
+        let command = CommandRef { id, fingerprint: fingerprint("send", &[content]) };
+        let request = Request::new(self.state.clock.now(), from.actor(), command, self.state.clock.new_id())
+            .with_device(Some(from.device_id));
+        let body = MessageBody { content: Blob::new(content.to_vec()), cipher: None };
+        let send = SendMessage { message_id: message_id.into(), generation: 0, reply_to: None, body };
+        self.state.services.conversations.send(&request, conversation_id, send).await.unwrap();
+    }
+
+    /// A socket that has been welcomed.
+    pub async fn connect(&self, person: &Person) -> Client {
+        let mut client = self.open(person).await;
+        client.say(json!({ "type": "hello" })).await;
+        assert_eq!(client.next().await["type"], "welcome");
+        client
+    }
+
+    /// A socket that resumes; its first frame is still to come.
+    pub async fn resume(&self, person: &Person, cursor: &str) -> Client {
+        let mut client = self.open(person).await;
+        client.say(json!({ "type": "hello", "resume_after": cursor })).await;
+        client
+    }
+
+    /// A socket with a token, before its first frame.
+    pub async fn open(&self, person: &Person) -> Client {
+        let token = self.token(person, 300);
+        self.try_open(Some(&token)).await.unwrap()
+    }
+
+    pub async fn try_open(&self, token: Option<&str>) -> Result<Client, tungstenite::Error> {
+        let stream = TcpStream::connect(self.address()).await?;
+        self.handshake(stream, token).await
+    }
+
+    /// A socket that takes little before it is read.
+    pub async fn open_narrow(&self, person: &Person) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let stream = socket.connect(self.address()).await.unwrap();
+        self.handshake(stream, Some(&self.token(person, 300))).await.unwrap()
+    }
+
+    async fn handshake(&self, stream: TcpStream, token: Option<&str>) -> Result<Client, tungstenite::Error> {
+        let mut request = format!("ws://{}/v1/live", self.address()).into_client_request()?;
+        let protocols = match token {
+            Some(token) => format!("envoi.v1, bearer.{token}"),
+            None => "envoi.v1".to_owned(),
+        };
+        request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
+        let answered = tokio_tungstenite::client_async(request, stream);
+        let (stream, response) = tokio::time::timeout(PATIENCE, answered).await.expect("an answer comes")?;
+        assert_eq!(response.headers()["sec-websocket-protocol"], "envoi.v1");
+        Ok(Client { stream, cursor: None })
+    }
+}
+
+fn joined(conversation_id: ConversationId, person: &Person) -> Event {
+    ConversationMemberJoined {
+        conversation_id,
+        account_id: person.account_id,
+        role: ConversationRole::Member,
+        added_by: person.account_id,
+        recipients: vec![person.recipient()],
+    }
+    .into()
+}
+
+/// What came, or how it ended.
+#[derive(Debug, PartialEq)]
+pub enum Came {
+    Frame(Value),
+    Closed(u16),
+    /// The connection broke without a close frame.
+    Broken,
+}
+
+/// A client of the socket, as bare as can be.
+pub struct Client {
+    stream: WebSocketStream<TcpStream>,
+    /// Of the last frame that had one.
+    pub cursor: Option<String>,
+}
+
+impl Client {
+    pub async fn say(&mut self, frame: Value) {
+        self.raw(Message::text(frame.to_string())).await;
+    }
+
+    pub async fn raw(&mut self, message: Message) {
+        let sent = tokio::time::timeout(PATIENCE, self.stream.send(message));
+        sent.await.expect("a frame is taken").unwrap();
+    }
+
+    pub async fn came(&mut self) -> Came {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("something comes");
+            match message {
+                Some(Ok(Message::Text(text))) => {
+                    let frame: Value = serde_json::from_str(&text).unwrap();
+                    if let Some(cursor) = frame["cursor"].as_str() {
+                        self.cursor = Some(cursor.to_owned());
+                    }
+                    return Came::Frame(frame);
+                }
+                Some(Ok(Message::Close(frame))) => return Came::Closed(frame.unwrap().code.into()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Came::Broken,
+            }
+        }
+    }
+
+    /// The next frame.
+    pub async fn next(&mut self) -> Value {
+        match self.came().await {
+            Came::Frame(frame) => frame,
+            other => panic!("a frame is expected, not {other:?}"),
+        }
+    }
+
+    /// The next event; frames with nothing but a cursor are passed over.
+    pub async fn event(&mut self) -> Value {
+        tokio::time::timeout(PATIENCE, self.any_event()).await.expect("an event comes")
+    }
+
+    async fn any_event(&mut self) -> Value {
+        loop {
+            let frame = self.next().await;
+            match frame["type"].as_str() {
+                Some("event") => return frame["event"].clone(),
+                Some("cursor") => {}
+                other => panic!("an event is expected, not {other:?}"),
+            }
+        }
+    }
+
+    /// Names of the next events, up to and with the device that [`Node::mark`] renamed.
+    pub async fn names_to_mark(&mut self) -> Vec<String> {
+        let mut names = Vec::new();
+        loop {
+            let name = self.event().await["name"].as_str().unwrap().to_owned();
+            if name == "device.renamed" {
+                return names;
+            }
+            names.push(name);
+        }
+    }
+
+    /// Numbers of the next `count` messages.
+    pub async fn numbers(&mut self, count: usize) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        while numbers.len() < count {
+            let event = self.event().await;
+            if event["name"] == "conversation.message_sent" {
+                numbers.push(event["data"]["number"].as_u64().unwrap());
+            }
+        }
+        numbers
+    }
+
+    /// Waits for the end, whatever comes before.
+    pub async fn closed(&mut self) -> Came {
+        loop {
+            match self.came().await {
+                Came::Frame(_) => {}
+                end => return end,
+            }
+        }
+    }
+
+    pub fn cursor(&self) -> String {
+        self.cursor.clone().unwrap()
+    }
+}
