@@ -2,7 +2,7 @@
 
 use domain::Digest;
 use eventstore_schema::{EventLog, Incarnation, LogError, Position, ReadFilter};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 
 use crate::cell::{Cell, Sql};
 use crate::projector::Projector;
@@ -82,18 +82,22 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// The statement of [`Checkpoint::advance`].
+    pub(crate) const ADVANCE: &'static str = "UPDATE projection.checkpoints \
+         SET position = $1, hash = $2, moved_at = now() \
+         WHERE name = $3 AND generation = $4 AND position IS NOT DISTINCT FROM $5";
+
     /// Moves the checkpoint to `mark` if it still is where this one says.
     pub(crate) async fn advance(
         &self,
         client: &Client,
+        statement: &Statement,
         name: &'static str,
         mark: Mark,
     ) -> Result<Self, StoreError> {
-        const SQL: &str = "UPDATE projection.checkpoints SET position = $1, hash = $2, moved_at = now() \
-             WHERE name = $3 AND generation = $4 AND position IS NOT DISTINCT FROM $5";
         let moved = client
             .execute(
-                SQL,
+                statement,
                 &[&Sql(mark.position), &Sql(mark.hash), &name, &self.generation, &Sql(self.position())],
             )
             .await

@@ -153,6 +153,15 @@ impl FeedSubscription {
     /// As [`FeedSubscription::next`].
     pub async fn next_many(&mut self, events: usize) -> Result<Vec<Item>, LogError> {
         let mut items = self.next().await?.to_vec();
+        if items.len() < events {
+            items.extend(self.ready(events.saturating_sub(items.len())));
+        }
+        Ok(items)
+    }
+
+    /// What the tail holds already, until there are `events` or more; nothing for a subscriber that is behind.
+    pub fn ready(&mut self, events: usize) -> Vec<Item> {
+        let mut items = Vec::new();
         while !self.is_behind && self.held.is_none() && items.len() < events {
             match self.batches.try_recv() {
                 Ok(batch) => items.extend(self.take(batch).iter().flat_map(|more| more.iter().cloned())),
@@ -160,7 +169,7 @@ impl FeedSubscription {
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
-        Ok(items)
+        items
     }
 
     /// The next page of the log itself; `None` once the tail is reached.

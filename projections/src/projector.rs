@@ -23,10 +23,10 @@ impl Decoded {
     ///
     /// # Errors
     /// When its type, version or bytes are unknown to this release.
-    pub fn new(recorded: RecordedEvent) -> Result<Self, Undecodable> {
+    pub fn new(recorded: RecordedEvent) -> Result<Self, Box<Undecodable>> {
         match catalogue::decode_recorded(&recorded) {
             Ok(event) => Ok(Self { recorded, event }),
-            Err(cause) => Err(Undecodable { recorded, cause }),
+            Err(cause) => Err(Box::new(Undecodable { recorded, cause })),
         }
     }
 
@@ -80,7 +80,7 @@ impl Item {
     pub fn new(recorded: RecordedEvent) -> Self {
         match Decoded::new(recorded) {
             Ok(decoded) => Item::Event(Arc::new(decoded)),
-            Err(failed) => Item::Undecodable(Arc::new(failed)),
+            Err(failed) => Item::Undecodable(Arc::from(failed)),
         }
     }
 

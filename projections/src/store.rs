@@ -142,18 +142,39 @@ impl Store {
         pending: &mut [Pending],
         mode: Mode,
     ) -> Result<(), StoreError> {
+        let changes = self.prepare_changes(schema, pending, mode).await?;
+        self.run(&changes).await?;
+        if mode == Mode::Build {
+            for one in pending.iter_mut().filter(|one| one.inserts > 0) {
+                self.copy(schema, one).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes ready what [`Store::run`] sends.
+    pub(crate) async fn prepare_changes<'a>(
+        &mut self,
+        schema: &str,
+        pending: &'a [Pending],
+        mode: Mode,
+    ) -> Result<Vec<Change<'a>>, StoreError> {
         let mut changes = Vec::new();
-        for one in &*pending {
+        for one in pending {
             self.changes(schema, one, mode, &mut changes).await?;
         }
-        let client = &self.client;
+        Ok(changes)
+    }
+
+    /// Sends all changes at once, in order.
+    pub(crate) async fn run(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         let writes = changes.iter().map(|change| async move {
             let arrays = if change.is_copied {
                 arrays(CopiedFields::new(change.fields, change.width), change.width, change.count)
             } else {
                 arrays(Fields(change.fields), change.width, change.count)
             };
-            let touched = client.execute(&change.statement, &parameters(&arrays)).await;
+            let touched = self.client.execute(&change.statement, &parameters(&arrays)).await;
             let attempt = || format!("{} {}", change.verb, change.table);
             let actual = touched.map_err(StoreError::at(attempt()))?;
             match change.expected {
@@ -163,13 +184,7 @@ impl Store {
                 Some(_) | None => Ok(()),
             }
         });
-        try_join_all(writes).await?;
-        if mode == Mode::Build {
-            for one in pending.iter_mut().filter(|one| one.inserts > 0) {
-                self.copy(schema, one).await?;
-            }
-        }
-        Ok(())
+        try_join_all(writes).await.map(|_| ())
     }
 
     async fn changes<'a>(
@@ -254,7 +269,7 @@ impl Store {
         Ok(())
     }
 
-    async fn prepare(&mut self, sql: String) -> Result<Statement, StoreError> {
+    pub(crate) async fn prepare(&mut self, sql: String) -> Result<Statement, StoreError> {
         if let Some(statement) = self.statements.get(&sql) {
             return Ok(statement.clone());
         }
@@ -264,7 +279,8 @@ impl Store {
     }
 }
 
-struct Change<'a> {
+/// A statement with the rows that it is for.
+pub(crate) struct Change<'a> {
     table: &'static str,
     verb: &'static str,
     statement: Statement,

@@ -110,7 +110,7 @@ impl Table {
         let name = self.name;
         let mut sql = format!("ALTER TABLE {schema}.{name} ADD PRIMARY KEY ({});\n", names(self.key));
         for set in self.sets.iter().filter(|set| !self.key_begins_with(set)) {
-            let _ = write!(sql, "CREATE INDEX ON {schema}.{name} ({});\n", names(set.iter()));
+            let _ = writeln!(sql, "CREATE INDEX ON {schema}.{name} ({});", names(set.iter()));
         }
         sql
     }
@@ -128,7 +128,7 @@ impl Table {
     pub fn create_indexes(&self, schema: &str) -> String {
         let mut sql = String::new();
         for index in self.indexes {
-            let _ = write!(sql, "CREATE INDEX ON {schema}.{} ({index});\n", self.name);
+            let _ = writeln!(sql, "CREATE INDEX ON {schema}.{} ({index});", self.name);
         }
         sql
     }
