@@ -8,7 +8,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::{Access, Endpoint, Intent, IntentKind, Trust, Verb, is_something};
+use crate::endpoint::{Access, Endpoint, Intent, IntentKind, Trust, Verb, is_something, who};
 use crate::routes::ROUTES;
 
 const INTRODUCTION: &str = "\
@@ -24,6 +24,12 @@ did the first time, with `Idempotency-Replayed: true`. Their answers carry an `E
 
 Times are microseconds since 1970-01-01T00:00:00Z. Bytes are base64url without padding. What a person had erased is null \
 beside `\"erased\": true`. Something that does not exist and something that you may not know of are answered alike.";
+
+const LIVE: &str = "\
+The access token comes as `Authorization`, as the subprotocol `bearer.<token>` beside `envoi.v1`, or in the first frame; never \
+in the URL. The first frame is `hello`, with `resume_after` to go on behind a cursor. Between one cursor and the next everything \
+comes that the account may see, or a `reset` says that it has to be read anew. A socket that is closed with code 4000 or 1001 \
+reconnects and resumes. The frames are described in `ops/docs/live.md`.";
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = Document::new();
@@ -116,6 +122,7 @@ impl Document {
     }
 
     fn finish(mut self) -> Value {
+        self.paths.insert("/v1/live".to_owned(), json!({ "get": live() }));
         let mut schemas = self.schemas.take_definitions(true);
         schemas.insert("Problem".to_owned(), problem_schema());
         json!({
@@ -180,6 +187,25 @@ fn answer_headers(intent: IntentKind) -> Value {
         IntentKind::Query => json!({ "ETag": header("Revision of what is shown, where it has one.") }),
         IntentKind::Exchange => json!({}),
     }
+}
+
+/// The live socket: no endpoint, but found where everything else is.
+fn live() -> Value {
+    let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+    let refused = json!({
+        "description": "Why there is no socket.",
+        "content": { "application/problem+json": problem },
+    });
+    json!({
+        "operationId": "live.connect",
+        "tags": ["live"],
+        "summary": "Opens a WebSocket that brings events as they happen, and takes commands.",
+        "description": LIVE,
+        "parameters": [],
+        "responses": { "101": { "description": "The socket is open: say hello." }, "default": refused },
+        "security": [{ "access_token": [] }],
+        "x-envoi-roles": who::ACCOUNTS.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
+    })
 }
 
 fn problem_schema() -> Value {
