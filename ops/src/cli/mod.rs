@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod demo;
 mod dev;
+mod doctor;
 mod error;
 mod keys;
 mod migrate;
@@ -71,6 +72,8 @@ enum Verb {
     Demo(demo::Args),
     /// Run a private installation: PostgreSQL, server, e-mails in a folder.
     Dev(dev::Args),
+    /// Find what is wrong with an installation and how to mend it.
+    Doctor(doctor::Args),
     /// Make the root key.
     Keys(keys::Args),
     /// Bring the database to the form of this release.
@@ -108,6 +111,7 @@ async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Config(args) => config::run(global, args),
         Verb::Demo(args) => demo::run(global, args).await,
         Verb::Dev(args) => dev::run(global, args).await,
+        Verb::Doctor(args) => doctor::run(global, args).await,
         Verb::Keys(args) => keys::run(global, args),
         Verb::Migrate(args) => migrate::run(global, args).await,
         Verb::Projections(args) => projections::run(global, args).await,

@@ -1,0 +1,240 @@
+//! `envoi doctor`: looks at everything a server needs, says what is wrong and how to mend it. Changes nothing.
+
+use std::path::Path;
+
+use eventstore_schema::database;
+use prometheus::Registry;
+use serde_json::json;
+use tokio_postgres::Client;
+
+use super::{CliError, Global};
+use crate::config::Config;
+use crate::runtime;
+
+/// Arguments of `envoi doctor`.
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Oldest PostgreSQL that has what the read side needs (views with `security_invoker`), as `server_version_num`.
+const POSTGRES_MIN: i32 = 150_000;
+/// Positions that a projection may be behind before it is mentioned.
+const LAG_MAX: u64 = 10_000;
+
+/// How a part is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    Doubtful,
+    Bad,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            State::Good => "good",
+            State::Doubtful => "doubtful",
+            State::Bad => "BAD",
+        }
+    }
+}
+
+/// What was found about one part.
+struct Finding {
+    part: &'static str,
+    state: State,
+    found: String,
+    mend: Option<&'static str>,
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn good(&mut self, part: &'static str, found: impl Into<String>) {
+        self.0.push(Finding { part, state: State::Good, found: found.into(), mend: None });
+    }
+
+    fn bad(&mut self, part: &'static str, found: impl Into<String>, mend: &'static str) {
+        self.0.push(Finding { part, state: State::Bad, found: found.into(), mend: Some(mend) });
+    }
+
+    fn doubtful(&mut self, part: &'static str, found: impl Into<String>, mend: &'static str) {
+        self.0.push(Finding { part, state: State::Doubtful, found: found.into(), mend: Some(mend) });
+    }
+}
+
+/// Runs `envoi doctor`.
+pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
+    let config = global.configuration()?;
+    let mut findings = Findings::default();
+    findings.good("configuration", "is valid");
+    root_key(&mut findings, &config.keys.root_key_file);
+    mail(&mut findings, &config);
+    if let Some(client) = postgres(&mut findings, &config).await {
+        settings(&mut findings, &client).await;
+        log(&mut findings, &config).await;
+        read_models(&mut findings, &config).await;
+    }
+    report(global, &findings.0)
+}
+
+fn report(global: &Global, findings: &[Finding]) -> Result<(), CliError> {
+    let value: Vec<_> = findings
+        .iter()
+        .map(|one| json!({ "part": one.part, "state": one.state.word(), "found": one.found, "mend": one.mend }))
+        .collect();
+    let bad = findings.iter().filter(|one| one.state == State::Bad).count();
+    global.output.result(&json!({ "healthy": bad == 0, "findings": value }), || {
+        let mut text = String::new();
+        for one in findings {
+            text.push_str(&format!("{:<9} {:<14} {}\n", one.state.word(), one.part, one.found));
+            if let Some(mend) = one.mend {
+                text.push_str(&format!("{:<9} {:<14} -> {mend}\n", "", ""));
+            }
+        }
+        text
+    });
+    if bad == 0 {
+        Ok(())
+    } else {
+        Err(CliError::check_failed(format!("{bad} parts are not as they should be")))
+    }
+}
+
+fn root_key(findings: &mut Findings, path: &Path) {
+    match eventstore_schema::keyring::RootKeyFile::open(path) {
+        Ok(_) => findings.good("root key", format!("{} is readable by its owner only", path.display())),
+        Err(error) => findings.bad(
+            "root key",
+            error.to_string(),
+            "`envoi keys create-root` for a new installation; for a restored one bring back the key it was made under",
+        ),
+    }
+}
+
+fn mail(findings: &mut Findings, config: &Config) {
+    match commands::mail::Mailer::open(&config.mail.transport, &config.mail.from) {
+        Ok(_) if config.mail.transport.starts_with("file:") => findings.doubtful(
+            "mail",
+            "e-mails are written to files: nobody gets them",
+            "set `mail.transport` to smtp:// or smtps:// in production",
+        ),
+        Ok(_) => findings.good("mail", "the transport is configured (no e-mail was sent)"),
+        Err(error) => findings.bad("mail", error.to_string(), "see `mail` in `envoi config docs`"),
+    }
+}
+
+async fn postgres(findings: &mut Findings, config: &Config) -> Option<Client> {
+    let database = match runtime::database(config) {
+        Ok(database) => database,
+        Err(error) => {
+            findings.bad("postgres", error.message, "set `database.url`");
+            return None;
+        }
+    };
+    let client = match database::connect(&database).await {
+        Ok(client) => client,
+        Err(error) => {
+            findings.bad("postgres", error.to_string(), "is it running, and may this user log in from here?");
+            return None;
+        }
+    };
+    match setting(&client, "server_version_num").await.and_then(|text| text.parse::<i32>().ok()) {
+        Some(version) if version >= POSTGRES_MIN => {
+            findings.good("postgres", format!("answers, version {}", version / 10_000));
+        }
+        Some(version) => findings.bad(
+            "postgres",
+            format!("is version {}", version / 10_000),
+            "PostgreSQL 15 or newer is needed",
+        ),
+        None => findings.bad("postgres", "does not tell its version", "is it PostgreSQL?"),
+    }
+    Some(client)
+}
+
+async fn setting(client: &Client, name: &str) -> Option<String> {
+    let row = client.query_one("SELECT current_setting($1)", &[&name]).await.ok()?;
+    row.try_get(0).ok()
+}
+
+/// Settings without which an acknowledged message can be lost.
+async fn settings(findings: &mut Findings, client: &Client) {
+    for name in ["fsync", "full_page_writes", "synchronous_commit"] {
+        match setting(client, name).await.as_deref() {
+            Some("off") => findings.bad(
+                "durability",
+                format!("`{name}` is off: acknowledged messages can be lost"),
+                "turn it on in postgresql.conf",
+            ),
+            Some(value) => findings.good("durability", format!("`{name}` is {value}")),
+            None => {
+                findings.doubtful("durability", format!("`{name}` cannot be read"), "look at postgresql.conf")
+            }
+        }
+    }
+}
+
+async fn log(findings: &mut Findings, config: &Config) {
+    const MEND: &str = "`envoi migrate` brings the database to this release's form";
+    let Ok(database) = runtime::database(config) else { return };
+    match runtime::log(config, &database, &Registry::new()).await {
+        Ok(log) => match log.head().await {
+            Ok(head) => {
+                let position =
+                    head.position.map_or_else(|| "empty".to_owned(), |at| format!("at position {at}"));
+                findings.good(
+                    "log",
+                    format!("engine {}, {position}, incarnation {}", log.engine(), head.incarnation.0),
+                );
+            }
+            Err(error) => findings.bad("log", error.to_string(), MEND),
+        },
+        Err(error) => findings.bad("log", error.causes.first().cloned().unwrap_or(error.message), MEND),
+    }
+}
+
+async fn read_models(findings: &mut Findings, config: &Config) {
+    let Ok(database) = runtime::database(config) else { return };
+    let Ok(log) = runtime::log(config, &database, &Registry::new()).await else { return };
+    let rows = match projections::status(&database, &*log).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            findings.bad("read models", error.to_string(), "`envoi migrate` makes their bookkeeping");
+            return;
+        }
+    };
+    let running: Vec<&str> = rows.iter().map(|row| row.projection.as_str()).collect();
+    for projector in projections::registry() {
+        if !running.contains(&projector.name()) {
+            findings.doubtful(
+                "read models",
+                format!("{} has never run", projector.name()),
+                "start a server with the role `projector`",
+            );
+        }
+    }
+    for row in rows {
+        if let Some(error) = row.error {
+            findings.bad(
+                "read models",
+                format!("{} is {}: {error}", row.projection, row.state),
+                "if the log is the right one, `envoi projections rebuild`; if it was restored, find out why first",
+            );
+        } else if row.parked_streams > 0 {
+            findings.bad(
+                "read models",
+                format!("{} has parked {} streams", row.projection, row.parked_streams),
+                "`envoi projections status` shows why; they are tried again after an update or a retry",
+            );
+        } else if row.lag > LAG_MAX {
+            findings.doubtful(
+                "read models",
+                format!("{} is {} positions behind", row.projection, row.lag),
+                "is a server with the role `projector` running?",
+            );
+        } else {
+            findings.good("read models", format!("{} follows the log", row.projection));
+        }
+    }
+}
