@@ -96,11 +96,11 @@ impl Table {
             let null = if column.nullable { "" } else { " NOT NULL" };
             let _ = write!(sql, "{} {}{null}, ", column.name, column.sql);
         }
-        let _ = write!(
+        let _ = writeln!(
             sql,
             "position bigint NOT NULL);\n\
              ALTER TABLE {schema}.{name} ENABLE ROW LEVEL SECURITY;\n\
-             GRANT SELECT ON {schema}.{name} TO envoi_reader;\n"
+             GRANT SELECT ON {schema}.{name} TO envoi_reader;"
         );
         sql
     }

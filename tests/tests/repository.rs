@@ -1,5 +1,7 @@
 //! What has to be true of the repository itself: its layout, its documents' links, the size of its files.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
 use std::path::{Path, PathBuf};
 
 /// Longest source file in lines: what one can hold in mind.

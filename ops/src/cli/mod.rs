@@ -5,7 +5,6 @@ mod client;
 mod config;
 mod demo;
 mod dev;
-mod docs;
 mod doctor;
 mod error;
 mod keys;
@@ -73,8 +72,6 @@ enum Verb {
     Demo(demo::Args),
     /// Run a private installation: PostgreSQL, server, e-mails in a folder.
     Dev(dev::Args),
-    /// Print pages of the documentation that derive from the code.
-    Docs(docs::Args),
     /// Find what is wrong with an installation and how to mend it.
     Doctor(doctor::Args),
     /// Make the root key.
@@ -114,7 +111,6 @@ async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Config(args) => config::run(global, args),
         Verb::Demo(args) => demo::run(global, args).await,
         Verb::Dev(args) => dev::run(global, args).await,
-        Verb::Docs(args) => docs::run(global, args),
         Verb::Doctor(args) => doctor::run(global, args).await,
         Verb::Keys(args) => keys::run(global, args),
         Verb::Migrate(args) => migrate::run(global, args).await,
