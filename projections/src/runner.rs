@@ -72,7 +72,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         if context.gauge.get().position > before {
             retry = RETRY_FIRST;
         }
-        if let RunError::Store(StoreError::Fenced { .. }) = &error {
+        if matches!(&error, RunError::Store(error) if error.is_fenced()) {
             tracing::info!(projection = name, "starts over: its checkpoint was moved");
         } else {
             let reason = chain(&error);

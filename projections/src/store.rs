@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use eventstore_schema::database::{self, Role};
 use futures_util::SinkExt;
 use futures_util::future::try_join_all;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config, Statement};
 
@@ -70,12 +71,21 @@ impl StoreError {
         move |source| StoreError::Postgres { attempt, source }
     }
 
+    /// Whether the checkpoint is somebody else's now: it was moved, or its tables are gone because a rebuild was switched to.
+    pub(crate) fn is_fenced(&self) -> bool {
+        match self {
+            StoreError::Postgres { source, .. } => {
+                matches!(source.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME))
+            }
+            StoreError::Fenced { .. } => true,
+            StoreError::Touched { .. } | StoreError::Shape { .. } => false,
+        }
+    }
+
     /// Whether a key that was declared as new is there already.
     pub(crate) fn is_unique_violation(&self) -> bool {
         match self {
-            StoreError::Postgres { source, .. } => {
-                source.code() == Some(&tokio_postgres::error::SqlState::UNIQUE_VIOLATION)
-            }
+            StoreError::Postgres { source, .. } => source.code() == Some(&SqlState::UNIQUE_VIOLATION),
             StoreError::Touched { .. } | StoreError::Shape { .. } | StoreError::Fenced { .. } => false,
         }
     }

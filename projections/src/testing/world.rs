@@ -1,6 +1,7 @@
 //! Random but valid histories: people who register, meet, talk and leave, decided by the aggregates themselves.
 
 mod acts;
+mod conversing;
 
 use std::sync::Arc;
 
