@@ -1,5 +1,13 @@
 //! `envoi client` with the real binary against a private installation.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected fails"
+)]
+
 mod support;
 
 use serde_json::{Value, json};

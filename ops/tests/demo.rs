@@ -1,5 +1,13 @@
 //! `envoi demo` with the real binary: what it reports about what it played.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected fails"
+)]
+
 mod support;
 
 use serde_json::{Value, json};

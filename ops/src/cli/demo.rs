@@ -34,6 +34,8 @@ pub struct Args {
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let script = load(&args)?;
     telemetry::start(&Telemetry { filter: args.trace.clone(), ..Telemetry::default() })?;
+    // From here on a signal does not end the process in the midst of starting PostgreSQL; it is heeded right after.
+    let mut stop = tokio::spawn(serve::until_asked_to_stop());
     let stage = match (args.server, args.mail_dir) {
         (Some(url), Some(mail_directory)) => {
             let config = global.configuration()?;
@@ -52,10 +54,12 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
                     .hint("--timeout gives it longer"))
             })
         }
-        stopped = serve::until_asked_to_stop() => {
-            stopped.and_then(|()| Err(CliError::failed("the play was broken off")))
+        stopped = &mut stop => match stopped {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(())) | Err(_) => Err(CliError::failed("the play was broken off")),
         }
     };
+    stop.abort();
     let closed = stage.close().await;
     let summary = played?;
     closed?;
