@@ -19,7 +19,8 @@
 //!    who gets through in `ABOUT`; its caller, intent, body and answer as types; its handler.
 //! 2. `pub mod <verb_noun>;` in `routes/<context>/mod.rs` and a line in [`routes::ROUTES`].
 //! 3. `UPDATE_OPENAPI=1 cargo test -p api openapi` writes `api/openapi.json` anew.
-//! 4. An example of it in the authorisation matrix, `tests/authorization.rs`; the test there names what is missing.
+//! 4. An example of it in the authorisation matrix, `tests/tests/edge/authorization.rs`; the test there names what is
+//!    missing, and `UPDATE_AUTHORIZATION=1 cargo test -p tests authorization` writes `ops/docs/authorization.md` anew.
 
 mod access;
 mod cursor;

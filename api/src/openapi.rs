@@ -220,6 +220,7 @@ fn problem_schema() -> Value {
             "code": { "type": "string", "description": "Stable." },
             "detail": { "type": "string", "description": "For people." },
             "request_id": { "type": "string", "description": "Names the request in the server's log." },
+            "retry_after": { "type": "integer", "description": "Seconds after which to try again, as in `Retry-After`." },
             "field": { "type": "string", "description": "Which field does not fit." },
         },
     })

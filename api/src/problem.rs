@@ -173,7 +173,15 @@ impl Problem {
         body.insert("code".to_owned(), json!(self.code));
         body.insert("detail".to_owned(), json!(self.detail));
         body.insert("request_id".to_owned(), json!(request_id));
+        if let Some(seconds) = self.retry_after_seconds() {
+            body.insert("retry_after".to_owned(), json!(seconds));
+        }
         Value::Object(body)
+    }
+
+    /// Whole seconds after which to try again, at least one.
+    fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|wait| (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
     }
 
     /// Writes the cause to the log, if there is one.
@@ -192,9 +200,8 @@ impl Problem {
         self.log(request_id);
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        if let Some(wait) = self.retry_after {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            response.insert_header((header::RETRY_AFTER, seconds.max(1)));
+        if let Some(seconds) = self.retry_after_seconds() {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         if self.code == Code::Unauthenticated.as_str() {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));

@@ -1,6 +1,8 @@
 //! Input that no client would send: a clear answer, a stable code, nothing half-written.
 
 use domain::organization::OrganizationRole;
+use eventstore_schema::keyring::Secret;
+use eventstore_schema::{Incarnation, Position};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::http::{Http, raw, send};
@@ -192,6 +194,25 @@ async fn positions_and_cursors_are_their_owners_alone() {
     ann.get(&format!("/v1/me/devices?cursor={cursor}")).await.refused(400, "invalid_cursor");
     read(&ann, &cursor).await.refused(400, "invalid_cursor");
     ann.get("/v1/organizations?cursor=AAAA").await.refused(400, "invalid_cursor");
+}
+
+#[tokio::test]
+async fn a_position_that_does_not_come_is_waited_for_and_then_given_up() {
+    let server = TestServer::start().await;
+    let ann = Person::register(&server, "ann").await;
+    let http = ann.http().await;
+    let secret = server.keyring.named_secret(Secret::PositionSealing).await.unwrap();
+    let head = server.log.head().await.unwrap();
+    let ask = async |incarnation: Incarnation, ahead: u64| {
+        let position = Position::new(head.position.unwrap().get() + ahead);
+        let text =
+            api::Cursors::new(&secret).seal_place(ann.id(), api::Place { incarnation, position }).unwrap();
+        send(http.request(Method::GET, "/v1/me").header("envoi-min-position", text)).await
+    };
+    ask(head.incarnation, 0).await.expect(200);
+    let behind = ask(head.incarnation, 1_000).await.refused(503, "behind");
+    assert_eq!((behind.header("retry-after"), &behind.json["retry_after"]), ("1", &json!(1)));
+    ask(Incarnation(Uuid::now_v7()), 0).await.refused(400, "invalid_cursor");
 }
 
 #[tokio::test]
