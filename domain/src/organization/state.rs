@@ -42,6 +42,14 @@ impl OrganizationRole {
         }
     }
 
+    /// Whether this role reads the audit log.
+    pub const fn audits(self) -> bool {
+        match self {
+            Self::Owner | Self::ComplianceOfficer | Self::Auditor => true,
+            Self::Admin | Self::Member | Self::Guest => false,
+        }
+    }
+
     /// Whether this role may give, take or invite with `other`: an owner all of them, an admin all but owner.
     pub const fn grants(self, other: OrganizationRole) -> bool {
         match self {

@@ -3,7 +3,6 @@
 use crate::access;
 use crate::extract::{Page, PageAnswer};
 use crate::routes::organizations::OrganizationPath;
-use domain::organization::OrganizationRole;
 use domain::{
     AccountId, ActorKind, CommandId, CorrelationId, DeviceId, Digest, EventId, Rejection, Timestamp,
 };
@@ -106,7 +105,7 @@ impl Endpoint for ListEvents {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<PageAnswer<AuditAnswer>>, Problem> {
         let (account_id, organization_id) = (input.caller.account_id, input.path.organization_id);
         let reading = access::organization(state, account_id, organization_id).await?;
-        if !reads_audit(reading.role) {
+        if !reading.role.audits() {
             return Err(Rejection::RoleInsufficient.into());
         }
         let ListEventsQuery { event_type, actor, stream_id, since, until, cursor, limit } = input.query;
@@ -117,12 +116,5 @@ impl Endpoint for ListEvents {
         let last = rows.last().map(|row| row.position);
         let items = rows.into_iter().map(AuditAnswer::from).collect();
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)
-    }
-}
-
-const fn reads_audit(role: OrganizationRole) -> bool {
-    match role {
-        OrganizationRole::Owner | OrganizationRole::ComplianceOfficer | OrganizationRole::Auditor => true,
-        OrganizationRole::Admin | OrganizationRole::Member | OrganizationRole::Guest => false,
     }
 }
