@@ -78,6 +78,7 @@ impl Line {
         let cursor = self.cursor(after)?;
         let Identity { account_id, session_id, device_id, expires_at } = *identity;
         let (cursor, heartbeat_seconds) = (cursor.as_deref(), LIVE_HEARTBEAT_EVERY.as_secs());
+        self.sent_up_to = after;
         self.frame(&Down::Welcome {
             cursor,
             account_id,
@@ -180,7 +181,7 @@ impl Line {
                 Look::Lost => return Ok(Err(ResetReason::Membership)),
             }
         }
-        let cells: Vec<_> = seen.iter().filter_map(|event| event.unopened()).collect();
+        let cells: Vec<_> = seen.iter().filter_map(|event| event.sealed_cell()).collect();
         // Only to fetch the keys together: an event whose key is missing says so when its turn comes.
         let _ = self.state.sealer.fetch_keys(&cells).await;
         for event in seen {

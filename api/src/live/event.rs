@@ -1,6 +1,6 @@
 //! An event on its way to sockets: judged once, opened and written as JSON once, by whoever delivers it first.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use domain::{
@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use projections::{Decoded, Item};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::audience::{Audience, withheld};
@@ -21,7 +21,16 @@ use super::audience::{Audience, withheld};
 pub struct LiveEvent {
     item: Item,
     audience: Audience,
-    json: OnceCell<Bytes>,
+    json: RwLock<Option<Written>>,
+    /// Held by whoever writes the JSON, so that the others wait for it instead of writing it too.
+    writing: Mutex<()>,
+}
+
+/// JSON as it was written.
+struct Written {
+    json: Bytes,
+    /// The keyring's, before the sealed part was opened: what was opened under an older one may be erased since.
+    epoch: u64,
 }
 
 /// Why an event is not to be had as JSON.
@@ -47,7 +56,7 @@ impl LiveEvent {
     /// Judges who sees it.
     pub fn new(item: Item) -> Arc<Self> {
         let audience = Audience::of(&item);
-        Arc::new(Self { item, audience, json: OnceCell::new() })
+        Arc::new(Self { item, audience, json: RwLock::default(), writing: Mutex::default() })
     }
 
     /// Who sees it.
@@ -74,9 +83,9 @@ impl LiveEvent {
             + size_of::<Self>()
     }
 
-    /// Its sealed part, unless it was opened already.
-    pub fn unopened(&self) -> Option<SealedCell> {
-        if self.json.initialized() { None } else { self.item.recorded().sealed_cell() }
+    /// Its sealed part.
+    pub fn sealed_cell(&self) -> Option<SealedCell> {
+        self.item.recorded().sealed_cell()
     }
 
     /// Its JSON, the same bytes for everybody.
@@ -84,7 +93,23 @@ impl LiveEvent {
     /// # Errors
     /// See [`RenderError`]; after [`RenderError::Unavailable`] it can be asked for again.
     pub async fn json(&self, sealer: &Sealer) -> Result<Bytes, RenderError> {
-        self.json.get_or_try_init(|| self.render(sealer)).await.cloned()
+        let epoch = sealer.keyring().epoch();
+        if let Some(json) = self.written(epoch) {
+            return Ok(json);
+        }
+        let _writing = self.writing.lock().await;
+        if let Some(json) = self.written(epoch) {
+            return Ok(json);
+        }
+        let json = self.render(sealer).await?;
+        *self.json.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Written { json: json.clone(), epoch });
+        Ok(json)
+    }
+
+    fn written(&self, epoch: u64) -> Option<Bytes> {
+        let written = self.json.read().unwrap_or_else(PoisonError::into_inner);
+        written.as_ref().filter(|written| written.epoch >= epoch).map(|written| written.json.clone())
     }
 
     async fn render(&self, sealer: &Sealer) -> Result<Bytes, RenderError> {

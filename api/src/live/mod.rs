@@ -34,7 +34,8 @@ use self::close::Close;
 use self::hub::Hub;
 use crate::limits::{
     LIVE_ATTACH_EVENTS_MAX, LIVE_CATCH_UP_EVENTS_MAX, LIVE_CATCH_UPS_AT_ONCE_MAX, LIVE_CLOSE_WAIT_MAX,
-    LIVE_CONNECTIONS_MAX, LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_QUEUE_MAX, LIVE_RECENT_EVENTS_MAX,
+    LIVE_CONNECTIONS_MAX, LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_QUEUE_MAX,
+    LIVE_RECENT_EVENTS_MAX, LIVE_SILENCE_MAX,
 };
 
 pub use self::signals::{InProcess, Relay, Signal, SignalKind, Signals, Status};
@@ -53,6 +54,10 @@ struct Bounds {
     catch_up_events: usize,
     /// Longest wait for a client to take the frame that says why it is cut.
     close_wait: Duration,
+    /// How often the server asks whether a client is there.
+    heartbeat: Duration,
+    /// After how long without a word a client counts as gone.
+    silence: Duration,
 }
 
 impl Default for Bounds {
@@ -63,6 +68,8 @@ impl Default for Bounds {
             recent_events: LIVE_RECENT_EVENTS_MAX,
             catch_up_events: LIVE_CATCH_UP_EVENTS_MAX,
             close_wait: LIVE_CLOSE_WAIT_MAX,
+            heartbeat: LIVE_HEARTBEAT_EVERY,
+            silence: LIVE_SILENCE_MAX,
         }
     }
 }

@@ -22,9 +22,8 @@ use crate::cursor::Place;
 use crate::extract::{Identity, Origin};
 use crate::invoke::{Answered, Invocation, attempt};
 use crate::limits::{
-    LIVE_BAD_FRAMES_MAX, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_DELIVERIES_AT_ONCE_MAX, LIVE_HEARTBEAT_EVERY,
-    LIVE_HELLO_WAIT_MAX, LIVE_KEY_TRIES_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX, LIVE_SIGNALS_WINDOW,
-    LIVE_SILENCE_MAX, LIVE_WRITE_WAIT_MAX,
+    LIVE_BAD_FRAMES_MAX, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_DELIVERIES_AT_ONCE_MAX, LIVE_HELLO_WAIT_MAX,
+    LIVE_KEY_TRIES_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX, LIVE_SIGNALS_WINDOW, LIVE_WRITE_WAIT_MAX,
 };
 use crate::problem::{Code, Problem};
 use crate::state::State;
@@ -204,7 +203,7 @@ impl Socket {
         let state = Arc::clone(&self.line.state);
         let origin = self.line.origin.clone();
         let mut commands: FuturesUnordered<InProgress<'_>> = FuturesUnordered::new();
-        let mut heartbeat = tokio::time::interval(LIVE_HEARTBEAT_EVERY);
+        let mut heartbeat = tokio::time::interval(state.live.bounds.heartbeat);
         heartbeat.reset();
         self.heard = Instant::now();
         loop {
@@ -419,7 +418,7 @@ impl Socket {
 
     /// Asks whether the client is there, and tells it how far it has come, so that it resumes from close by.
     async fn beat(&mut self, reached: Option<Position>) -> Result<(), Close> {
-        if self.heard.elapsed() > LIVE_SILENCE_MAX {
+        if self.heard.elapsed() > self.line.state.live.bounds.silence {
             return Err(Close::Silent);
         }
         self.line.put(Message::Ping(Bytes::new())).await?;

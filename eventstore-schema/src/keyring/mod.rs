@@ -214,6 +214,11 @@ impl Keyring {
         Ok(done?)
     }
 
+    /// A number that changes whenever what is known of a key is given up: what was opened before may be erased since.
+    pub fn epoch(&self) -> u64 {
+        *self.epoch.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets what is cached of a key, so that its next use asks the store.
     pub fn invalidate(&self, name: KeyName) {
         let mut epoch = self.epoch.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,8 @@
 //! Events come in order, each once, to those who see them.
 
 use domain::Actor;
+use eventstore_schema::Position;
+use eventstore_schema::keyring::{Destruction, KeyName};
 use serde_json::json;
 
 use super::site::{ORGANIZATION, Site};
@@ -115,4 +117,26 @@ async fn what_is_secret_stays_on_the_server() {
     assert_eq!(event["data"].get("refresh_hash"), None);
     assert_eq!(event["sealed"]["ip"], "192.0.2.1");
     assert_eq!(event["actor"], json!({ "kind": "anonymous", "id": null }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_erased_is_shown_as_such_also_when_it_was_shown_before() {
+    let site = Site::new().await;
+    let node = site.node().await;
+    let (ann, bob) = (node.person().await, node.person().await);
+    let group = node.group(&[&ann, &bob]).await;
+    let mut client = node.connect(&bob).await;
+    let start = client.cursor();
+    node.send(&ann, group, b"hello").await;
+    assert_eq!(client.event().await["sealed"]["content"], "aGVsbG8");
+    let destruction = Destruction { position: Position::new(9), at: node.state.clock.now() };
+    let key = KeyName::Subject(ann.account_id.into());
+    node.state.sealer.keyring().destroy(key, destruction).await.unwrap();
+    let mut again = node.resume(&bob, &start).await;
+    assert_eq!(again.next().await["type"], "welcome");
+    let event = again.event().await;
+    assert_eq!(
+        (&event["data"]["number"], &event["sealed"], &event["erased"]),
+        (&json!(1), &json!(null), &json!(true))
+    );
 }

@@ -183,9 +183,10 @@ async fn a_client_that_does_not_read_is_cut_and_nobody_waits_for_it() {
     let mut sent = 0;
     // As much as it takes to fill the queue and all that lies between it and the client.
     while node.state.metrics.live_closed.with_label_values(&["slow_consumer"]).get() == 0 {
-        node.send(&ann, group, &content).await;
-        sent += 1;
-        assert_eq!(quick.numbers(1).await, [sent]);
+        let sends = futures_util::future::join_all((0..8).map(|_| node.send(&ann, group, &content)));
+        let (numbers, _) = tokio::join!(quick.numbers(8), sends);
+        assert_eq!(numbers, (sent + 1..=sent + 8).collect::<Vec<_>>());
+        sent += 8;
         assert!(sent < 2_000, "it was never cut");
     }
     let mut read = 0;
@@ -204,4 +205,37 @@ async fn a_client_that_does_not_read_is_cut_and_nobody_waits_for_it() {
     assert_eq!(resumed.next().await["type"], "welcome");
     let missed = usize::try_from(sent - read).unwrap();
     assert_eq!(resumed.numbers(missed).await, (read + 1..=sent).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_client_is_told_how_far_the_log_has_come() {
+    let site = Site::new().await;
+    let node = site.node_within(Bounds { heartbeat: Duration::from_millis(50), ..Bounds::default() }).await;
+    let (ann, bob) = (node.person().await, node.person().await);
+    let (noise, group) = (node.group(&[&ann]).await, node.group(&[&ann, &bob]).await);
+    let mut client = node.connect(&bob).await;
+    let start = client.cursor();
+    node.send(&ann, noise, b"not for bob").await;
+    let told = client.next().await;
+    assert_eq!(told["type"], "cursor");
+    assert_ne!(told["cursor"], json!(start));
+    node.send(&ann, group, b"hello").await;
+    assert_eq!(client.numbers(1).await, [1]);
+    let mut resumed = node.resume(&bob, told["cursor"].as_str().unwrap()).await;
+    assert_eq!(resumed.next().await["type"], "welcome");
+    assert_eq!(resumed.numbers(1).await, [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_says_nothing_is_gone() {
+    let site = Site::new().await;
+    let (heartbeat, silence) = (Duration::from_millis(50), Duration::from_millis(200));
+    let node = site.node_within(Bounds { heartbeat, silence, ..Bounds::default() }).await;
+    let ann = node.person().await;
+    let mut client = node.connect(&ann).await;
+    // It answers pings while it is read only.
+    while node.state.metrics.live_closed.with_label_values(&["silent"]).get() == 0 {
+        tokio::time::sleep(heartbeat).await;
+    }
+    assert_eq!(client.closed().await, Came::Closed(4408));
 }

@@ -12,8 +12,8 @@ async fn members_and_nobody_else_learn_who_types() {
     let (ann, bob, eve) = (node.person().await, node.person().await, node.person().await);
     let group = node.group(&[&ann, &bob]).await;
     node.group(&[&ann, &eve]).await;
-    let mut for_ann = node.connect(&ann).await;
-    let (mut for_bob, mut for_eve) = (node.connect(&bob).await, node.connect(&eve).await);
+    let mut for_ann = node.connect_fully(&ann).await;
+    let (mut for_bob, mut for_eve) = (node.connect_fully(&bob).await, node.connect_fully(&eve).await);
     let head = node.log.head().await.unwrap();
     for_ann.say(json!({ "type": "typing", "conversation_id": group, "active": true })).await;
     let expected =
@@ -32,7 +32,7 @@ async fn those_who_share_a_conversation_learn_who_is_there() {
     let node = site.node().await;
     let (ann, bob, eve) = (node.person().await, node.person().await, node.person().await);
     node.group(&[&ann, &bob]).await;
-    let (mut for_ann, mut for_eve) = (node.connect(&ann).await, node.connect(&eve).await);
+    let (mut for_ann, mut for_eve) = (node.connect_fully(&ann).await, node.connect_fully(&eve).await);
     for_eve.say(json!({ "type": "presence", "status": "online" })).await;
     let mut for_bob = node.connect(&bob).await;
     for_bob.say(json!({ "type": "presence", "status": "away" })).await;

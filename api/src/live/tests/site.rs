@@ -130,7 +130,7 @@ impl Site {
             projections: Arc::new(projections),
             live,
             auth: Arc::clone(&parts.auth),
-            cursors: Cursors::new(&*keyring.named_secret(Secret::PositionSealing).await.unwrap()),
+            cursors: Cursors::new(&keyring.named_secret(Secret::PositionSealing).await.unwrap()),
             incarnation: log.head().await.unwrap().incarnation,
             rates: None,
             metrics: Metrics::new(&registry).unwrap(),
@@ -295,6 +295,14 @@ impl Node {
         client
     }
 
+    /// A socket that follows the feed already: signals reach it.
+    pub async fn connect_fully(&self, person: &Person) -> Client {
+        let mut client = self.connect(person).await;
+        client.say(json!({ "type": "ping", "id": "there" })).await;
+        assert_eq!(client.next().await, json!({ "type": "pong", "id": "there" }));
+        client
+    }
+
     /// A socket that resumes; its first frame is still to come.
     pub async fn resume(&self, person: &Person, cursor: &str) -> Client {
         let mut client = self.open(person).await;
@@ -373,8 +381,12 @@ impl Client {
     }
 
     pub async fn came(&mut self) -> Came {
+        tokio::time::timeout(PATIENCE, self.comes()).await.expect("something comes")
+    }
+
+    async fn comes(&mut self) -> Came {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("something comes");
+            let message = self.stream.next().await;
             match message {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
