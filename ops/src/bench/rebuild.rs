@@ -96,7 +96,7 @@ pub async fn fill(world: World, events: u64, output: Output) -> Result<World, Cl
     while let Some(sent) = sends.next().await {
         sent?;
         done += 1;
-        if done % 1_000 == 0 {
+        if done.is_multiple_of(1_000) {
             bar.at(done, events);
         }
     }
