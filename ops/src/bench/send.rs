@@ -323,22 +323,24 @@ async fn send_at_rate(rooms: &[Room], load: Load, rate: f64) -> Result<Vec<Momen
     let senders_count: usize = rooms.iter().map(|room| room.members.len().saturating_sub(1)).sum();
     let every = Duration::from_secs_f64(senders_count.max(1) as f64 / rate.max(1.0));
     let mut senders = JoinSet::new();
-    for room in rooms {
-        for member in room.members.iter().rev().skip(1) {
-            let (client, conversation_id) = (Arc::clone(member), room.conversation_id);
-            senders.spawn(async move {
-                let mut ticks = tokio::time::interval(every);
-                let mut sent = Vec::new();
-                while Instant::now() < until {
-                    ticks.tick().await;
-                    let started = Instant::now();
-                    let answer =
-                        client.send_text(conversation_id, TEXT).await.map_err(|error| failed(&error))?;
-                    sent.push(((conversation_id, answer.number), started));
-                }
-                Ok::<_, CliError>(sent)
-            });
-        }
+    let watched =
+        rooms.iter().flat_map(|room| room.members.iter().rev().skip(1).map(move |member| (room, member)));
+    for (index, (room, member)) in watched.enumerate() {
+        let (client, conversation_id) = (Arc::clone(member), room.conversation_id);
+        // Spread over the period: senders that tick together would measure their own queue.
+        let offset = every.mul_f64(index as f64 / senders_count.max(1) as f64);
+        senders.spawn(async move {
+            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + offset, every);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut sent = Vec::new();
+            while Instant::now() < until {
+                ticks.tick().await;
+                let started = Instant::now();
+                let answer = client.send_text(conversation_id, TEXT).await.map_err(|error| failed(&error))?;
+                sent.push(((conversation_id, answer.number), started));
+            }
+            Ok::<_, CliError>(sent)
+        });
     }
     join(senders).await
 }
