@@ -36,7 +36,7 @@ const SUBSCRIPTION_IDS: u64 = 0x6573_6462_0002_4000;
 /// What a read sends: most of it events, copied out as they were stored.
 pub(crate) enum Frame {
     Event(Told),
-    Other(ReadResp),
+    Other(Box<ReadResp>),
 }
 
 pub(crate) type Frames = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
@@ -46,9 +46,10 @@ pub(crate) fn until(mut frames: Frames, deadline: Instant) -> Frames {
     Box::pin(try_stream! {
         loop {
             match tokio::time::timeout_at(deadline, frames.next()).await {
-                Ok(Some(frame)) => yield frame?,
+                // A frame that is ready counts before the time that is up.
+                Ok(Some(frame)) if Instant::now() < deadline => yield frame?,
                 Ok(None) => return,
-                Err(_) => Err(status::deadline_exceeded())?,
+                Ok(Some(_)) | Err(_) => Err(status::deadline_exceeded())?,
             }
         }
     })
@@ -359,5 +360,5 @@ fn identifier(stream: &str) -> StreamIdentifier {
 }
 
 fn other(content: Content) -> Frame {
-    Frame::Other(ReadResp { content: Some(content) })
+    Frame::Other(Box::new(ReadResp { content: Some(content) }))
 }

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use eventstore::{
-    AppendToStreamOptions, Client, Error, ExpectedRevision, RetryOptions, StreamPosition,
-    SubscribeToAllOptions, SubscriptionEvent,
+    AppendToStreamOptions, Client, Error, EventData, ExpectedRevision, ReadStreamOptions, RetryOptions,
+    StreamPosition, SubscribeToAllOptions, SubscriptionEvent,
 };
 use eventstore_double::AppendFault;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{LONG, append, connect, event, given_empty};
 
@@ -62,6 +63,29 @@ async fn a_delayed_write_or_answer_runs_into_the_deadline() {
         assert!(begun.elapsed() < LONG);
         assert_eq!(given.double.faults().last_revision("a"), written);
     }
+}
+
+#[tokio::test]
+async fn a_read_whose_caller_dawdles_runs_into_the_deadline() {
+    let given = given_empty().await;
+    // More than what both ends keep ready for a caller that does not read.
+    for id in 0..32 {
+        let event = EventData::binary("t", vec![7; 1_000_000].into()).id(Uuid::from_u128(id));
+        given.client.append_to_stream("a", &AppendToStreamOptions::default(), event).await.unwrap();
+    }
+    let deadline = Duration::from_millis(300);
+    let mut read =
+        given.client.read_stream("a", &ReadStreamOptions::default().deadline(deadline)).await.unwrap();
+    tokio::time::sleep(deadline).await;
+    let mut found = 0;
+    let ended = loop {
+        match read.next().await {
+            Ok(Some(_)) => found += 1,
+            ended => break ended,
+        }
+    };
+    assert!(matches!(ended, Err(Error::DeadlineExceeded)), "{found} {ended:?}");
+    assert!(found < 32);
 }
 
 #[tokio::test]
