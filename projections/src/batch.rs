@@ -161,10 +161,13 @@ pub(crate) fn name_digest(name: &str) -> Digest {
     Digest::from_bytes(*blake3::hash(name.as_bytes()).as_bytes())
 }
 
-/// Records parked events, in the transaction that is open.
+/// Records parked events, in the transaction that is open. One that is parked already keeps since when, and counts the
+/// attempt.
 pub(crate) async fn store_parked(client: &Client, name: &str, parked: &[Parked]) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO projection.parked_events \
-         (projection, position, stream, revision, event_type, reason) VALUES ($1, $2, $3, $4, $5, $6)";
+    const SQL: &str = "INSERT INTO projection.parked_events AS known \
+         (projection, position, stream, revision, event_type, reason, attempts) \
+         VALUES ($1, $2, $3, $4, $5, $6::text, ($6::text IS NOT NULL)::int) ON CONFLICT (projection, position) \
+         DO UPDATE SET reason = excluded.reason, attempts = known.attempts + excluded.attempts";
     for one in parked {
         let stream = one.stream.to_string();
         client
@@ -201,12 +204,20 @@ pub(crate) async fn parked_of(
     rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())
 }
 
-/// Forgets a stream's parked events, in the transaction that is open.
-pub(crate) async fn clear_parked(client: &Client, name: &str, stream: StreamId) -> Result<(), StoreError> {
-    const SQL: &str = "DELETE FROM projection.parked_events WHERE projection = $1 AND stream = $2";
+/// Forgets parked events of a stream (`None`: of all) that are not among those that stay, in the transaction that is open.
+pub(crate) async fn clear_parked(
+    client: &Client,
+    name: &str,
+    stream: Option<StreamId>,
+    staying: &[Parked],
+) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM projection.parked_events \
+         WHERE projection = $1 AND ($2::text IS NULL OR stream = $2) AND position <> ALL ($3)";
+    let stream = stream.map(|stream| stream.to_string());
+    let staying: Vec<_> = staying.iter().map(|one| Sql(one.position)).collect();
     client
-        .execute(SQL, &[&name, &stream.to_string()])
+        .execute(SQL, &[&name, &stream, &staying])
         .await
-        .map_err(StoreError::at("clearing a parked stream"))?;
+        .map_err(StoreError::at("clearing what was parked"))?;
     Ok(())
 }

@@ -228,7 +228,7 @@ impl<'a> Leader<'a> {
         let sent = try_join3(self.store.execute("BEGIN"), advance, self.store.run(&changes));
         let ((), checkpoint, ()) = sent.await?;
         if let Some(stream) = cleared {
-            clear_parked(client, name, stream).await?;
+            clear_parked(client, name, Some(stream), &outcome.parked).await?;
         }
         store_parked(client, name, &outcome.parked).await?;
         self.store.execute("COMMIT").await?;

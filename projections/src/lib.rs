@@ -33,6 +33,7 @@ pub mod messages;
 mod metrics;
 pub mod migrations;
 pub mod organizations;
+mod parked;
 mod progress;
 #[allow(clippy::module_inception)]
 mod projections;
@@ -56,8 +57,9 @@ pub use cell::{Cell, CellError, Sql};
 pub use feed::{Feed, FeedSubscription};
 pub use metrics::Metrics;
 pub use migrations::migrate;
+pub use parked::{ParkedStream, parked};
 pub use progress::{Progress, State, WaitError};
-pub use projections::{ParkedStream, Projections, Status, StatusError, parked, status};
+pub use projections::{Projections, Status, StatusError, status};
 pub use projector::{Decoded, Item, Projector, Undecodable};
 pub use reader::{PAGE_ROWS_MAX, Page, QueryError, Reader, Shape, Viewer};
 pub use rebuild::{RebuildError, RebuildProgress, Rebuilt, rebuild};

@@ -8,7 +8,6 @@ use eventstore_schema::{EventLog, LogError, Position};
 use tokio::task::JoinHandle;
 use tokio_postgres::Config;
 
-use crate::batch::name_digest;
 use crate::checkpoint::get;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
@@ -104,35 +103,6 @@ pub struct Status {
     pub error: Option<String>,
 }
 
-/// A stream that a projection put aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParkedStream {
-    /// The projection.
-    pub projection: String,
-    /// The stream's name.
-    pub stream: String,
-    /// Position of the event that could not be folded.
-    pub position: Position,
-    /// Its type.
-    pub event_type: String,
-    /// Why not.
-    pub reason: String,
-    /// Events that wait, with the first.
-    pub events: u64,
-}
-
-impl ParkedStream {
-    /// What names it in a [`domain::operations::commands::ParkedStream`]. Recording that command's event is how an operator
-    /// retries or discards: the projection's leader acts when it meets the event.
-    pub fn command(&self) -> domain::operations::commands::ParkedStream {
-        domain::operations::commands::ParkedStream {
-            projection: name_digest(&self.projection),
-            stream: name_digest(&self.stream),
-            position: self.position.get(),
-        }
-    }
-}
-
 /// Why the status cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
@@ -173,33 +143,7 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
     Ok(rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())?)
 }
 
-/// Every parked stream, oldest first.
-///
-/// # Errors
-/// When the database cannot be reached.
-pub async fn parked(config: &Config) -> Result<Vec<ParkedStream>, StatusError> {
-    const SQL: &str = "SELECT DISTINCT ON (projection, stream) projection, stream, position, event_type, \
-         coalesce(reason, '') AS reason, count(*) OVER (PARTITION BY projection, stream) AS events \
-         FROM projection.parked_events ORDER BY projection, stream, position";
-    let failed = || StoreError::at("reading what is parked");
-    let client = connect(config).await?;
-    let rows = client.query(SQL, &[]).await.map_err(failed())?;
-    let read = |row| {
-        Ok(ParkedStream {
-            projection: get(row, "projection")?,
-            stream: get(row, "stream")?,
-            position: get(row, "position")?,
-            event_type: get(row, "event_type")?,
-            reason: get(row, "reason")?,
-            events: get(row, "events")?,
-        })
-    };
-    let mut streams: Vec<ParkedStream> = rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())?;
-    streams.sort_by_key(|stream| stream.position);
-    Ok(streams)
-}
-
-async fn connect(config: &Config) -> Result<tokio_postgres::Client, StoreError> {
+pub(crate) async fn connect(config: &Config) -> Result<tokio_postgres::Client, StoreError> {
     let config = database::in_role(config, Role::Projector);
     database::connect(&config).await.map_err(StoreError::at("connecting"))
 }

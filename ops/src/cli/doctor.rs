@@ -225,7 +225,7 @@ async fn read_models(findings: &mut Findings, config: &Config) {
             findings.bad(
                 "read models",
                 format!("{} has parked {} streams", row.projection, row.parked_streams),
-                "`envoi projections status` shows why; after an update `envoi projections rebuild` folds them anew",
+                "`envoi projections parked` shows why; ops/docs/runbooks/parked-streams.md says what to do",
             );
         } else if row.lag > LAG_MAX {
             findings.doubtful(

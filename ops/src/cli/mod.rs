@@ -3,6 +3,7 @@
 mod bench;
 mod client;
 mod config;
+mod confirm;
 mod demo;
 mod dev;
 mod doctor;
@@ -78,7 +79,7 @@ enum Verb {
     Keys(keys::Args),
     /// Bring the database to the form of this release.
     Migrate(migrate::Args),
-    /// Show, rebuild and verify the read models.
+    /// Show, rebuild and verify the read models; decide about what they could not fold.
     Projections(projections::Args),
     /// Export the catalogue of events.
     Schema(schema::Args),

@@ -1,5 +1,6 @@
 //! Text for a terminal.
 
+use console::measure_text_width;
 use domain::Timestamp;
 
 /// A time as people read it, UTC.
@@ -24,6 +25,26 @@ pub fn one_line(text: &str) -> String {
     harmless(text).replace(['\n', '\t'], " ")
 }
 
+/// Columns that line up, the first row being the head.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| measure_text_width(cell)).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width.saturating_sub(measure_text_width(cell)) + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +53,13 @@ mod tests {
     fn others_cannot_give_orders_to_the_terminal() {
         assert_eq!(harmless("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb\nc\u{fffd}d");
         assert_eq!(one_line("a\nb\tc"), "a b c");
+    }
+
+    #[test]
+    fn columns_line_up_by_what_a_terminal_shows() {
+        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
+        let text = table(&[row("ID", "NAME"), row("1", "Zoë"), row("10", "星")]);
+        assert_eq!(text, "ID  NAME\n1   Zoë\n10  星\n");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The real binary, and a private installation that it runs.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test uses its part")]
+
+mod installation;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -8,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
+
+pub use installation::{Installation, Serving};
 
 /// The binary, with none of the caller's configuration.
 pub fn envoi(arguments: &[&str]) -> Command {

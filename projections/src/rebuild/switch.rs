@@ -7,7 +7,7 @@ use tokio_postgres::error::SqlState;
 
 use super::builder::Scope;
 use super::{Builder, PAGE_EVENTS, RebuildError};
-use crate::batch::store_parked;
+use crate::batch::{clear_parked, store_parked};
 use crate::checkpoint::{Checkpoint, Layout};
 use crate::projector::Item;
 use crate::store::StoreError;
@@ -65,10 +65,9 @@ async fn try_switch(builder: &mut Builder, log: &dyn EventLog) -> Result<Option<
     fold_up_to(builder, log, live.as_ref()).await?;
     builder.store.execute(&Layout(&*builder.projector).publish(&builder.schema)).await?;
     builder.checkpoint().put(&builder.store.client, name).await?;
-    const CLEAR: &str = "DELETE FROM projection.parked_events WHERE projection = $1";
-    let cleared = builder.store.client.execute(CLEAR, &[&name]).await;
-    cleared.map_err(StoreError::at("clearing what was parked"))?;
-    store_parked(&builder.store.client, name, &builder.parked()).await?;
+    let parked = builder.parked();
+    clear_parked(&builder.store.client, name, None, &parked).await?;
+    store_parked(&builder.store.client, name, &parked).await?;
     builder.store.execute("COMMIT").await?;
     Ok(live.map(|live| live.generation))
 }

@@ -1,6 +1,5 @@
 //! Lists for people and machines.
 
-use console::measure_text_width;
 use domain::Timestamp;
 use envoi_client::api::dto::Page;
 use envoi_client::http::Outgoing;
@@ -35,7 +34,7 @@ pub fn print(output: Output, rows: &[Value], columns: &[(&str, &str)], empty: &s
         let head = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
         let cells =
             |row: &Value| columns.iter().map(|(_, field)| cell(field, row.get(*field))).collect::<Vec<_>>();
-        table(std::iter::once(head).chain(rows.iter().map(cells)).collect())
+        text::table(&std::iter::once(head).chain(rows.iter().map(cells)).collect::<Vec<_>>())
     });
 }
 
@@ -50,35 +49,9 @@ fn cell(field: &str, value: Option<&Value>) -> String {
     }
 }
 
-fn table(rows: Vec<Vec<String>>) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| measure_text_width(cell)).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.push_str(&" ".repeat(width.saturating_sub(measure_text_width(cell)) + 2));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_line_up_by_what_a_terminal_shows() {
-        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
-        let text = table(vec![row("ID", "NAME"), row("1", "Zoë"), row("10", "星")]);
-        assert_eq!(text, "ID  NAME\n1   Zoë\n10  星\n");
-    }
 
     #[test]
     fn times_and_missing_values_are_readable() {

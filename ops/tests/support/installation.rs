@@ -1,0 +1,175 @@
+//! PostgreSQL, a root key and a configuration; the servers over them are started one by one.
+#![allow(clippy::disallowed_methods, reason = "tests make their ids themselves")]
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use domain::{Actor, CommandId, CorrelationId, Digest, EventId, Timestamp};
+use eventstore_schema::cluster::{Cluster, ClusterConfig};
+use eventstore_schema::{
+    CommandRef, EventLog, Expected, NewEvent, Origin, PgEventLog, PgLogConfig, Position, StreamAppend,
+    StreamId,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::{Ran, directory, envoi};
+
+const DATABASE: &str = "envoi";
+/// Longer than anything takes that works.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An installation without a server. What it is dropped with goes.
+pub struct Installation {
+    pub log: Arc<dyn EventLog>,
+    pub database: tokio_postgres::Config,
+    runtime: Runtime,
+    cluster: Option<Cluster>,
+    config: PathBuf,
+    directory: TempDir,
+}
+
+impl Installation {
+    pub fn new() -> Self {
+        let directory = directory();
+        let config =
+            ClusterConfig { durable: false, ..ClusterConfig::new(directory.path().join("postgres")) };
+        let cluster = Cluster::start(config).unwrap();
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(cluster.ensure_database(DATABASE)).unwrap();
+        let config = directory.path().join("envoi.toml");
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\n\n[database]\nurl = {:?}\n\n\
+             [keys]\nroot_key_file = {:?}\n\n[mail]\ntransport = \"file:{}\"\n\n[telemetry]\nfilter = \"off\"\n",
+            cluster.url(DATABASE),
+            directory.path().join("root.key"),
+            directory.path().join("mail").display(),
+        );
+        std::fs::write(&config, text).unwrap();
+        let run = |verb: &[&str]| Ran::of(envoi(&[verb, &["--config", config.to_str().unwrap()]].concat()));
+        run(&["keys", "create-root"]).succeeded();
+        run(&["migrate"]).succeeded();
+        let database = cluster.config(DATABASE);
+        let log = runtime.block_on(PgEventLog::connect(PgLogConfig::new(database.clone()))).unwrap();
+        Self { log: Arc::new(log), database, runtime, cluster: Some(cluster), config, directory }
+    }
+
+    /// Runs a verb of the binary over this installation.
+    pub fn runs(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments))
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        envoi(&[arguments, &["--config", self.config.to_str().unwrap()]].concat())
+    }
+
+    /// Starts a server with these roles and waits until it runs.
+    pub fn serve(&self, roles: &str) -> Serving {
+        let mut child =
+            self.command(&["serve", "--json", "--roles", roles]).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let told = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().next();
+        told.expect("the server ended before it ran").unwrap();
+        Serving { child }
+    }
+
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.runtime.spawn(future)
+    }
+
+    /// Runs SQL as superuser.
+    pub fn sql(&self, sql: &str) {
+        self.block_on(async {
+            let client = eventstore_schema::database::connect(&self.database).await.unwrap();
+            client.batch_execute(sql).await.unwrap();
+        });
+    }
+
+    /// Appends an event without a sealed part to a stream, as the platform.
+    pub fn append(&self, stream: StreamId, event_type: &'static str, payload: Bytes) -> Position {
+        let id = Uuid::now_v7();
+        let origin = Origin {
+            organization_id: None,
+            actor: Actor::SYSTEM,
+            device_id: None,
+            correlation_id: CorrelationId::from(id),
+            causation_id: None,
+            recorded_at: Timestamp::from_micros(1),
+        };
+        let event = NewEvent {
+            event_id: EventId::from(id),
+            event_type,
+            version: 1,
+            payload,
+            key_ref: None,
+            sealed: None,
+        };
+        let command = CommandRef { id: CommandId::from(id), fingerprint: Digest::from_bytes([0; 32]) };
+        let append = StreamAppend { stream, expected: Expected::Any, command, origin, events: vec![event] };
+        self.block_on(self.log.append(append)).unwrap().position
+    }
+
+    /// Waits until every projection has folded the event at a position, or put it aside.
+    pub fn settled(&self, position: Position) {
+        let count = projections::registry().len();
+        self.eventually(&format!("the projections come to position {position}"), || {
+            let status = self.block_on(projections::status(&self.database, &*self.log)).unwrap();
+            status.len() == count && status.iter().all(|row| row.position >= Some(position))
+        });
+    }
+
+    /// Waits for what has to come.
+    #[track_caller]
+    pub fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        if let Some(cluster) = self.cluster.take() {
+            let _ = cluster.destroy();
+        }
+    }
+}
+
+/// A server in a process of its own, stopped when dropped.
+pub struct Serving {
+    child: Child,
+}
+
+impl Serving {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        super::terminate(&mut self.child);
+    }
+}
