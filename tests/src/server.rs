@@ -53,6 +53,7 @@ pub struct TestServer {
     _running: api::server::Running,
     _reactions: reactions::Running,
     _revocations: Follower,
+    config: Config,
     _database: Option<TestDatabase>,
 }
 
@@ -63,6 +64,8 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Rate limits; none when none are given.
     pub rates: Option<api::Rates>,
+    /// Events that the log lets wait for its writer; as many as a server's when none are given.
+    pub queue_events_max: Option<usize>,
 }
 
 impl TestServer {
@@ -85,7 +88,9 @@ impl TestServer {
     pub async fn over(config: &Config, options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let registry = Registry::new();
-        let log = PgEventLog::connect(PgLogConfig::new(config.clone())).await.expect("the log opens");
+        let mut engine = PgLogConfig::new(config.clone());
+        engine.queue_events_max = options.queue_events_max.unwrap_or(engine.queue_events_max);
+        let log = PgEventLog::connect(engine).await.expect("the log opens");
         let log: Arc<dyn EventLog> = Arc::new(log);
         let pool = database::pool(config, Role::App, POOL_SIZE).expect("a pool");
         let root = RootKeyFile::open_or_create(&directory.path().join("root.key")).expect("a root key");
@@ -142,6 +147,7 @@ impl TestServer {
             _running: running,
             _reactions: reactions,
             _revocations: revocations,
+            config: config.clone(),
             _database: None,
         }
     }
@@ -159,6 +165,11 @@ impl TestServer {
     /// Requests as operators make them.
     pub fn internal(&self) -> Http {
         Http::new(&format!("http://{}", self.internal))
+    }
+
+    /// A connection to its database as superuser.
+    pub async fn database(&self) -> Client {
+        database::connect(&self.config).await.expect("a connection")
     }
 
     /// Waits until the read models show everything that is in the log.

@@ -11,5 +11,6 @@ mod authorization;
 mod bad_input;
 mod encryption;
 mod outage;
+mod overload;
 mod surface;
 mod tokens;

@@ -1,0 +1,118 @@
+//! A full queue: who finds no place is sent away with a time to come back, and only what was acknowledged is in the log.
+
+use std::collections::{HashMap, HashSet};
+
+use domain::conversation::ConversationEvent;
+use domain::{Blob, ConversationId, Event, MessageId};
+use envoi_client::api::dto::NewGroup;
+use eventstore_schema::{EventLog, ReadFilter, catalogue};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tests::http::{Answer, Http};
+use tests::person::Person;
+use tests::server::{Options, TestServer, until};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// Events that the log of this server lets wait.
+const QUEUE_EVENTS_MAX: usize = 8;
+/// Each is a stream of its own, so that each has an append of its own under way.
+const GROUPS: usize = 24;
+const MESSAGES_PER_GROUP: usize = 3;
+/// Holds up every append, as another node's batch does: the lock that `log.append` takes.
+const HOLD: &str = "SELECT pg_advisory_lock(7163384699741798250)";
+const LET_GO: &str = "SELECT pg_advisory_unlock(7163384699741798250)";
+
+async fn send(http: &Http, group: ConversationId, id: MessageId) -> Answer {
+    let zeros = |bytes: usize| Blob::new(vec![0; bytes]);
+    let cipher = json!({ "nonce": zeros(16), "commitment": zeros(32), "signature": zeros(64) });
+    let body = json!({ "generation": 1, "content": zeros(64), "cipher": cipher });
+    http.post_keyed(&format!("/v1/conversations/{group}/messages"), &body, &id.to_string()).await
+}
+
+/// Ids of all messages in the log but the groups' first, each as often as it is there; numbers are contiguous.
+async fn messages(log: &dyn EventLog) -> Vec<MessageId> {
+    let filter = ReadFilter { event_types: vec!["conversation.message_sent"], ..ReadFilter::default() };
+    let events = log.read_all(None, 10_000, &filter).await.unwrap();
+    let mut last: HashMap<_, u64> = HashMap::new();
+    let mut ids = Vec::new();
+    for recorded in events {
+        let Ok(Event::Conversation(ConversationEvent::MessageSent(sent))) =
+            catalogue::decode_recorded(&recorded)
+        else {
+            panic!("{recorded:?}")
+        };
+        let number = last.entry(recorded.stream).or_default();
+        *number += 1;
+        assert_eq!(sent.number, *number);
+        if sent.number > 1 {
+            ids.push(sent.message_id);
+        }
+    }
+    ids
+}
+
+#[tokio::test]
+async fn a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing() {
+    let options = Options { queue_events_max: Some(QUEUE_EVENTS_MAX), ..Options::default() };
+    let server = TestServer::start_with(options).await;
+    let ann = Person::with_device(&server, "ann").await;
+    let organization = ann.client.create_organization("Acme").await.unwrap();
+    let mut groups = Vec::new();
+    for _ in 0..GROUPS {
+        let group = ann.client.create_group(organization, &NewGroup::default()).await.unwrap();
+        ann.client.send_text(group, "first").await.unwrap();
+        groups.push(group);
+    }
+    let http = ann.http().await;
+
+    let database = server.database().await;
+    database.batch_execute(HOLD).await.unwrap();
+    let (told, mut answers) = mpsc::unbounded_channel();
+    for group in groups.iter().copied().cycle().take(GROUPS * MESSAGES_PER_GROUP) {
+        let (http, told) = (http.clone(), told.clone());
+        let id = MessageId::from(Uuid::now_v7());
+        tokio::spawn(async move { told.send((group, id, send(&http, group, id).await)) });
+    }
+    drop(told);
+    // Nobody is acknowledged while the log stands still, and those without a place hear so at once.
+    let first = until(async || answers.try_recv().ok()).await;
+    assert_eq!(first.2.status, 503, "{}", first.2.json);
+    database.batch_execute(LET_GO).await.unwrap();
+    let mut all = vec![first];
+    while let Some(answer) = answers.recv().await {
+        all.push(answer);
+    }
+    let (acknowledged, refused): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(_, _, answer)| answer.status == 201);
+    assert_eq!(acknowledged.len() + refused.len(), GROUPS * MESSAGES_PER_GROUP);
+    assert!(!acknowledged.is_empty(), "nobody got through");
+    let refused: Vec<_> = refused
+        .into_iter()
+        .map(|(group, id, answer)| {
+            let answer = answer.refused(503, "overloaded");
+            assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
+            (group, id)
+        })
+        .collect();
+    let there = messages(&*server.log).await;
+    let told: HashSet<MessageId> = acknowledged.iter().map(|(_, id, _)| *id).collect();
+    assert_eq!(there.len(), told.len(), "something is there twice, or nobody was told of it");
+    assert_eq!(there.into_iter().collect::<HashSet<_>>(), told);
+
+    // Under the same key everybody gets through in the end, once.
+    let persist = |(group, id): &(ConversationId, MessageId)| {
+        let (http, group, id) = (http.clone(), *group, *id);
+        async move { until(async || (send(&http, group, id).await.status == 201).then_some(())).await }
+    };
+    join_all(refused.iter().map(persist)).await;
+    let again = send(&http, acknowledged[0].0, acknowledged[0].1).await.expect(201);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    let there = messages(&*server.log).await;
+    assert_eq!(there.len(), GROUPS * MESSAGES_PER_GROUP);
+    assert_eq!(there.into_iter().collect::<HashSet<_>>().len(), GROUPS * MESSAGES_PER_GROUP);
+    server.settled().await;
+    let path = format!("/v1/conversations/{}/messages", groups[0]);
+    let read: Value = http.get(&path).await.expect(200).json;
+    assert_eq!(read["items"].as_array().unwrap().len(), MESSAGES_PER_GROUP + 1);
+}
