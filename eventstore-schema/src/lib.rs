@@ -31,6 +31,8 @@ pub mod codec;
 pub mod database;
 mod entropy;
 mod envelope;
+#[cfg(feature = "eventstoredb")]
+mod esdb;
 pub mod golden;
 pub mod keyring;
 mod log;
@@ -42,12 +44,15 @@ mod postgres;
 pub mod schema;
 mod sealed;
 pub mod sealing;
+mod snapshots;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod vectors;
 
 pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId, record_hash};
+#[cfg(feature = "eventstoredb")]
+pub use esdb::{EsdbEventLog, EsdbLogConfig, EsdbSettings, EsdbSettingsError};
 pub use keyring::Keyring;
 pub use log::{
     AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, NewEvent, ReadFilter, Snapshot,

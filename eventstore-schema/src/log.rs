@@ -303,6 +303,16 @@ pub trait EventLog: Send + Sync + 'static {
         filter: &ReadFilter,
     ) -> Result<Vec<RecordedEvent>, LogError>;
 
+    /// The event at a position. Positions that were read are the only ones to ask for.
+    ///
+    /// # Errors
+    /// As [`EventLog::read_stream`].
+    async fn event_at(&self, position: Position) -> Result<Option<RecordedEvent>, LogError> {
+        let before = position.get().checked_sub(1).map(Position::new);
+        let found = self.read_all(before, 1, &ReadFilter::all()).await?;
+        Ok(found.into_iter().next().filter(|event| event.position == position))
+    }
+
     /// Follows the log after a position.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ pub struct LogMetrics {
     queue_bytes: IntGauge,
     reconnects: IntCounter,
     position: IntGauge,
+    foreign: IntCounter,
 }
 
 /// What became of an append.
@@ -64,6 +65,7 @@ impl LogMetrics {
             queue_bytes: gauge("envoi_log_queue_bytes", "Bytes waiting for the writer.")?,
             reconnects: counter("envoi_log_reconnects_total", "Connections made after one was lost.")?,
             position: gauge("envoi_log_position_events", "Last known position of the log.")?,
+            foreign: counter("envoi_log_foreign_events_total", "Events found in our streams that Envoi did not write.")?,
         })
     }
 
@@ -79,7 +81,8 @@ impl LogMetrics {
         registry.register(Box::new(self.queue_events.clone()))?;
         registry.register(Box::new(self.queue_bytes.clone()))?;
         registry.register(Box::new(self.reconnects.clone()))?;
-        registry.register(Box::new(self.position.clone()))
+        registry.register(Box::new(self.position.clone()))?;
+        registry.register(Box::new(self.foreign.clone()))
     }
 
     pub(crate) fn appended(&self, outcome: Outcome, took: Duration) {
@@ -107,6 +110,19 @@ impl LogMetrics {
         self.queue_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
+    /// The log is known to reach to this position.
+    #[cfg(feature = "eventstoredb")]
+    pub(crate) fn reached(&self, position: crate::Position) {
+        let position = i64::try_from(position.get()).unwrap_or(i64::MAX);
+        self.position.set(position.max(self.position.get()));
+    }
+
+    /// Something that Envoi did not write was found.
+    #[cfg(feature = "eventstoredb")]
+    pub(crate) fn foreign(&self) {
+        self.foreign.inc();
+    }
+
     pub(crate) fn reconnected(&self) {
         self.reconnects.inc();
     }
@@ -125,7 +141,7 @@ mod tests {
         let registry = Registry::new();
         LogMetrics::new("memory").unwrap().register(&registry).unwrap();
         let families = registry.gather();
-        assert_eq!(families.len(), 8);
+        assert_eq!(families.len(), 9);
         assert!(families.iter().all(|family| family.name().starts_with("envoi_log_")));
     }
 }

@@ -119,10 +119,8 @@ impl Checkpoint {
         if head.position < Some(mark.position) {
             return Ok(Some(format!("the log ends before position {}", mark.position)));
         }
-        let before = mark.position.get().checked_sub(1).map(Position::new);
-        let found = log.read_all(before, 1, &ReadFilter::all()).await?;
-        let is_same =
-            found.first().is_some_and(|event| event.position == mark.position && event.hash == mark.hash);
+        let found = log.event_at(mark.position).await?;
+        let is_same = found.is_some_and(|event| event.hash == mark.hash);
         Ok((!is_same).then(|| format!("the log has another event at position {}", mark.position)))
     }
 }

@@ -11,7 +11,6 @@ mod reader;
 mod room;
 mod rows;
 mod signals;
-mod snapshots;
 mod writer;
 
 use std::sync::Arc;
@@ -30,8 +29,10 @@ use crate::log::{
     Subscription,
 };
 use crate::metrics::LogMetrics;
+use crate::snapshots::Snapshots;
 use queue::{Queue, QueueLimits, Waiting};
 use reader::PgSubscription;
+pub(crate) use rows::{category_code, describe};
 use room::Room;
 use signals::Signals;
 
@@ -82,6 +83,7 @@ struct Shared {
     room: Room,
     metrics: LogMetrics,
     pool: Pool,
+    snapshots: Snapshots,
 }
 
 /// The PostgreSQL engine. Dropping it writes what waits and ends its tasks.
@@ -120,6 +122,7 @@ impl PgEventLog {
             signals: Signals::new(),
             room: Room::default(),
             metrics,
+            snapshots: Snapshots::new(pool.clone()),
             pool,
             config,
         });
@@ -282,11 +285,11 @@ impl EventLog for PgEventLog {
     }
 
     async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
-        snapshots::load(&self.shared, stream).await
+        self.shared.snapshots.load(stream).await
     }
 
     async fn store_snapshot(&self, snapshot: Snapshot) -> Result<(), LogError> {
-        snapshots::store(&self.shared, snapshot).await
+        self.shared.snapshots.store(snapshot).await
     }
 
     fn engine(&self) -> &'static str {

@@ -16,7 +16,7 @@ pub(super) const COLUMNS: &str = "e.position, e.revision, e.recorded_at, e.strea
     e.event_type, e.hash, e.key_ref, e.payload, e.sealed";
 
 /// Numbers of the categories in the database. A number once used is never given to another category.
-pub(super) const fn category_code(category: Category) -> i16 {
+pub(crate) const fn category_code(category: Category) -> i16 {
     match category {
         Category::Account => 1,
         Category::Conversation => 2,
@@ -120,7 +120,7 @@ impl<'a> FromSql<'a> for Micros {
 }
 
 /// What went wrong, with the server's own words where it has any.
-pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(server), _) => format!("{}: {}", server.code().code(), server.message()),
         (None, Some(source)) => format!("{error}: {source}"),

@@ -1,0 +1,65 @@
+//! Snapshots of aggregates, in PostgreSQL whichever engine keeps the log. Losing them costs time only.
+
+use bytes::Bytes;
+use deadpool_postgres::Pool;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::envelope::{Revision, StreamId};
+use crate::log::{LogError, Snapshot};
+use crate::postgres::{category_code, describe};
+
+/// Where snapshots are kept.
+pub(crate) struct Snapshots {
+    pool: Pool,
+}
+
+impl Snapshots {
+    /// In the database of this pool, whose role is the write side's.
+    pub(crate) fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    /// See [`crate::EventLog::load_snapshot`].
+    pub(crate) async fn load(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
+        let attempt = "loading a snapshot";
+        let sql = "SELECT revision, state_version, state FROM log.snapshots WHERE id = $1 AND category = $2";
+        let rows = self.query(attempt, sql, &[&stream.id, &category_code(stream.category)]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let read = || -> Result<Snapshot, tokio_postgres::Error> {
+            Ok(Snapshot {
+                stream,
+                revision: Revision::new(row.try_get::<_, i64>(0)?.cast_unsigned()),
+                state_version: u16::try_from(row.try_get::<_, i32>(1)?).unwrap_or(u16::MAX),
+                state: Bytes::copy_from_slice(row.try_get(2)?),
+            })
+        };
+        read().map(Some).map_err(|error| LogError::Unavailable { attempt, reason: describe(&error) })
+    }
+
+    /// A later revision replaces an earlier one, and another form of the state replaces what this release cannot read.
+    pub(crate) async fn store(&self, snapshot: Snapshot) -> Result<(), LogError> {
+        let sql = "INSERT INTO log.snapshots (id, category, revision, state_version, state) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (id, category) DO UPDATE
+            SET revision = excluded.revision, state_version = excluded.state_version, state = excluded.state
+            WHERE snapshots.revision < excluded.revision OR snapshots.state_version <> excluded.state_version";
+        let Snapshot { stream, revision, state_version, state } = snapshot;
+        let revision = i64::try_from(revision.get()).unwrap_or(i64::MAX);
+        let category = category_code(stream.category);
+        let parameters: [&(dyn ToSql + Sync); 5] =
+            [&stream.id, &category, &revision, &i32::from(state_version), &state.as_ref()];
+        self.query("storing a snapshot", sql, &parameters).await.map(|_| ())
+    }
+
+    async fn query(
+        &self,
+        attempt: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, LogError> {
+        let unavailable = |reason: String| LogError::Unavailable { attempt, reason };
+        let client = self.pool.get().await.map_err(|error| unavailable(error.to_string()))?;
+        let statement = client.prepare_cached(sql).await.map_err(|error| unavailable(describe(&error)))?;
+        client.query(&statement, parameters).await.map_err(|error| unavailable(describe(&error)))
+    }
+}
