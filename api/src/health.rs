@@ -32,6 +32,15 @@ struct Part {
     ready: bool,
     /// For operators; nothing that outsiders could use.
     state: &'static str,
+    /// Which engine keeps the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<&'static str>,
+}
+
+impl Part {
+    fn new(ready: bool, state: &'static str) -> Self {
+        Self { ready, state, engine: None }
+    }
 }
 
 /// Every part that requests need: whoever balances load sends none while one is missing.
@@ -49,21 +58,22 @@ async fn parts(state: &State) -> BTreeMap<String, Part> {
     let log = answers(state.services.executor.log().head());
     let keyring = answers(state.sealer.keyring().named_secret(Secret::PositionSealing));
     let (log, keyring) = tokio::join!(log, keyring);
+    let log = Part { engine: Some(state.services.executor.log().engine()), ..log };
     let mut parts = BTreeMap::from([("log".to_owned(), log), ("keyring".to_owned(), keyring)]);
     for (name, progress) in state.projections.progress() {
         let ready = match progress.state {
             ProjectionState::Following | ProjectionState::Standby | ProjectionState::Rebuilding => true,
             ProjectionState::Starting | ProjectionState::Diverged | ProjectionState::Failing => false,
         };
-        parts.insert(format!("projection:{name}"), Part { ready, state: progress.state.as_str() });
+        parts.insert(format!("projection:{name}"), Part::new(ready, progress.state.as_str()));
     }
     parts
 }
 
 async fn answers<T, E>(work: impl Future<Output = Result<T, E>>) -> Part {
     match tokio::time::timeout(READY_WAIT_MAX, work).await {
-        Ok(Ok(_)) => Part { ready: true, state: "reachable" },
-        Ok(Err(_)) => Part { ready: false, state: "unreachable" },
-        Err(_) => Part { ready: false, state: "silent" },
+        Ok(Ok(_)) => Part::new(true, "reachable"),
+        Ok(Err(_)) => Part::new(false, "unreachable"),
+        Err(_) => Part::new(false, "silent"),
     }
 }

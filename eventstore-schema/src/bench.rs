@@ -14,13 +14,15 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::envelope::{CommandRef, Origin, Revision, StreamId};
-use crate::log::{AppendError, EventLog, Expected, NewEvent, StreamAppend};
+use crate::log::{AppendError, EventLog, Expected, LogError, NewEvent, ReadFilter, StreamAppend};
 use crate::sealed::{KeyRef, Tenant};
 
 /// Size of an open part in the bench: that of a message's.
 const PAYLOAD_BYTES: usize = 96;
 /// Size of a sealed part in the bench: that of a short message's.
 const SEALED_BYTES: usize = 320;
+/// Events that a subscriber takes at once, as the feed does.
+const SUBSCRIBED_BATCH: usize = 512;
 
 /// Makes ids that no other run of the bench makes.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +91,22 @@ pub async fn appends_per_second(
         result.unwrap_or(Ok(()))?;
     }
     Ok((after - before) as f64 / took.as_secs_f64())
+}
+
+/// Follows a log from its start until it has read all there is, at most `events_max`; gives events per second.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn subscribed_events_per_second(log: &dyn EventLog, events_max: u64) -> Result<f64, LogError> {
+    let end = log.head().await?.position;
+    let mut subscription = log.subscribe(None, ReadFilter::all()).await?;
+    let (start, mut count, mut after) = (Instant::now(), 0, None);
+    while after < end && count < events_max {
+        let events = subscription.next(SUBSCRIBED_BATCH).await?;
+        count += events.len() as u64;
+        after = events.last().map(|event| event.position);
+    }
+    Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
 /// One event as sending a message makes it.

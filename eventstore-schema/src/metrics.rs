@@ -65,7 +65,10 @@ impl LogMetrics {
             queue_bytes: gauge("envoi_log_queue_bytes", "Bytes waiting for the writer.")?,
             reconnects: counter("envoi_log_reconnects_total", "Connections made after one was lost.")?,
             position: gauge("envoi_log_position_events", "Last known position of the log.")?,
-            foreign: counter("envoi_log_foreign_events_total", "Events found in our streams that Envoi did not write.")?,
+            foreign: counter(
+                "envoi_log_foreign_events_total",
+                "Events found in our streams that Envoi did not write.",
+            )?,
         })
     }
 

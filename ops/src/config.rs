@@ -68,8 +68,11 @@ impl Key {
 
 configuration! {
     top {
-        /// Which engine keeps the log: `postgres`, in the database below.
+        /// Which engine keeps the log: `postgres`, in the database below, or the connection string of an EventStoreDB
+        /// cluster, `esdb://USER:PASSWORD@HOST:2113,...`; the rest stays in the database below.
         log: String = "postgres".to_owned();
+        /// What the names of the log's streams begin with on an EventStoreDB cluster, so that several logs can share it.
+        log_stream_prefix: String = "envoi.".to_owned();
     }
     /// Where the server listens.
     server: Server {

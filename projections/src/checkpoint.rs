@@ -1,7 +1,7 @@
 //! How far a projection is: which event it folded last, of which log, into which generation of its tables.
 
 use domain::Digest;
-use eventstore_schema::{EventLog, Incarnation, LogError, Position, ReadFilter};
+use eventstore_schema::{EventLog, Incarnation, LogError, Position};
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::cell::{Cell, Sql};

@@ -69,9 +69,9 @@ impl From<eventstore::Error> for Failure {
             Error::AccessDenied => {
                 Self::Refused("the server refuses the credentials, or they lack the right".to_owned())
             }
-            Error::UnsupportedFeature => {
-                Self::Refused("the server does not know the operation: is it an EventStoreDB with gRPC?".to_owned())
-            }
+            Error::UnsupportedFeature => Self::Refused(
+                "the server does not know the operation: is it an EventStoreDB with gRPC?".to_owned(),
+            ),
             Error::Grpc { message, .. } if message.starts_with("Maximum Append Size") => Self::TooLarge,
             Error::ServerError(text) if text.contains("Server Is Too Busy") => Self::Overloaded,
             Error::Grpc { code, message } => match i32::from(code) {
@@ -82,7 +82,8 @@ impl From<eventstore::Error> for Failure {
             },
             Error::NotLeaderException(_) => Self::Lost("the node is not the leader".to_owned()),
             Error::ConnectionClosed => Self::Lost(
-                "the client has ended: no server was found, or this machine has no CA certificates".to_owned(),
+                "the client has ended: no server was found, or this machine has no CA certificates"
+                    .to_owned(),
             ),
             Error::DeadlineExceeded => Self::Lost("no answer in time".to_owned()),
             other => Self::Lost(other.to_string()),
@@ -225,7 +226,8 @@ async fn set_up_tls(settings: &ClientSettings) -> Result<(), LogError> {
     static DONE: OnceCell<()> = OnceCell::const_new();
     let set_up = || async {
         if rustls::crypto::CryptoProvider::get_default().is_some() {
-            let reason = "something else of this process has set up TLS before; the log has to be opened first";
+            let reason =
+                "something else of this process has set up TLS before; the log has to be opened first";
             return Err(unavailable(reason.to_owned()));
         }
         let _client = make(settings)?;

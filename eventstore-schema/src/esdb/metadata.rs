@@ -5,7 +5,9 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use bytes::{Bytes, BytesMut};
-use domain::{Actor, ActorKind, CommandId, CorrelationId, DeviceId, Digest, EventId, OrganizationId, Timestamp};
+use domain::{
+    Actor, ActorKind, CommandId, CorrelationId, DeviceId, Digest, EventId, OrganizationId, Timestamp,
+};
 use eventstore::EventData;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

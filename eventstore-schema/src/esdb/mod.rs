@@ -43,8 +43,8 @@ use crate::metrics::{LogMetrics, Outcome};
 use crate::snapshots::Snapshots;
 use connection::Connection;
 use recent::Recent;
-pub use settings::{EsdbSettings, EsdbSettingsError};
 use settings::StreamNames;
+pub use settings::{EsdbSettings, EsdbSettingsError};
 use subscription::EsdbSubscription;
 
 /// Oldest server that says where in the log the events of a stream are.
@@ -149,7 +149,8 @@ impl EsdbEventLog {
     pub async fn connect(config: EsdbLogConfig) -> Result<Self, LogError> {
         let attempt = "connecting";
         let unavailable = |reason: String| LogError::Unavailable { attempt, reason };
-        let names = StreamNames::new(&config.stream_prefix).map_err(|error| unavailable(error.to_string()))?;
+        let names =
+            StreamNames::new(&config.stream_prefix).map_err(|error| unavailable(error.to_string()))?;
         let metrics = LogMetrics::new("eventstoredb").map_err(|error| unavailable(error.to_string()))?;
         let connection = Connection::open(config.settings.client.clone(), metrics.clone()).await?;
         let info = connection
@@ -210,7 +211,11 @@ impl EsdbEventLog {
     }
 
     /// Runs appends to one stream to their end, whether somebody waits or not.
-    async fn run(&self, stream: StreamId, appends: Arc<[StreamAppend]>) -> Vec<Result<Appended, AppendError>> {
+    async fn run(
+        &self,
+        stream: StreamId,
+        appends: Arc<[StreamAppend]>,
+    ) -> Vec<Result<Appended, AppendError>> {
         let bytes = appends.iter().map(StreamAppend::bytes).sum();
         let Some(room) = self.admit(appends.len(), bytes) else {
             let retry_after = writer::OVERLOADED_RETRY_AFTER;
@@ -232,12 +237,7 @@ impl EsdbEventLog {
 }
 
 impl Shared {
-    fn count(
-        &self,
-        appends: &[StreamAppend],
-        results: &[Result<Appended, AppendError>],
-        started: Instant,
-    ) {
+    fn count(&self, appends: &[StreamAppend], results: &[Result<Appended, AppendError>], started: Instant) {
         let (mut events, mut position) = (0, 0);
         for (append, result) in appends.iter().zip(results) {
             let outcome = match result {

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eventstore::{
-    AppendToStreamOptions, Client, EventData, ExpectedRevision, ReadAllOptions, ReadStream, ReadStreamOptions,
-    StreamPosition,
+    AppendToStreamOptions, Client, EventData, ExpectedRevision, ReadAllOptions, ReadStream,
+    ReadStreamOptions, StreamPosition,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -220,8 +220,7 @@ pub(super) async fn read_all(
         let more = if *filter == ReadFilter::all() { limit - found.len() } else { PAGE_EVENTS_MAX };
         let page = all_page(shared, from, more + usize::from(after.is_some()), false).await?;
         let is_new = |event: &RecordedEvent| after.is_none_or(|after| event.position.get() > after);
-        let passes =
-            |event: &RecordedEvent| filter.passes(event.stream.category, event.event_type.as_str());
+        let passes = |event: &RecordedEvent| filter.passes(event.stream.category, event.event_type.as_str());
         found.extend(page.events.into_iter().filter(|event| is_new(event) && passes(event)));
         if page.is_end {
             break;
@@ -310,6 +309,7 @@ async fn find_incarnation(shared: &Shared) -> Result<Option<Incarnation>, LogErr
     if event.event_type != IDENTITY_TYPE {
         return Err(corrupt(format!("its first event is a {}", event.event_type)));
     }
-    let identity: Identity = serde_json::from_slice(&event.data).map_err(|error| corrupt(error.to_string()))?;
+    let identity: Identity =
+        serde_json::from_slice(&event.data).map_err(|error| corrupt(error.to_string()))?;
     Ok(Some(Incarnation(identity.incarnation)))
 }

@@ -35,7 +35,9 @@ const KEEP_ALIVE_MS_MIN: i64 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EsdbSettingsError {
     /// It is no connection string at all.
-    #[error("not a connection string of EventStoreDB: esdb://[USER:PASSWORD@]HOST[:PORT][,HOST...][?OPTION=VALUE...]")]
+    #[error(
+        "not a connection string of EventStoreDB: esdb://[USER:PASSWORD@]HOST[:PORT][,HOST...][?OPTION=VALUE...]"
+    )]
     Malformed,
     /// It has an option that does not exist.
     #[error("the connection string has an unknown option `{name}`; there are: {}", OPTIONS.join(", "))]
@@ -264,7 +266,8 @@ mod tests {
         let stream = crate::StreamId::new(domain::Category::Account, uuid::Uuid::from_bytes([7; 16]));
         assert_eq!(names.name(stream), "envoi.account-07070707-0707-0707-0707-070707070707");
         assert_eq!(names.parse(&names.name(stream)), Some(stream));
-        for name in ["account-07070707-0707-0707-0707-070707070707", "envoi.log", "$stats", "envoi.account-7"] {
+        for name in ["account-07070707-0707-0707-0707-070707070707", "envoi.log", "$stats", "envoi.account-7"]
+        {
             assert_eq!(names.parse(name), None, "{name}");
         }
         assert_eq!(StreamNames::new("en-voi"), Err(EsdbSettingsError::Prefix));

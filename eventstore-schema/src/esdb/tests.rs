@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use domain::{
-    Actor, ActorKind, Category, CommandId, CorrelationId, DeviceId, Digest, EventId, OrganizationId, SubjectId,
-    Timestamp,
+    Actor, ActorKind, Category, CommandId, CorrelationId, DeviceId, Digest, EventId, OrganizationId,
+    SubjectId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -105,9 +105,11 @@ fn an_event_that_is_not_ours_is_refused_with_a_reason() {
     later_form.custom_metadata = Bytes::from(text.replace("\"envoi\":1", "\"envoi\":9"));
     let mut too_short = ours();
     too_short.data = Bytes::from_static(b"x");
-    for (event, part) in
-        [(no_metadata, "metadata is not ours"), (later_form, "the form 9"), (too_short, "longer than its data")]
-    {
+    for (event, part) in [
+        (no_metadata, "metadata is not ours"),
+        (later_form, "the form 9"),
+        (too_short, "longer than its data"),
+    ] {
         let reason = read(event).unwrap_err();
         assert!(reason.contains(part), "{reason}");
     }

@@ -188,8 +188,13 @@ async fn write(shared: &Shared, tail: &mut Tail, group: &Group<'_>) -> Result<Ve
     let mut written = Vec::with_capacity(group.appends.len());
     for append in &group.appends {
         let last_revision = Revision::new((first.get() + append.events.len() as u64).saturating_sub(1));
-        let appended =
-            Appended { stream: group.stream, first_revision: first, last_revision, position, replayed: false };
+        let appended = Appended {
+            stream: group.stream,
+            first_revision: first,
+            last_revision,
+            position,
+            replayed: false,
+        };
         tail.wrote(append, &appended);
         written.push(appended);
         first = last_revision.plus(1);

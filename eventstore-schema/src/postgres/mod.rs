@@ -32,8 +32,8 @@ use crate::metrics::LogMetrics;
 use crate::snapshots::Snapshots;
 use queue::{Queue, QueueLimits, Waiting};
 use reader::PgSubscription;
-pub(crate) use rows::{category_code, describe};
 use room::Room;
+pub(crate) use rows::{category_code, describe};
 use signals::Signals;
 
 /// How often an append that expects nothing tries to catch a stream that moves.

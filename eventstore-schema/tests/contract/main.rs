@@ -12,6 +12,8 @@
 )]
 
 mod engine;
+#[cfg(feature = "eventstoredb")]
+mod esdb;
 mod given;
 mod memory;
 mod postgres;
@@ -70,4 +72,9 @@ macro_rules! contract {
 contract! {
     over_memory: memory::Memory::create();
     over_postgres: postgres::Postgres::create().await;
+}
+
+#[cfg(feature = "eventstoredb")]
+contract! {
+    over_eventstoredb: esdb::Esdb::create().await;
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::process::{self, Command};
 
-use super::Scratch;
 use crate::cli::CliError;
+use crate::runtime::scratch::Scratch;
 
 /// How long the server may take to answer.
 const START_WAIT_MAX: Duration = Duration::from_secs(60);

@@ -7,8 +7,9 @@ use futures_util::stream;
 use serde::Serialize;
 
 use super::world::{Room, World};
-use super::{Scratch, machine, median, rebuild};
+use super::{machine, median, rebuild};
 use crate::cli::{CliError, Output};
+use crate::runtime::scratch::{LogChoice, Scratch};
 
 /// Sends in one sample.
 const SAMPLE: usize = 2_000;
@@ -38,8 +39,8 @@ pub struct Report {
 ///
 /// # Errors
 /// When PostgreSQL does not start or a command fails.
-pub async fn run(messages: u64, events: u64, output: Output) -> Result<Report, CliError> {
-    let (long, empty) = (Scratch::start().await?, Scratch::start().await?);
+pub async fn run(messages: u64, events: u64, log: &LogChoice, output: Output) -> Result<Report, CliError> {
+    let (long, empty) = (Scratch::start(log).await?, Scratch::start(log).await?);
     let result = measure(&long, &empty, messages, events, output).await;
     long.remove().await?;
     empty.remove().await?;

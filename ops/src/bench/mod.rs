@@ -7,77 +7,7 @@ pub mod rebuild;
 pub mod send;
 mod world;
 
-use std::net::SocketAddr;
 use std::time::Duration;
-
-use tempfile::TempDir;
-
-use crate::cli::CliError;
-use crate::config::Config;
-use crate::runtime::Backend;
-use crate::runtime::private::Private;
-
-/// A private installation in a temporary directory, gone when it is dropped after [`Scratch::remove`].
-pub struct Scratch {
-    private: Private,
-    directory: TempDir,
-}
-
-impl Scratch {
-    /// Starts PostgreSQL and migrates.
-    ///
-    /// # Errors
-    /// When PostgreSQL does not start.
-    pub async fn start() -> Result<Self, CliError> {
-        let directory = tempfile::Builder::new()
-            .prefix("envoi-bench-")
-            .tempdir_in("/var/tmp")
-            .map_err(|error| CliError::failed("a temporary directory").because(&error))?;
-        // PostgreSQL may run as another user, who has to get through.
-        open_to_others(directory.path())?;
-        let private = Private::start(&directory.path().join("envoi")).await?;
-        Ok(Self { private, directory })
-    }
-
-    /// The installation.
-    pub fn private(&self) -> &Private {
-        &self.private
-    }
-
-    /// A configuration over it on free ports, without rate limits: the generator is one address.
-    pub fn configuration(&self) -> Config {
-        let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut config = self.private.configuration(Config::default(), free, free);
-        config.server.rate_limits = false;
-        config.telemetry.filter = "error".to_owned();
-        config
-    }
-
-    /// Everything behind the edge, without an edge.
-    ///
-    /// # Errors
-    /// As [`Backend::connect`].
-    pub async fn backend(&self) -> Result<Backend, CliError> {
-        Backend::connect(&self.configuration()).await
-    }
-
-    /// Stops PostgreSQL and removes everything.
-    ///
-    /// # Errors
-    /// When PostgreSQL does not stop.
-    pub async fn remove(self) -> Result<(), CliError> {
-        self.private.destroy().await?;
-        self.directory
-            .close()
-            .map_err(|error| CliError::failed("removing the temporary directory").because(&error))
-    }
-}
-
-fn open_to_others(directory: &std::path::Path) -> Result<(), CliError> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o711))
-        .map_err(|error| CliError::failed("the temporary directory").because(&error))
-}
 
 /// The median of some figures; 0 for none.
 pub fn median(figures: &[f64]) -> f64 {

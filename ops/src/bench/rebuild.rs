@@ -6,10 +6,11 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use serde::Serialize;
 
+use super::machine;
 use super::world::World;
-use super::{Scratch, machine};
 use crate::cli::progress::Bar;
 use crate::cli::{CliError, Output};
+use crate::runtime::scratch::{LogChoice, Scratch};
 
 /// Conversations among which the messages are spread.
 const ROOMS: usize = 16;
@@ -39,8 +40,8 @@ pub struct Report {
 ///
 /// # Errors
 /// When PostgreSQL does not start, a command or the rebuild fails.
-pub async fn run(events: u64, output: Output) -> Result<Report, CliError> {
-    let scratch = Scratch::start().await?;
+pub async fn run(events: u64, log: &LogChoice, output: Output) -> Result<Report, CliError> {
+    let scratch = Scratch::start(log).await?;
     let result = measure(&scratch, events, output).await;
     scratch.remove().await?;
     result

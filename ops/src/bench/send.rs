@@ -15,9 +15,10 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::child::{Child, cpu_seconds};
-use super::{Scratch, machine, percentile_ms};
+use super::{machine, percentile_ms};
 use crate::cli::{CliError, Output};
 use crate::runtime::people::Entrance;
+use crate::runtime::scratch::{LogChoice, Scratch};
 
 /// People who register at the same time.
 const REGISTERING: usize = 8;
@@ -82,8 +83,8 @@ pub struct Report {
 ///
 /// # Errors
 /// When PostgreSQL or the server do not start, or a request fails.
-pub async fn run(load: Load, output: Output) -> Result<Report, CliError> {
-    let scratch = Scratch::start().await?;
+pub async fn run(load: Load, log: &LogChoice, output: Output) -> Result<Report, CliError> {
+    let scratch = Scratch::start(log).await?;
     let result = match Child::start(&scratch).await {
         Ok(server) => {
             let result = measure(&scratch, &server, load, output).await;

@@ -6,12 +6,17 @@ use clap::Subcommand;
 
 use super::{CliError, Global};
 use crate::bench::{append, growth, rebuild, send};
+use crate::runtime::scratch::LogChoice;
 
 /// Arguments of `envoi bench`.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,
+    /// Keep the log on this EventStoreDB cluster, esdb://HOST:2113, in streams of its own, which stay there; without it in
+    /// the private PostgreSQL.
+    #[arg(long, global = true, value_name = "URL")]
+    log: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -63,19 +68,25 @@ enum Verb {
 /// Runs `envoi bench`.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let output = global.output;
+    let log = &LogChoice::named(args.log.as_deref());
     match args.verb {
         Verb::Append { callers, rounds, seconds } => {
-            let report = append::run(callers, rounds, Duration::from_secs(seconds)).await?;
+            let report = append::run(callers, rounds, Duration::from_secs(seconds), log).await?;
             output.result(&report, || {
-                format!(
-                    "{:.0} appends/s of {:.0} events/s that plain SQL reaches: ratio {:.2}",
-                    report.appends_per_second, report.limit_events_per_second, report.ratio
-                )
+                let (appends, read) = (report.appends_per_second, report.subscription_events_per_second);
+                let text =
+                    format!("{}: {appends:.0} appends/s, {read:.0} events/s subscribed", report.engine);
+                match (report.limit_events_per_second, report.ratio) {
+                    (Some(limit), Some(ratio)) => {
+                        format!("{text}; plain SQL reaches {limit:.0} events/s: ratio {ratio:.2}")
+                    }
+                    _ => text,
+                }
             });
         }
         Verb::Send { clients, conversations, seconds, in_flight } => {
             let load = send::Load { clients, conversations, seconds, in_flight };
-            let report = send::run(load, output).await?;
+            let report = send::run(load, log, output).await?;
             output.result(&report, || {
                 let (sends, live) = (&report.latency_ms, &report.delivery_ms);
                 format!(
@@ -94,7 +105,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             });
         }
         Verb::Rebuild { events } => {
-            let report = rebuild::run(events, output).await?;
+            let report = rebuild::run(events, log, output).await?;
             output.result(&report, || {
                 format!(
                     "{:.0} events/s: {} events into {} read models in {:.1} s",
@@ -103,7 +114,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             });
         }
         Verb::Growth { messages, events } => {
-            let report = growth::run(messages, events, output).await?;
+            let report = growth::run(messages, events, log, output).await?;
             output.result(&report, || {
                 format!(
                     "conversation of {} messages over one of 10: {:.2}; log of {} events over an empty one: {:.2}",

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{CliError, Global};
 use crate::config::{Config, KEYS};
+use crate::runtime::engine;
 
 /// Arguments of `envoi config`.
 #[derive(clap::Args)]
@@ -27,7 +28,7 @@ enum Verb {
 pub fn run(global: &Global, args: Args) -> Result<(), CliError> {
     match args.verb {
         Verb::Check => {
-            global.configuration()?;
+            engine::check(&global.configuration()?)?;
             global.output.result(&json!({ "valid": true }), || "The configuration is valid.".to_owned());
         }
         Verb::Show => {
@@ -51,7 +52,7 @@ pub fn run(global: &Global, args: Args) -> Result<(), CliError> {
 }
 
 fn redact(config: &mut Config) {
-    for secret in [&mut config.database.url, &mut config.mail.transport] {
+    for secret in [&mut config.log, &mut config.database.url, &mut config.mail.transport] {
         if let Some(at) = secret.rfind('@') {
             let scheme = secret.find("://").map_or(0, |place| place + 3);
             secret.replace_range(scheme..at, "***");
@@ -93,7 +94,9 @@ mod tests {
         let mut config = Config::default();
         config.database.url = "postgres://me:secret@db/envoi".to_owned();
         config.mail.transport = "smtp://u:secret@host:25".to_owned();
+        config.log = "esdb://u:secret@host:2113?tls=false".to_owned();
         redact(&mut config);
+        assert_eq!(config.log, "esdb://***@host:2113?tls=false");
         assert_eq!(config.database.url, "postgres://***@db/envoi");
         assert!(!config.mail.transport.contains("secret"));
     }

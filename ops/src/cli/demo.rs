@@ -8,6 +8,7 @@ use crate::config::Telemetry;
 use crate::demo::script::{LoadError, Script};
 use crate::demo::stage::{Elsewhere, Stage};
 use crate::demo::{self, Summary};
+use crate::runtime::scratch::LogChoice;
 
 /// Arguments of `envoi demo`.
 #[derive(clap::Args)]
@@ -43,7 +44,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         }
         _ => {
             global.output.step("Starting a private PostgreSQL and a server of its own");
-            Stage::private().await?
+            Stage::private(&LogChoice::of(&global.configuration()?)).await?
         }
     };
     let limit = Duration::from_secs(args.timeout);

@@ -176,9 +176,10 @@ async fn settings(findings: &mut Findings, client: &Client) {
 }
 
 async fn log(findings: &mut Findings, config: &Config) {
-    const MEND: &str = "`envoi migrate` brings the database to this release's form";
+    const MEND: &str = "on PostgreSQL `envoi migrate` brings the database to this release's form; on EventStoreDB see \
+        ops/docs/runbooks/eventstoredb.md";
     let Ok(database) = runtime::database(config) else { return };
-    match runtime::log(config, &database, &Registry::new()).await {
+    match runtime::engine::open(config, &database, &Registry::new()).await {
         Ok(log) => match log.head().await {
             Ok(head) => {
                 let position =
@@ -190,13 +191,17 @@ async fn log(findings: &mut Findings, config: &Config) {
             }
             Err(error) => findings.bad("log", error.to_string(), MEND),
         },
-        Err(error) => findings.bad("log", error.causes.first().cloned().unwrap_or(error.message), MEND),
+        Err(error) => {
+            let causes =
+                error.causes.iter().fold(error.message.clone(), |text, cause| format!("{text}: {cause}"));
+            findings.bad("log", causes, MEND);
+        }
     }
 }
 
 async fn read_models(findings: &mut Findings, config: &Config) {
     let Ok(database) = runtime::database(config) else { return };
-    let Ok(log) = runtime::log(config, &database, &Registry::new()).await else { return };
+    let Ok(log) = runtime::engine::open(config, &database, &Registry::new()).await else { return };
     let rows = match projections::status(&database, &*log).await {
         Ok(rows) => rows,
         Err(error) => {

@@ -8,11 +8,11 @@ use eventstore_schema::{EventLog, Position, ReadFilter};
 use projections::{Feed, Projections};
 use prometheus::Registry;
 
-use crate::bench::Scratch;
 use crate::cli::CliError;
 use crate::config::Config;
 use crate::runtime;
 use crate::runtime::people::Entrance;
+use crate::runtime::scratch::{LogChoice, Scratch, random_name};
 use crate::runtime::server::{Role, Server};
 
 /// Longest wait for the read models to come up to the log's end.
@@ -57,12 +57,12 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Makes a private installation in a temporary directory and starts its server.
+    /// Makes a private installation in a temporary directory, with the log that was chosen, and starts its server.
     ///
     /// # Errors
     /// When PostgreSQL is not installed or anything does not start.
-    pub async fn private() -> Result<Self, CliError> {
-        let scratch = Scratch::start().await?;
+    pub async fn private(log: &LogChoice) -> Result<Self, CliError> {
+        let scratch = Scratch::start(log).await?;
         let server = match Server::start(&scratch.configuration(), Role::ALL).await {
             Ok(server) => server,
             Err(error) => {
@@ -85,7 +85,7 @@ impl Stage {
         let (database, log) = (server.backend.database.clone(), Arc::clone(&server.backend.log));
         let backstage = Backstage::new(database, log, Arc::clone(&server.projections)).await?;
         let entrance = Entrance::new(&format!("http://{address}"), &scratch.private().mail_directory())?;
-        Ok(Self { entrance, run: run_name()?, backstage: Some(backstage), own: None })
+        Ok(Self { entrance, run: random_name()?, backstage: Some(backstage), own: None })
     }
 
     /// Plays on a server that runs already.
@@ -99,7 +99,7 @@ impl Stage {
             false => Some(Backstage::connect(&config).await?),
         };
         let entrance = Entrance::new(&url, &mail_directory)?;
-        Ok(Self { entrance, run: run_name()?, backstage, own: None })
+        Ok(Self { entrance, run: random_name()?, backstage, own: None })
     }
 
     /// Stops and removes what was made for the play.
@@ -128,7 +128,7 @@ impl Backstage {
     async fn connect(config: &Config) -> Result<Self, CliError> {
         let registry = Registry::new();
         let database = runtime::database(config)?;
-        let log = runtime::log(config, &database, &registry).await?;
+        let log = runtime::engine::open(config, &database, &registry).await?;
         let feed = Feed::start(Arc::clone(&log))
             .await
             .map_err(|error| CliError::unavailable("the log cannot be followed").because(&error))?;
@@ -179,11 +179,4 @@ impl Backstage {
 async fn head(log: &Arc<dyn EventLog>) -> Result<Option<Position>, CliError> {
     let head = log.head().await;
     Ok(head.map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?.position)
-}
-
-/// 64 random bits, in the letters that every e-mail address may have.
-fn run_name() -> Result<String, CliError> {
-    let mut bytes = [0u8; 8];
-    getrandom::fill(&mut bytes).map_err(|error| CliError::failed(format!("no randomness: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

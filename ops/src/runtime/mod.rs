@@ -1,7 +1,9 @@
 //! Puts the parts together: from a configuration to a log, keys, services and read models.
 
+pub mod engine;
 pub mod people;
 pub mod private;
+pub mod scratch;
 pub mod server;
 
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use commands::{Parts, Services};
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::keyring::RootKeyFile;
 
-use eventstore_schema::{EventLog, Keyring, PgEventLog, PgLogConfig, Sealer};
+use eventstore_schema::{EventLog, Keyring, Sealer};
 use prometheus::Registry;
 
 use crate::cli::CliError;
@@ -53,29 +55,6 @@ pub fn database(config: &Config) -> Result<tokio_postgres::Config, CliError> {
     })
 }
 
-/// Connects to the log engine that is configured.
-///
-/// # Errors
-/// When the engine is unknown or cannot be reached.
-pub async fn log(
-    config: &Config,
-    database: &tokio_postgres::Config,
-    registry: &Registry,
-) -> Result<Arc<dyn EventLog>, CliError> {
-    match config.log.as_str() {
-        "postgres" => {
-            let log = PgEventLog::connect(PgLogConfig::new(database.clone())).await.map_err(|error| {
-                CliError::unavailable("the log cannot be opened")
-                    .because(&error)
-                    .hint("is PostgreSQL running, and has `envoi migrate` been run?")
-            })?;
-            log.metrics().register(registry).map_err(|error| CliError::failed("metrics").because(&error))?;
-            Ok(Arc::new(log))
-        }
-        other => Err(CliError::usage(format!("there is no log engine `{other}`")).hint("log = \"postgres\"")),
-    }
-}
-
 impl Backend {
     /// Connects everything. The database must have been migrated, the root key file must be there.
     ///
@@ -84,7 +63,7 @@ impl Backend {
     pub async fn connect(config: &Config) -> Result<Self, CliError> {
         let registry = Registry::new();
         let database = database(config)?;
-        let log = log(config, &database, &registry).await?;
+        let log = engine::open(config, &database, &registry).await?;
         let pool = database::pool(&database, Role::App, config.database.write_connections)
             .map_err(|error| CliError::usage("the pool of the write side").because(&error))?;
         let path = &config.keys.root_key_file;

@@ -82,7 +82,7 @@ fn one(name: &str) -> Result<Arc<dyn Projector>, CliError> {
 async fn stores(global: &Global) -> Result<(tokio_postgres::Config, Arc<dyn EventLog>), CliError> {
     let config = global.configuration()?;
     let database = runtime::database(&config)?;
-    let log = runtime::log(&config, &database, &Registry::new()).await?;
+    let log = runtime::engine::open(&config, &database, &Registry::new()).await?;
     Ok((database, log))
 }
 
