@@ -36,6 +36,8 @@ struct Known {
 pub(super) struct Tail {
     /// Whether the commands below are all that the window holds, up to `last`.
     is_known: bool,
+    /// Whether something may have been written of which nobody knows.
+    is_doubtful: bool,
     last: Option<Revision>,
     commands: HashMap<CommandId, Known>,
     /// In the order of the stream.
@@ -52,9 +54,14 @@ impl Tail {
         self.last
     }
 
+    /// Whether the stream has to be looked at before anything is believed of it.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.is_doubtful
+    }
+
     /// Forgets everything, because nobody knows whether something was written.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { is_doubtful: true, ..Self::default() };
     }
 
     /// What a command did, if it is on record.
@@ -78,6 +85,7 @@ impl Tail {
     /// Takes in events that follow what is known, in order.
     pub(super) fn follow(&mut self, events: &[Stored]) {
         self.is_known = true;
+        self.is_doubtful = false;
         for stored in events {
             let event = &stored.event;
             self.last = Some(event.revision);

@@ -121,7 +121,7 @@ async fn settle(shared: &Shared, tail: &mut Tail, append: &StreamAppend) -> Resu
     let stream = append.stream;
     // A new stream needs no look: if the command is there, the stream is, and the server says so.
     let is_behind = match append.expected {
-        Expected::NoStream => false,
+        Expected::NoStream => tail.is_doubtful(),
         Expected::Any => !tail.is_known(),
         Expected::Exact(revision) => !tail.is_known() || tail.last() < Some(revision),
     };
