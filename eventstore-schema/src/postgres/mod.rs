@@ -2,7 +2,8 @@
 //!
 //! Appends of a whole process go through one writer, which sends everything that waits as one call of `log.append`
 //! (group commit): [`queue`] -> [`batch`] -> [`writer`]. Reads are ordered index scans over a pool: [`reader`]. Whoever
-//! follows the log is woken by the writer, other processes by `NOTIFY`, and looks by itself now and then: [`signals`].
+//! follows the log is woken by the writer, other processes by `NOTIFY`, and looks by itself now and then: [`signals`]. What
+//! this process wrote last it hands to them itself: [`tail`].
 
 mod batch;
 mod encoding;
@@ -11,6 +12,7 @@ mod reader;
 mod room;
 mod rows;
 mod signals;
+mod tail;
 mod writer;
 
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use reader::PgSubscription;
 use room::Room;
 pub(crate) use rows::{category_code, describe};
 use signals::Signals;
+use tail::Tail;
 
 /// How often an append that expects nothing tries to catch a stream that moves.
 const ANY_ATTEMPTS_MAX: usize = 32;
@@ -80,6 +83,7 @@ struct Shared {
     config: PgLogConfig,
     queue: Queue,
     signals: Signals,
+    tail: Tail,
     room: Room,
     metrics: LogMetrics,
     pool: Pool,
@@ -120,6 +124,7 @@ impl PgEventLog {
         let shared = Arc::new(Shared {
             queue: Queue::new(limits, metrics.clone()),
             signals: Signals::new(),
+            tail: Tail::default(),
             room: Room::default(),
             metrics,
             snapshots: Snapshots::new(pool.clone()),

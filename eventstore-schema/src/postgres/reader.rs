@@ -144,6 +144,9 @@ struct Page {
 }
 
 async fn read_page(shared: &Shared, after: u64, limit: usize, filter: &ReadFilter) -> Result<Page, LogError> {
+    if let Some((events, scanned_to)) = shared.tail.after(after, limit, filter) {
+        return Ok(Page { events, scanned_to });
+    }
     if *filter == ReadFilter::all() {
         read_every(shared, after, limit).await
     } else {

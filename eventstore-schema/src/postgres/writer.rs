@@ -14,6 +14,7 @@ use super::batch::{APPEND, Batch, Outcome, Place};
 use super::queue::Waiting;
 use super::room::Room;
 use super::rows::describe;
+use super::tail;
 use crate::database::{self, Role};
 use crate::metrics;
 
@@ -150,7 +151,13 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
         Ok(outcome) => outcome,
         Err(reason) => return Err(Failed { batch, reason, refused: true }),
     };
+    let mut events = Vec::with_capacity(batch.events);
     let (position, written) = outcome.settle(batch, |one, result| {
+        if let Ok(appended) = &result
+            && !appended.replayed
+        {
+            events.extend(tail::recorded(&one, appended));
+        }
         let outcome = match &result {
             Ok(appended) if appended.replayed => metrics::Outcome::Replayed,
             Ok(_) => metrics::Outcome::Written,
@@ -161,6 +168,7 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
     });
     if written > 0 {
         shared.metrics.batch(written, position);
+        shared.tail.wrote(events);
         shared.signals.appended(position);
         Room::look_ahead(shared, position);
     }

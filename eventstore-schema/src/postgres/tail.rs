@@ -1,0 +1,100 @@
+//! The events that this process wrote last: who follows the log at its end need not ask the database for them.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::envelope::{Position, RecordedEvent};
+use crate::log::{Appended, ReadFilter};
+
+use super::queue::Waiting;
+
+/// Most events that are kept: some hundred milliseconds of a busy process.
+const EVENTS_MAX: usize = 4_096;
+/// Most bytes of payloads and sealed parts that are kept.
+const BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A run of events without gap that ends with the last one that this process wrote.
+#[derive(Default)]
+pub(super) struct Tail {
+    run: Mutex<Run>,
+}
+
+#[derive(Default)]
+struct Run {
+    events: VecDeque<RecordedEvent>,
+    bytes: usize,
+}
+
+fn bytes(event: &RecordedEvent) -> usize {
+    event.payload.len() + event.sealed.as_ref().map_or(0, |sealed| sealed.len())
+}
+
+impl Tail {
+    fn run(&self) -> MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what was written and is on disk, in order. Another process's events in between begin a new run.
+    pub(super) fn wrote(&self, events: Vec<RecordedEvent>) {
+        let mut run = self.run();
+        for event in events {
+            let follows =
+                run.events.back().is_none_or(|last| last.position.get() + 1 == event.position.get());
+            if !follows {
+                *run = Run::default();
+            }
+            run.bytes += bytes(&event);
+            run.events.push_back(event);
+            while run.events.len() > EVENTS_MAX || run.bytes > BYTES_MAX {
+                let Some(oldest) = run.events.pop_front() else { break };
+                run.bytes -= bytes(&oldest);
+            }
+        }
+    }
+
+    /// The next events after a position that pass, at most `limit`, and the position of the last that was looked at; `None`
+    /// when the next event is not here.
+    pub(super) fn after(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Option<(Vec<RecordedEvent>, u64)> {
+        let run = self.run();
+        let first = run.events.front()?.position.get();
+        let skipped = usize::try_from((after + 1).checked_sub(first)?).ok()?;
+        let mut scanned_to = None;
+        let mut found = Vec::new();
+        for event in run.events.iter().skip(skipped) {
+            if found.len() == limit {
+                break;
+            }
+            scanned_to = Some(event.position.get());
+            if filter.passes(event.stream.category, &event.event_type) {
+                found.push(event.clone());
+            }
+        }
+        Some((found, scanned_to?))
+    }
+}
+
+/// The events of an append that was written.
+pub(super) fn recorded(one: &Waiting, appended: &Appended) -> impl Iterator<Item = RecordedEvent> {
+    let append = &one.append;
+    let count = append.events.len() as u64;
+    let first = (appended.position.get() + 1).saturating_sub(count);
+    append.events.iter().zip(&one.hashes).zip(0..).map(move |((event, hash), n)| RecordedEvent {
+        position: Position::new(first + n),
+        stream: append.stream,
+        revision: appended.first_revision.plus(n),
+        event_id: event.event_id,
+        event_type: event.event_type.to_owned(),
+        version: event.version,
+        command_id: append.command.id,
+        origin: append.origin,
+        payload: event.payload.clone(),
+        key_ref: event.key_ref,
+        sealed: event.sealed.clone(),
+        hash: *hash,
+    })
+}
