@@ -24,7 +24,7 @@ use crate::proto::streams::read_req::options::{
     CountOption, FilterOption, ReadDirection, StreamOption, uuid_option::Content as IdForm,
 };
 use crate::proto::streams::read_resp::{
-    CaughtUp, Checkpoint, Content, StreamNotFound, SubscriptionConfirmation,
+    CaughtUp, Checkpoint, Content, FellBehind, StreamNotFound, SubscriptionConfirmation,
 };
 use crate::proto::streams::{ReadReq, ReadResp};
 use crate::status;
@@ -32,6 +32,9 @@ use crate::streams::{stream_name, thrown};
 
 /// The high half of the ids of subscriptions.
 const SUBSCRIPTION_IDS: u64 = 0x6573_6462_0002_4000;
+
+/// A live subscription that is further behind reads the log again, and says so.
+const LIVE_RECORDS_MAX: usize = 1_000;
 
 /// What a read sends: most of it events, copied out as they were stored.
 pub(crate) enum Frame {
@@ -219,10 +222,11 @@ impl AllRead {
             let mut at = from;
             let mut left = self.count;
             while left > 0 {
-                let Page { told, next, is_end, .. } = page(&mut self, at, left);
-                left -= told.len() as u64;
-                at = next;
-                for event in told {
+                let page = page(&mut self, at, left);
+                let is_end = page.is_end();
+                left -= page.told.len() as u64;
+                at = page.next;
+                for event in page.told {
                     yield Frame::Event(event);
                 }
                 if is_end {
@@ -258,15 +262,19 @@ fn subscribe_to_all(
             waiting.length.mark_unchanged();
             let most = interval.map_or(u64::MAX, |interval| interval - since_checkpoint);
             let page = node.log.all_forwards(at, u64::MAX, most, filter.as_mut(), structured_ids);
+            let is_end = page.is_end();
             at = page.next;
             for event in page.told {
                 yield Frame::Event(event);
             }
             since_checkpoint += page.considered;
             checkpoint = page.last.or(checkpoint);
-            let caught_up = page.is_end && !is_live;
+            let caught_up = is_end && !is_live;
+            let fell_behind = is_live && page.left > LIVE_RECORDS_MAX;
             if let Some(interval) = interval
-                && (since_checkpoint >= interval || (caught_up && node.checkpoint_when_caught_up))
+                && (since_checkpoint >= interval
+                    || fell_behind
+                    || (caught_up && node.checkpoint_when_caught_up))
             {
                 since_checkpoint = 0;
                 if let Some(position) = checkpoint.take() {
@@ -278,7 +286,11 @@ fn subscribe_to_all(
                 is_live = true;
                 yield other(Content::CaughtUp(CaughtUp {}));
             }
-            waiting.wait(page.is_end).await?;
+            if fell_behind {
+                is_live = false;
+                yield other(Content::FellBehind(FellBehind {}));
+            }
+            waiting.wait(is_end).await?;
         }
     }
 }

@@ -21,8 +21,14 @@ pub(crate) struct Page {
     /// The position of the last record looked at.
     pub(crate) last: Option<u64>,
     pub(crate) considered: u64,
-    /// Nothing lies further on for now.
-    pub(crate) is_end: bool,
+    /// Records that lie further on for now.
+    pub(crate) left: usize,
+}
+
+impl Page {
+    pub(crate) fn is_end(&self) -> bool {
+        self.left == 0
+    }
 }
 
 /// A page of a stream.
@@ -88,7 +94,7 @@ impl Log {
         let records = state.records.get(from..).unwrap_or_default();
         let mut page = state.page(records.iter(), room, filter, structured_ids);
         page.next = from + page.considered as usize;
-        page.is_end = page.next >= state.records.len();
+        page.left = state.records.len().saturating_sub(page.next);
         page
     }
 
@@ -105,7 +111,7 @@ impl Log {
         let records = state.records.get(..before).unwrap_or_default();
         let mut page = state.page(records.iter().rev(), Room::new(limit), filter, structured_ids);
         page.next = before - page.considered as usize;
-        page.is_end = page.next == 0;
+        page.left = page.next;
         page
     }
 
@@ -173,7 +179,7 @@ impl State {
         mut filter: Option<&mut Filter>,
         structured_ids: bool,
     ) -> Page {
-        let mut page = Page { told: Vec::new(), next: 0, last: None, considered: 0, is_end: false };
+        let mut page = Page { told: Vec::new(), next: 0, last: None, considered: 0, left: 0 };
         for record in records {
             if !room.is_left() {
                 break;

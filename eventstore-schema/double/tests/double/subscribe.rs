@@ -1,8 +1,9 @@
 //! Subscriptions: what is behind, the moment of having caught up, what comes.
 
+use bytes::Bytes;
 use eventstore::{
-    ExpectedRevision, StreamPosition, SubscribeToAllOptions, SubscribeToStreamOptions, Subscription,
-    SubscriptionEvent, SubscriptionFilter,
+    AppendToStreamOptions, EventData, ExpectedRevision, StreamPosition, SubscribeToAllOptions,
+    SubscribeToStreamOptions, Subscription, SubscriptionEvent, SubscriptionFilter,
 };
 use eventstore_double::DoubleConfig;
 use tokio::time::timeout;
@@ -16,6 +17,7 @@ enum Told {
     Event(u128),
     Checkpoint(u64),
     CaughtUp,
+    FellBehind,
 }
 
 async fn next(subscription: &mut Subscription) -> Told {
@@ -27,6 +29,7 @@ async fn next(subscription: &mut Subscription) -> Told {
         SubscriptionEvent::EventAppeared(event) => Told::Event(event.get_original_event().id.as_u128()),
         SubscriptionEvent::Checkpoint(position) => Told::Checkpoint(position.commit),
         SubscriptionEvent::CaughtUp => Told::CaughtUp,
+        SubscriptionEvent::FellBehind => Told::FellBehind,
         other => panic!("not told by this server: {other:?}"),
     }
 }
@@ -185,6 +188,25 @@ async fn a_stream_is_subscribed_to_before_it_exists_and_behind_a_revision() {
     let options = SubscribeToStreamOptions::default().start_from(StreamPosition::Position(1));
     let mut late = given.client.subscribe_to_stream("a", &options).await;
     assert_eq!(until_caught_up(&mut late).await, [Told::Confirmed, Told::Event(3), Told::CaughtUp]);
+}
+
+#[tokio::test]
+async fn a_live_subscription_that_is_not_read_falls_behind_and_catches_up_again() {
+    let given = given_empty().await;
+    let mut subscription =
+        subscribe(&given, SubscribeToAllOptions::default().position(StreamPosition::Start)).await;
+    until_caught_up(&mut subscription).await;
+    // More than what both ends keep ready for a subscriber that does not read.
+    let (appends, events) = (30, 500);
+    for number in 0..appends {
+        let data = Bytes::from(vec![7; 1_500]);
+        let proposed: Vec<EventData> = (0..events).map(|_| EventData::binary("t", data.clone())).collect();
+        let stream = format!("s{number}");
+        given.client.append_to_stream(stream, &AppendToStreamOptions::default(), proposed).await.unwrap();
+    }
+    let told = until_caught_up(&mut subscription).await;
+    assert!(told.contains(&Told::FellBehind));
+    assert_eq!(told.iter().filter(|told| matches!(told, Told::Event(_))).count(), appends * events);
 }
 
 #[tokio::test]
