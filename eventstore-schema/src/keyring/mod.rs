@@ -150,6 +150,14 @@ impl Keyring {
         Self::over(Arc::new(postgres::PostgresKeys::new(pool)), root).await
     }
 
+    /// The root key that wraps the keyring in PostgreSQL, if one was made there. Changes nothing.
+    ///
+    /// # Errors
+    /// When the keyring cannot be read.
+    pub async fn root_on_record(pool: Pool) -> Result<Option<RootId>, StoreError> {
+        Ok(postgres::PostgresKeys::new(pool).root().await?.map(|root| root.id))
+    }
+
     /// Opens a fresh keyring in memory, under a root key of its own.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use eventstore_schema::database;
+use eventstore_schema::Keyring;
+use eventstore_schema::database::{self, Role};
+use eventstore_schema::keyring::{RootKeyFile, RootProvider};
 use prometheus::Registry;
 use serde_json::json;
 use tokio_postgres::Client;
@@ -72,6 +74,7 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     mail(&mut findings, &config);
     if let Some(client) = postgres(&mut findings, &config).await {
         settings(&mut findings, &client).await;
+        keyring(&mut findings, &config).await;
         log(&mut findings, &config).await;
         read_models(&mut findings, &config).await;
     }
@@ -102,7 +105,7 @@ fn report(global: &Global, findings: &[Finding]) -> Result<(), CliError> {
 }
 
 fn root_key(findings: &mut Findings, path: &Path) {
-    match eventstore_schema::keyring::RootKeyFile::open(path) {
+    match RootKeyFile::open(path) {
         Ok(_) => findings.good("root key", format!("{} is readable by its owner only", path.display())),
         Err(error) => findings.bad(
             "root key",
@@ -172,6 +175,25 @@ async fn settings(findings: &mut Findings, client: &Client) {
                 findings.doubtful("durability", format!("`{name}` cannot be read"), "look at postgresql.conf")
             }
         }
+    }
+}
+
+/// Whether the root key is the one that the keys in the database are wrapped by.
+async fn keyring(findings: &mut Findings, config: &Config) {
+    let Ok(root) = RootKeyFile::open(&config.keys.root_key_file) else { return };
+    let Ok(pool) = runtime::database(config).map(|database| database::pool(&database, Role::App, 1)) else {
+        return;
+    };
+    let Ok(pool) = pool else { return };
+    match Keyring::root_on_record(pool).await {
+        Ok(Some(id)) if id == root.id() => findings.good("keyring", "is wrapped by this root key"),
+        Ok(Some(id)) => findings.bad(
+            "keyring",
+            format!("is wrapped by root key {id}, not by {}: nothing personal can be read", root.id()),
+            "bring back the root key file that belongs to this database",
+        ),
+        Ok(None) => findings.good("keyring", "is empty: the first server makes its keys"),
+        Err(error) => findings.bad("keyring", error.to_string(), "`envoi migrate` makes its tables"),
     }
 }
 
