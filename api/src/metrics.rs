@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 
 /// What HTTP and live count.
 pub struct Metrics {
@@ -21,6 +21,8 @@ pub struct Metrics {
     pub live_frames: IntCounterVec,
     /// Events read from the log for live sockets that resume.
     pub live_catch_up_events: prometheus::IntCounter,
+    /// From the command to the queues of those who see its event.
+    pub live_delay: Histogram,
 }
 
 /// From a cached read to the longest wait of a query, in seconds.
@@ -56,7 +58,14 @@ impl Metrics {
             "envoi_live_catch_up_events_total",
             "Events read from the log for live sockets that resume.",
         )?;
-        let all: [Box<dyn prometheus::core::Collector>; 9] = [
+        let live_delay = Histogram::with_opts(
+            HistogramOpts::new(
+                "envoi_live_delay_seconds",
+                "From a command to the queues of the live sockets that see its event.",
+            )
+            .buckets(BUCKETS.to_vec()),
+        )?;
+        let all: [Box<dyn prometheus::core::Collector>; 10] = [
             Box::new(requests.clone()),
             Box::new(seconds.clone()),
             Box::new(in_progress.clone()),
@@ -66,6 +75,7 @@ impl Metrics {
             Box::new(live_resets.clone()),
             Box::new(live_frames.clone()),
             Box::new(live_catch_up_events.clone()),
+            Box::new(live_delay.clone()),
         ];
         for collector in all {
             registry.register(collector)?;
@@ -80,6 +90,7 @@ impl Metrics {
             live_resets,
             live_frames,
             live_catch_up_events,
+            live_delay,
         })
     }
 

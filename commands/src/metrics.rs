@@ -1,4 +1,4 @@
-//! What the write side tells about itself: `envoi_commands_*` and `envoi_reactions_*`.
+//! What the write side tells about itself: `envoi_commands_*`, `envoi_reactions_*` and `envoi_revocations_*`.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -35,6 +35,10 @@ pub struct Metrics {
     pub reactions_parked: IntGaugeVec,
     /// Whether this process leads a reaction.
     pub reaction_leader: IntGaugeVec,
+    /// From the command that revokes a session or device to its effect on this node's tokens, by way of the log.
+    pub revocations_delay: Histogram,
+    /// Whether this node follows revocations; while it does not, sessions are looked up one by one.
+    pub revocations_following: IntGauge,
 }
 
 impl Metrics {
@@ -58,6 +62,8 @@ impl Metrics {
         registry.register(Box::new(metrics.reaction_lag.clone()))?;
         registry.register(Box::new(metrics.reactions_parked.clone()))?;
         registry.register(Box::new(metrics.reaction_leader.clone()))?;
+        registry.register(Box::new(metrics.revocations_delay.clone()))?;
+        registry.register(Box::new(metrics.revocations_following.clone()))?;
         Ok(metrics)
     }
 
@@ -71,7 +77,7 @@ impl Metrics {
             commands: counters("envoi_commands_total", "Commands by outcome.", &["aggregate", "outcome"])?,
             duration: HistogramVec::new(
                 HistogramOpts::new("envoi_commands_duration_seconds", "From arrival to answer.")
-                    .buckets(seconds),
+                    .buckets(seconds.clone()),
                 &["aggregate"],
             )?,
             batch: Histogram::with_opts(
@@ -108,6 +114,17 @@ impl Metrics {
                 "Events set aside after too many failures.",
             )?,
             reaction_leader: gauges("envoi_reactions_leader", "Whether this process leads the reaction.")?,
+            revocations_delay: Histogram::with_opts(
+                HistogramOpts::new(
+                    "envoi_revocations_delay_seconds",
+                    "From a revocation to its effect on this node.",
+                )
+                .buckets(seconds),
+            )?,
+            revocations_following: IntGauge::new(
+                "envoi_revocations_following",
+                "Whether this node follows revocations.",
+            )?,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Time as a value: the domain never reads a clock.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970-01-01T00:00:00Z.
@@ -21,6 +23,11 @@ impl Timestamp {
     /// This moment moved by whole seconds, later for positive ones; it stops at the end of the range.
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+
+    /// Time since another moment; none when that one is later, as by the clocks of two machines it may be.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 

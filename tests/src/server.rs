@@ -114,21 +114,22 @@ impl TestServer {
         let projections = Projections::start(config, &feed, projections::registry(), &metrics, true);
         let projections = Arc::new(projections);
         follow(&projections).await;
-        let revocations = auth.revocations.follow(Arc::clone(&log), clock.clone());
+        let revocations = auth.revocations.follow(Arc::clone(&log), clock.clone(), parts.metrics.clone());
         let reactions = Reactions::new(reactions::all(&services, &parts), parts.clone()).start();
         let secret = keyring.named_secret(Secret::PositionSealing).await.expect("a secret");
+        let measures = api::Metrics::new(&registry).expect("metrics");
         let state = api::state::State {
             clock: clock.clone(),
             services: services.clone(),
             sealer,
             reader: Reader::new(database::pool(config, Role::Reader, POOL_SIZE).expect("a pool")),
             projections: Arc::clone(&projections),
-            live: api::Live::start(Arc::clone(&feed)).await.expect("live sockets"),
+            live: api::Live::start(Arc::clone(&feed), &clock, &measures).await.expect("live sockets"),
             auth,
             cursors: api::Cursors::new(&secret),
             incarnation: log.head().await.expect("a head").incarnation,
             rates: options.rates,
-            metrics: api::Metrics::new(&registry).expect("metrics"),
+            metrics: measures,
             registry,
             trusts_proxy: false,
         };

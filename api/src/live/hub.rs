@@ -5,9 +5,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use commands::clock::Clock;
 use domain::{AccountId, ConversationId, DeviceId, SessionId};
 use eventstore_schema::Position;
 use projections::{FeedSubscription, Item};
+use prometheus::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Bounds;
@@ -27,6 +29,23 @@ pub enum Delivery {
     Event(Arc<LiveEvent>),
     /// A frame with a signal, written already.
     Signal(Arc<str>),
+}
+
+/// How far the hub is behind those who write.
+pub struct Delay {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Where it is kept.
+    pub seconds: Histogram,
+}
+
+impl Delay {
+    fn observe(&self, items: &[Item]) {
+        let now = self.clock.now();
+        for item in items {
+            self.seconds.observe(now.since(item.recorded().origin.recorded_at).as_secs_f64());
+        }
+    }
 }
 
 /// Routes events and signals to sockets.
@@ -177,10 +196,13 @@ impl Hub {
     }
 
     /// Follows the feed without end.
-    pub async fn follow(self: Arc<Self>, mut feed: FeedSubscription) {
+    pub async fn follow(self: Arc<Self>, mut feed: FeedSubscription, delay: Delay) {
         loop {
             match feed.next().await {
-                Ok(items) => self.route(&items),
+                Ok(items) => {
+                    self.route(&items);
+                    delay.observe(&items);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "live lost the log and tries again");
                     tokio::time::sleep(LIVE_RETRY).await;

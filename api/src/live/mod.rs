@@ -25,18 +25,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use commands::clock::Clock;
 use domain::AccountId;
 use eventstore_schema::LogError;
 use projections::Feed;
 use tokio::sync::Semaphore;
 
 use self::close::Close;
-use self::hub::Hub;
+use self::hub::{Delay, Hub};
 use crate::limits::{
     LIVE_ATTACH_EVENTS_MAX, LIVE_CATCH_UP_EVENTS_MAX, LIVE_CATCH_UPS_AT_ONCE_MAX, LIVE_CLOSE_WAIT_MAX,
     LIVE_CONNECTIONS_MAX, LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_QUEUE_MAX,
     LIVE_RECENT_EVENTS_MAX, LIVE_SILENCE_MAX,
 };
+use crate::metrics::Metrics;
 
 pub use self::signals::{InProcess, Relay, Signal, SignalKind, Signals, Status};
 pub(crate) use self::upgrade::upgrade;
@@ -91,23 +93,34 @@ impl Live {
     ///
     /// # Errors
     /// When the log cannot be reached.
-    pub async fn start(feed: Arc<Feed>) -> Result<Self, LogError> {
-        Self::start_with(feed, Arc::new(InProcess::default())).await
+    pub async fn start(feed: Arc<Feed>, clock: &Clock, metrics: &Metrics) -> Result<Self, LogError> {
+        Self::start_with(feed, Arc::new(InProcess::default()), clock, metrics).await
     }
 
     /// As [`Live::start`], with signals carried to other nodes by `relay`.
     ///
     /// # Errors
     /// When the log cannot be reached.
-    pub async fn start_with(feed: Arc<Feed>, relay: Arc<dyn Relay>) -> Result<Self, LogError> {
-        Self::start_within(feed, relay, Bounds::default()).await
+    pub async fn start_with(
+        feed: Arc<Feed>,
+        relay: Arc<dyn Relay>,
+        clock: &Clock,
+        metrics: &Metrics,
+    ) -> Result<Self, LogError> {
+        let delay = Delay { clock: clock.clone(), seconds: metrics.live_delay.clone() };
+        Self::start_within(feed, relay, delay, Bounds::default()).await
     }
 
-    async fn start_within(feed: Arc<Feed>, relay: Arc<dyn Relay>, bounds: Bounds) -> Result<Self, LogError> {
+    async fn start_within(
+        feed: Arc<Feed>,
+        relay: Arc<dyn Relay>,
+        delay: Delay,
+        bounds: Bounds,
+    ) -> Result<Self, LogError> {
         let position = feed.log().head().await?.position;
         let signals = relay.signals();
         let hub = Arc::new(Hub::new(position, relay, bounds));
-        let follower = tokio::spawn(Arc::clone(&hub).follow(feed.subscribe(position)));
+        let follower = tokio::spawn(Arc::clone(&hub).follow(feed.subscribe(position), delay));
         let listener = tokio::spawn(Arc::clone(&hub).listen(signals));
         Ok(Self {
             hub,

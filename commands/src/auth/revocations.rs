@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::access_token::{ACCESS_TOKEN_SECONDS, Identity};
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 
 /// How far the clocks of two nodes may be apart, in seconds.
 const CLOCK_SKEW_SECONDS: i64 = 60;
@@ -84,9 +85,9 @@ impl Drop for Follower {
 
 impl Revocations {
     /// Starts to follow the log. Without this, every token is judged by its session's stream.
-    pub fn follow(&self, log: Arc<dyn EventLog>, clock: Clock) -> Follower {
-        let this = self.clone();
-        Follower(tokio::spawn(async move { this.run(log, clock).await }))
+    pub fn follow(&self, log: Arc<dyn EventLog>, clock: Clock, metrics: Metrics) -> Follower {
+        let trail = Trail { revocations: self.clone(), log, clock, metrics };
+        Follower(tokio::spawn(trail.run()))
     }
 
     /// Judges a token whose signature is right.
@@ -143,17 +144,30 @@ impl Revocations {
             list.pruned_at_len = list.revoked.len();
         }
     }
+}
 
-    async fn run(self, log: Arc<dyn EventLog>, clock: Clock) {
-        let filter =
-            || ReadFilter { event_types: vec!["session.revoked", "device.revoked"], ..ReadFilter::default() };
-        let mut place = None;
+/// What follows the log for the list.
+struct Trail {
+    revocations: Revocations,
+    log: Arc<dyn EventLog>,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl Trail {
+    async fn run(self) {
+        let shared = &self.revocations.shared;
+        let (mut place, mut is_told) = (None, false);
         loop {
-            let Err(error) = self.track(&log, &clock, filter(), &mut place).await;
+            let Err(error) = self.track(&mut place).await;
             // Until the log is back, tokens are judged by streams: nobody is let in on old knowledge.
-            self.shared.trusted_from.store(i64::MAX, Ordering::Release);
-            self.shared.vouched.invalidate_all();
-            tracing::warn!(%error, "the log of revocations is lost: sessions are looked up one by one");
+            let was_followed = shared.trusted_from.swap(i64::MAX, Ordering::AcqRel) != i64::MAX;
+            shared.vouched.invalidate_all();
+            self.metrics.revocations_following.set(0);
+            if was_followed || !is_told {
+                tracing::warn!(%error, "the log of revocations is lost: sessions are looked up one by one");
+                is_told = true;
+            }
             tokio::time::sleep(RETRY_DELAY).await;
         }
     }
@@ -161,48 +175,50 @@ impl Revocations {
     /// Follows from `place`, or from the end of the log when there is none yet; ends when the log is lost.
     async fn track(
         &self,
-        log: &Arc<dyn EventLog>,
-        clock: &Clock,
-        filter: ReadFilter,
         place: &mut Option<(Option<Position>, i64)>,
     ) -> Result<std::convert::Infallible, LogError> {
+        let filter =
+            || ReadFilter { event_types: vec!["session.revoked", "device.revoked"], ..ReadFilter::default() };
         let (mut after, trusted_from) = match *place {
             Some(known) => known,
             None => {
-                let head = log.head().await?;
-                (head.position, clock.now().as_micros() / 1_000_000 + CLOCK_SKEW_SECONDS)
+                let head = self.log.head().await?;
+                (head.position, self.clock.now().as_micros() / 1_000_000 + CLOCK_SKEW_SECONDS)
             }
         };
         loop {
-            let events = log.read_all(after, BATCH_EVENTS, &filter).await?;
+            let events = self.log.read_all(after, BATCH_EVENTS, &filter()).await?;
             let Some(last) = events.last() else { break };
             after = Some(last.position);
-            events.iter().for_each(|event| self.apply(event, clock.now()));
+            events.iter().for_each(|event| self.apply(event));
             *place = Some((after, trusted_from));
         }
         *place = Some((after, trusted_from));
-        let mut subscription = log.subscribe(after, filter).await?;
-        self.shared.trusted_from.store(trusted_from, Ordering::Release);
+        let mut subscription = self.log.subscribe(after, filter()).await?;
+        self.revocations.shared.trusted_from.store(trusted_from, Ordering::Release);
+        self.metrics.revocations_following.set(1);
         loop {
             let events = subscription.next(BATCH_EVENTS).await?;
-            events.iter().for_each(|event| self.apply(event, clock.now()));
+            events.iter().for_each(|event| self.apply(event));
             if let Some(last) = events.last() {
                 *place = Some((Some(last.position), trusted_from));
             }
         }
     }
 
-    fn apply(&self, recorded: &RecordedEvent, now: Timestamp) {
+    fn apply(&self, recorded: &RecordedEvent) {
+        let (list, now) = (&self.revocations, self.clock.now());
         match catalogue::decode_recorded(recorded) {
-            Ok(Event::Session(SessionEvent::Revoked(event))) => self.session_revoked(event.session_id, now),
-            Ok(Event::Device(DeviceEvent::Revoked(event))) => self.device_revoked(event.device_id, now),
+            Ok(Event::Session(SessionEvent::Revoked(event))) => list.session_revoked(event.session_id, now),
+            Ok(Event::Device(DeviceEvent::Revoked(event))) => list.device_revoked(event.device_id, now),
             Ok(_) => {}
             // A newer release's event: its stream's id is the session's, and a device's owner is its account.
             Err(error) => {
                 tracing::error!(%error, stream = %recorded.stream, "a revocation cannot be read");
-                self.insert(recorded.stream.id, now);
+                list.insert(recorded.stream.id, now);
             }
         }
+        self.metrics.revocations_delay.observe(now.since(recorded.origin.recorded_at).as_secs_f64());
     }
 }
 

@@ -74,7 +74,8 @@ impl Server {
             .map_err(|error| CliError::unavailable("the log cannot be followed").because(&error))?;
         let feed = Arc::new(feed);
         let auth = &backend.parts.auth;
-        let revocations = auth.revocations.follow(Arc::clone(&backend.log), backend.parts.clock.clone());
+        let (clock, measures) = (backend.parts.clock.clone(), backend.parts.metrics.clone());
+        let revocations = auth.revocations.follow(Arc::clone(&backend.log), clock, measures);
         let metrics = projections::Metrics::register(&backend.registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
         let leads = roles.contains(&Role::Projector);
@@ -133,7 +134,7 @@ async fn edge(
         .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?;
     let metrics =
         api::Metrics::new(&backend.registry).map_err(|error| CliError::failed("metrics").because(&error))?;
-    let live = api::Live::start(Arc::clone(feed))
+    let live = api::Live::start(Arc::clone(feed), &backend.parts.clock, &metrics)
         .await
         .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?;
     let state = api::state::State {

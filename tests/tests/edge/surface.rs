@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::http::send;
 use tests::person::Person;
-use tests::server::{Options, TestServer};
+use tests::server::{Options, TestServer, until};
 
 #[tokio::test]
 async fn every_answer_is_named_and_keeps_browsers_from_harm() {
@@ -40,18 +40,21 @@ async fn operators_see_requests_by_route_and_clients_do_not() {
     let ann = Person::register(&server, "ann").await;
     let http = ann.http().await;
     http.get(&format!("/v1/organizations/{}", uuid::Uuid::now_v7())).await.expect(404);
-    let text = server
-        .internal()
-        .request(reqwest::Method::GET, "/metrics")
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let metrics = async || {
+        let request = server.internal().request(reqwest::Method::GET, "/metrics");
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    let text = metrics().await;
     assert!(text.contains(
         r#"envoi_http_requests_total{method="GET",route="/v1/organizations/{organization_id}",status="404"} 1"#
     ));
+    assert!(text.contains("envoi_revocations_following 1"), "{text}");
+    until(async || {
+        let text = metrics().await;
+        let routed = text.lines().find_map(|line| line.strip_prefix("envoi_live_delay_seconds_count "))?;
+        (routed != "0").then_some(())
+    })
+    .await;
     http.get("/metrics").await.refused(404, "not_found");
 }
 

@@ -35,6 +35,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::super::hub::Delay;
 use super::super::{Bounds, InProcess, Live};
 use crate::server::{self, Listen, Running};
 use crate::state::State;
@@ -121,7 +122,10 @@ impl Site {
         let needed = projections::registry().into_iter().filter(|one| one.name() == "conversations");
         let counters = projections::Metrics::register(&registry).unwrap();
         let projections = Projections::start(&config, &feed, needed.collect(), &counters, true);
-        let live = Live::start_within(feed, Arc::new(InProcess::default()), bounds).await.unwrap();
+        let metrics = Metrics::new(&registry).unwrap();
+        let delay = Delay { clock: self.clock.clone(), seconds: metrics.live_delay.clone() };
+        let relay = Arc::new(InProcess::default());
+        let live = Live::start_within(feed, relay, delay, bounds).await.unwrap();
         let state = Arc::new(State {
             clock: self.clock.clone(),
             services: Services::new(&parts),
@@ -133,7 +137,7 @@ impl Site {
             cursors: Cursors::new(&keyring.named_secret(Secret::PositionSealing).await.unwrap()),
             incarnation: log.head().await.unwrap().incarnation,
             rates: None,
-            metrics: Metrics::new(&registry).unwrap(),
+            metrics,
             registry,
             trusts_proxy: false,
         });

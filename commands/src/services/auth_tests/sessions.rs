@@ -126,7 +126,10 @@ async fn a_logout_ends_the_session_at_once_here_and_soon_on_a_node_that_follows(
     let (node, follower, idle) = (site.node().await, site.node().await, site.node().await);
     confirmed(&site, &node).await;
     let guards: Vec<_> = [&node, &follower]
-        .map(|node| node.parts.auth.revocations.follow(Arc::clone(&node.parts.log), site.clock.clone()))
+        .map(|node| {
+            let (log, metrics) = (Arc::clone(&node.parts.log), node.parts.metrics.clone());
+            node.parts.auth.revocations.follow(log, site.clock.clone(), metrics)
+        })
         .into();
     for node in [&node, &follower] {
         eventually(async || node.parts.auth.revocations.is_following()).await;
@@ -145,6 +148,9 @@ async fn a_logout_ends_the_session_at_once_here_and_soon_on_a_node_that_follows(
         assert!(!idle.is_let_in(&session.access_token).await);
         eventually(async || !follower.is_let_in(&session.access_token).await).await;
     }
+    let metrics = &follower.parts.metrics;
+    eventually(async || metrics.revocations_delay.get_sample_count() == 2).await;
+    assert_eq!(metrics.revocations_following.get(), 1);
     drop(guards);
 }
 
