@@ -18,6 +18,12 @@ use crate::executor::Executor;
 use crate::request::Request;
 
 const NAME: &str = "session_revoke";
+/// Sessions that may be over which each new one makes the reaction look at: more than one, so that the index comes down to
+/// those that live.
+const STALE_PER_START: i64 = 2;
+/// For how long a session is over before it is forgotten, in seconds: far longer than the clocks of two nodes are apart, so
+/// that none is forgotten which another node still refreshes.
+const FORGET_SECONDS: i64 = 86_400;
 
 /// The reaction.
 pub(super) struct SessionRevoke {
@@ -82,14 +88,49 @@ impl SessionRevoke {
         Ok(())
     }
 
+    /// Takes sessions out of the index that were over long ago, a few at a time. Of one that was refreshed it notes until
+    /// when it lives now.
+    async fn forget_stale(&self) -> Result<(), ReactionError> {
+        let now = self.clock.now();
+        let over = now.plus_seconds(-FORGET_SECONDS);
+        let client = self.pool.get().await?;
+        let sql = "SELECT account_id, session_id FROM write.sessions_by_account \
+                   WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
+        let statement = client.prepare_cached(sql).await?;
+        let stale = client.query(&statement, &[&over.as_micros(), &STALE_PER_START]).await?;
+        drop(client);
+        for row in stale {
+            let (account, session): (Uuid, Uuid) = (row.try_get(0)?, row.try_get(1)?);
+            let look = |state: &Session, _| state.expires_at();
+            let expires = match self.executor.view(SessionId::from(session), look).await {
+                Ok(expires) => expires,
+                Err(error) if error.is_retryable() => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(%error, %session, "a session cannot be read and stays in the index");
+                    Some(now)
+                }
+            };
+            if let Some(expires) = expires.filter(|expires| *expires > over) {
+                let sql = "UPDATE write.sessions_by_account SET expires_at = $3 \
+                           WHERE account_id = $1 AND session_id = $2";
+                self.index(sql, &[&account, &session, &expires.as_micros()]).await?;
+            } else {
+                let sql = "DELETE FROM write.sessions_by_account WHERE account_id = $1 AND session_id = $2";
+                self.index(sql, &[&account, &session]).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn session(&self, recorded: &RecordedEvent, event: &SessionEvent) -> Result<(), ReactionError> {
         match event {
             SessionEvent::Started(event) => {
-                let sql = "INSERT INTO write.sessions_by_account (account_id, session_id, device_id) \
-                           VALUES ($1, $2, $3) ON CONFLICT (account_id, session_id) DO NOTHING";
+                self.forget_stale().await?;
+                let sql = "INSERT INTO write.sessions_by_account (account_id, session_id, device_id, expires_at) \
+                           VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, session_id) DO NOTHING";
                 let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
                 let device = event.device_id.map(|id| id.as_uuid());
-                self.index(sql, &[&account, &session, &device]).await?;
+                self.index(sql, &[&account, &session, &device, &event.expires_at.as_micros()]).await?;
                 self.check_device(recorded, event.account_id, event.session_id, event.device_id).await
             }
             SessionEvent::DeviceBound(event) => {

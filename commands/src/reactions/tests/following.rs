@@ -4,10 +4,12 @@ use domain::account::commands::{AccountCommand, Register, RequestPasswordReset, 
 use domain::account::{Account, AccountContact, AccountPassword, AccountProfile, PasswordCause};
 use domain::conversation::commands::{AddMember, Candidate, ConversationCommand};
 use domain::conversation::{Conversation, ConversationRole, Recipient};
+use domain::limits::SESSION_IDLE_SECONDS;
 use domain::organization::{OrganizationProfile, OrganizationRole};
-use domain::session::SessionRevocationCause;
+use domain::session::commands::RefreshSession;
+use domain::session::{Session, SessionRevocationCause};
 use domain::workspace::{Workspace, WorkspaceProfile, WorkspaceRole};
-use domain::{Actor, ConversationId, Digest, OrganizationId, RecipientId, WorkspaceId};
+use domain::{Actor, ConversationId, Digest, OrganizationId, RecipientId, SessionId, WorkspaceId};
 
 use super::watch::*;
 use crate::services::NewInvitation;
@@ -180,6 +182,53 @@ async fn a_changed_password_ends_the_other_devices_sessions_and_a_reset_ends_all
     account(&stage, set(PasswordCause::Reset, Some(token)), Actor::ANONYMOUS).await;
     settled(&stage, &reactions).await;
     assert_eq!(stage.session(ALICE.session(0)).await.revoked(), ended);
+    running.stop().await;
+}
+
+/// Sessions of the index, in order.
+async fn indexed(stage: &Stage) -> Vec<SessionId> {
+    let sql = "SELECT session_id FROM write.sessions_by_account ORDER BY session_id";
+    let rows = stage.database.client().await.query(sql, &[]).await.unwrap();
+    rows.iter().map(|row| SessionId::from(row.get::<_, uuid::Uuid>(0))).collect()
+}
+
+#[tokio::test]
+async fn sessions_that_were_over_long_ago_are_forgotten_and_refreshed_ones_are_not() {
+    const DAY: i64 = 86_400;
+    let stage = Stage::new().await;
+    stage.enter(ALICE).await;
+    stage.enroll(ALICE, 1).await;
+    stage.log_in(BOB, 0, None).await;
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    let [refreshed, over, bobs] = [ALICE.session(1), ALICE.session(0), BOB.session(0)];
+    assert_eq!(indexed(&stage).await, [over, refreshed, bobs]);
+    stage.parts.clock.advance_seconds(SESSION_IDLE_SECONDS - DAY);
+    let refresh = RefreshSession {
+        presented_hash: Digest::from_bytes([1; 32]),
+        successor_hash: Digest::from_bytes([0xaa; 32]),
+    };
+    let request = stage.by(ALICE, 1);
+    stage.services.executor.execute::<Session>(refreshed, refresh.into(), &request).await.unwrap();
+    // Over, but not for long: another node's clock may be behind.
+    stage.parts.clock.advance_seconds(DAY + DAY - 1);
+    stage.log_in(CAROL, 0, None).await;
+    settled(&stage, &reactions).await;
+    assert_eq!(indexed(&stage).await, [over, refreshed, bobs, CAROL.session(0)]);
+    // Two are looked at for each that begins.
+    stage.parts.clock.advance_seconds(1);
+    for nth in 1..=2 {
+        stage.log_in(CAROL, nth, None).await;
+    }
+    settled(&stage, &reactions).await;
+    let carols = [0, 1, 2].map(|nth| CAROL.session(nth));
+    assert_eq!(indexed(&stage).await, [&[refreshed], &carols[..]].concat());
+    // What was kept still ends with its device.
+    stage.revoke(ALICE, 1).await;
+    settled(&stage, &reactions).await;
+    let ended = Some(SessionRevocationCause::DeviceRevoked);
+    assert_eq!(stage.session(refreshed).await.revoked(), ended);
+    assert_eq!(indexed(&stage).await, carols);
     running.stop().await;
 }
 
