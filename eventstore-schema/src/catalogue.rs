@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use domain::account::{PasswordSet, PasswordSetV1};
 use domain::records::RecordDecoder;
 use domain::{Event, EventGroup, Payload, PayloadDecoder, PayloadVisitor, PersonalRecord, Record};
 use serde::Serialize;
@@ -58,8 +59,9 @@ pub struct Upcaster {
     pub change: fn(&[u8]) -> Raised,
 }
 
-/// Every change of a stored struct, ever: one line each. None has changed yet.
-const UPCASTERS: &[Upcaster] = &[];
+/// Every change of a stored struct, ever: one line each.
+const UPCASTERS: &[Upcaster] =
+    &[Upcaster { name: PasswordSet::NAME, from: 1, change: upcast::<PasswordSetV1, PasswordSet> }];
 
 /// The change from a struct to its successor: `upcast::<OldV1, New>`.
 ///

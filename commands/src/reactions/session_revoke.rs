@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
-use domain::account::{AccountEvent, PasswordCause};
+use domain::account::{AccountEvent, PasswordCause, PasswordSet};
 use domain::device::{DeviceEvent, DeviceSet};
 use domain::session::commands::{RevokeSession, SessionCommand};
 use domain::session::{Session, SessionEvent, SessionRevocationCause};
@@ -148,20 +148,14 @@ impl SessionRevoke {
         }
     }
 
-    /// The device from which the password was changed keeps its sessions; a reset ends all.
-    async fn password_set(
-        &self,
-        recorded: &RecordedEvent,
-        account_id: AccountId,
-        cause: PasswordCause,
-    ) -> Result<(), ReactionError> {
-        let spared = match cause {
+    /// The session in which the password was changed goes on; a reset ends all.
+    async fn password_set(&self, recorded: &RecordedEvent, event: &PasswordSet) -> Result<(), ReactionError> {
+        match event.cause {
             PasswordCause::Registration | PasswordCause::Upgrade => return Ok(()),
-            PasswordCause::Change => recorded.origin.device_id,
-            PasswordCause::Reset => None,
-        };
-        for (session_id, device_id) in self.sessions(account_id).await? {
-            if spared.is_none() || device_id != spared {
+            PasswordCause::Change | PasswordCause::Reset => {}
+        }
+        for (session_id, _) in self.sessions(event.account_id).await? {
+            if event.session_id != Some(session_id) {
                 self.revoke(recorded, session_id, SessionRevocationCause::PasswordChanged).await?;
             }
         }
@@ -196,9 +190,7 @@ impl Reaction for SessionRevoke {
                 }
                 Ok(())
             }
-            Event::Account(AccountEvent::PasswordSet(event)) => {
-                self.password_set(recorded, event.account_id, event.cause).await
-            }
+            Event::Account(AccountEvent::PasswordSet(event)) => self.password_set(recorded, event).await,
             _ => Ok(()),
         }
     }

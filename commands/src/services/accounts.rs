@@ -11,7 +11,7 @@ use domain::account::{
     Account, AccountContact, AccountEvent, AccountMetadata, AccountProfile, PasswordCause,
 };
 use domain::text::{check_email, check_locale, check_name, normalize, normalize_email};
-use domain::{AccountId, Category, Rejection};
+use domain::{AccountId, Category, Rejection, SessionId};
 use eventstore_schema::{ReadFilter, StreamId};
 use zeroize::Zeroizing;
 
@@ -172,11 +172,13 @@ impl Accounts {
             return;
         }
         self.told.insert(index, ());
-        let auth = Arc::clone(&self.auth);
+        let (auth, told, id) = (Arc::clone(&self.auth), self.told.clone(), self.clock.new_id());
         tokio::spawn(async move {
             let mail = Mail::AlreadyRegistered { url: auth.public_url.clone() };
-            if let Err(error) = auth.mailer.send(&email, &mail).await {
+            if let Err(error) = auth.mailer.send(&email, &mail, id).await {
                 tracing::warn!(%error, mail = mail.name(), "an e-mail was not sent");
+                // Nobody was told: the next try tells.
+                told.invalidate(&index);
             }
         });
     }
@@ -244,7 +246,8 @@ impl Accounts {
         let account_id = token.account_id();
         let password = self.auth.passwords.hash(password, self.clock.random()).await?;
         let reset_token_hash = Some(token.hash());
-        let command = SetPassword { password, cause: PasswordCause::Reset, reset_token_hash };
+        let command =
+            SetPassword { password, cause: PasswordCause::Reset, reset_token_hash, session_id: None };
         let executed = self.execute(account_id, command.into(), &request).await?;
         // Whoever was locked out by somebody else's guesses can log in again.
         if let Some(contact) = self.credentials.contact(account_id).await? {
@@ -254,14 +257,15 @@ impl Accounts {
         Ok(executed)
     }
 
-    /// Changes the password of the account that asks, which proves the old one. Its sessions end, by a reaction, but for
-    /// those of the device that asks.
+    /// Changes the password of the account that asks, which proves the old one. Its other sessions than this one end, by a
+    /// reaction.
     ///
     /// # Errors
     /// [`AuthError::Refused`] for a wrong old one, [`AuthError::Locked`] after too many; see [`AuthError`].
     pub async fn change_password(
         &self,
         request: &Request,
+        session_id: SessionId,
         old: Zeroizing<String>,
         new: Zeroizing<String>,
     ) -> Result<Executed<AccountEvent>, AuthError> {
@@ -284,7 +288,12 @@ impl Accounts {
         }
         self.attempts.succeeded(&subject).await?;
         let password = self.auth.passwords.hash(new, self.clock.random()).await?;
-        let command = SetPassword { password, cause: PasswordCause::Change, reset_token_hash: None };
+        let command = SetPassword {
+            password,
+            cause: PasswordCause::Change,
+            reset_token_hash: None,
+            session_id: Some(session_id),
+        };
         Ok(self.execute(account_id, command.into(), &request).await?)
     }
 

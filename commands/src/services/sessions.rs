@@ -212,7 +212,8 @@ impl Sessions {
         let password: AccountPassword = self.auth.passwords.hash(password, self.clock.random()).await?;
         let mut request = request.step("upgrade password");
         request.context.actor = Actor::SYSTEM;
-        let command = SetPassword { password, cause: PasswordCause::Upgrade, reset_token_hash: None };
+        let (cause, reset_token_hash, session_id) = (PasswordCause::Upgrade, None, None);
+        let command = SetPassword { password, cause, reset_token_hash, session_id };
         let command = AccountCommand::SetPassword(command);
         Ok(self.executor.execute::<Account>(account_id, command, &request).await?.revision.get())
     }

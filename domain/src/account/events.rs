@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codes::codes;
 use crate::event::events;
-use crate::{AccountId, Digest, Timestamp};
+use crate::{AccountId, Digest, SessionId, Timestamp};
 
 use super::{AccountContact, AccountMetadata, AccountPassword, AccountProfile};
 
@@ -33,7 +33,7 @@ events! {
         /// See [`EmailConfirmed`].
         EmailConfirmed(EmailConfirmed) = "account.email_confirmed", 1;
         /// See [`PasswordSet`].
-        PasswordSet(PasswordSet) = "account.password_set", 1, sealed in AccountPassword;
+        PasswordSet(PasswordSet) = "account.password_set", 2, sealed in AccountPassword;
         /// See [`PasswordResetRequested`].
         PasswordResetRequested(PasswordResetRequested) = "account.password_reset_requested", 1;
         /// See [`ProfileChanged`].
@@ -77,6 +77,23 @@ pub struct PasswordSet {
     pub account_id: AccountId,
     /// Why.
     pub cause: PasswordCause,
+    /// The session in which its owner changed it: all others end.
+    pub session_id: Option<SessionId>,
+}
+
+/// [`PasswordSet`] as version 1, which did not tell the session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PasswordSetV1 {
+    /// The account.
+    pub account_id: AccountId,
+    /// Why.
+    pub cause: PasswordCause,
+}
+
+impl From<PasswordSetV1> for PasswordSet {
+    fn from(old: PasswordSetV1) -> Self {
+        Self { account_id: old.account_id, cause: old.cause, session_id: None }
+    }
 }
 
 /// A password reset token was made; it is sent by e-mail and known here by its hash only.

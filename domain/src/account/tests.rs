@@ -27,7 +27,7 @@ pub(super) fn registered() -> Vec<AccountEvent> {
     let expires_at = NOW.plus_seconds(crate::limits::EMAIL_CONFIRMATION_SECONDS);
     vec![
         AccountRegistered { account_id: ANN }.into(),
-        PasswordSet { account_id: ANN, cause: PasswordCause::Registration }.into(),
+        PasswordSet { account_id: ANN, cause: PasswordCause::Registration, session_id: None }.into(),
         ProfileChanged { account_id: ANN }.into(),
         EmailConfirmationRequested { account_id: ANN, token_hash: CONFIRMATION, expires_at }.into(),
     ]

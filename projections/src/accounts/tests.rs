@@ -53,7 +53,7 @@ fn a_reset_unlocks_and_uses_the_token() {
         AccountRegistered { account_id: ACCOUNT }.into(),
         locked.into(),
         reset.into(),
-        PasswordSet { account_id: ACCOUNT, cause: PasswordCause::Reset }.into(),
+        PasswordSet { account_id: ACCOUNT, cause: PasswordCause::Reset, session_id: None }.into(),
     ]);
     let state = fold.row::<UserSecurityState>(&ACCOUNT).expect("a row");
     assert_eq!((state.failures, state.locked_until), (0, None));

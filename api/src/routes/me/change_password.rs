@@ -34,7 +34,8 @@ impl Endpoint for ChangePassword {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<Nothing>, Problem> {
         let ChangePasswordBody { old_password, new_password } = input.body;
         let (old, new) = (Zeroizing::new(old_password), Zeroizing::new(new_password));
-        match state.services.accounts.change_password(&input.intent.request, old, new).await {
+        let accounts = &state.services.accounts;
+        match accounts.change_password(&input.intent.request, input.caller.session_id, old, new).await {
             Ok(executed) => Ok(Reply::of(&executed, Nothing {})),
             Err(AuthError::Refused) => Err(Code::PasswordWrong.into()),
             Err(error) => Err(error.into()),

@@ -154,7 +154,7 @@ async fn account(stage: &Stage, command: AccountCommand, actor: Actor) {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_the_other_devices_sessions_and_a_reset_ends_all() {
+async fn a_changed_password_ends_the_other_sessions_and_a_reset_ends_all() {
     let stage = Stage::new().await;
     let password = || AccountPassword { phc: "$argon2id$".to_owned() };
     let token = Digest::from_bytes([5; 32]);
@@ -168,20 +168,28 @@ async fn a_changed_password_ends_the_other_devices_sessions_and_a_reset_ends_all
     account(&stage, AccountCommand::Register(register), Actor::ANONYMOUS).await;
     stage.enter(ALICE).await;
     stage.enroll(ALICE, 1).await;
-    let set = |cause, reset_token_hash| {
-        AccountCommand::SetPassword(SetPassword { password: password(), cause, reset_token_hash })
+    // Another session of the device that is told to go on, and two without a device.
+    stage.log_in(ALICE, 2, Some(ALICE.device(0))).await;
+    stage.log_in(ALICE, 3, None).await;
+    stage.log_in(ALICE, 4, None).await;
+    let set = |cause, reset_token_hash, session_id| {
+        let password = password();
+        AccountCommand::SetPassword(SetPassword { password, cause, reset_token_hash, session_id })
     };
-    account(&stage, set(PasswordCause::Change, None), Actor::account(ALICE.account())).await;
+    let change = set(PasswordCause::Change, None, Some(ALICE.session(3)));
+    account(&stage, change, Actor::account(ALICE.account())).await;
     let (reactions, running) = start(&stage);
     settled(&stage, &reactions).await;
     let ended = Some(SessionRevocationCause::PasswordChanged);
-    assert_eq!(stage.session(ALICE.session(0)).await.revoked(), None);
-    assert_eq!(stage.session(ALICE.session(1)).await.revoked(), ended);
+    assert_eq!(stage.session(ALICE.session(3)).await.revoked(), None);
+    for session in [0, 1, 2, 4] {
+        assert_eq!(stage.session(ALICE.session(session)).await.revoked(), ended, "{session}");
+    }
     let reset = RequestPasswordReset { token_hash: token };
     account(&stage, AccountCommand::RequestPasswordReset(reset), Actor::ANONYMOUS).await;
-    account(&stage, set(PasswordCause::Reset, Some(token)), Actor::ANONYMOUS).await;
+    account(&stage, set(PasswordCause::Reset, Some(token), None), Actor::ANONYMOUS).await;
     settled(&stage, &reactions).await;
-    assert_eq!(stage.session(ALICE.session(0)).await.revoked(), ended);
+    assert_eq!(stage.session(ALICE.session(3)).await.revoked(), ended);
     running.stop().await;
 }
 

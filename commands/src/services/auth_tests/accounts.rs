@@ -179,15 +179,26 @@ async fn a_password_is_changed_by_whoever_knows_the_old_one() {
     let site = Site::new().await;
     let node = site.node().await;
     confirmed(&site, &node).await;
-    let account = node.login("login", EMAIL, PASSWORD).await.unwrap().account_id;
+    let (mine, other) = (
+        node.login("mine", EMAIL, PASSWORD).await.unwrap(),
+        node.login("other", EMAIL, PASSWORD).await.unwrap(),
+    );
+    let (account, session_id) = (mine.account_id, mine.session_id);
     let change = async |key: &str, old: &str| {
         let (old, new) = (Zeroizing::new(old.to_owned()), Zeroizing::new(OTHER_PASSWORD.to_owned()));
-        node.services.accounts.change_password(&node.by(account, None, key), old, new).await
+        node.services.accounts.change_password(&node.by(account, None, key), session_id, old, new).await
     };
     assert!(matches!(change("wrong", OTHER_PASSWORD).await, Err(AuthError::Refused)));
     let first = change("change", PASSWORD).await.unwrap();
     let again = change("change", PASSWORD).await.unwrap();
     assert_eq!((first.position, again.replayed), (again.position, true));
+    node.settle().await;
+    assert!(node.is_let_in(&mine.access_token).await && !node.is_let_in(&other.access_token).await);
+    node.refresh("refresh mine", &mine.refresh_token).await.unwrap();
+    assert!(matches!(
+        node.refresh("refresh other", &other.refresh_token).await,
+        Err(AuthError::RefreshRefused)
+    ));
     assert!(matches!(node.login("old", EMAIL, PASSWORD).await, Err(AuthError::Refused)));
     node.login("new", EMAIL, OTHER_PASSWORD).await.unwrap();
     let short = node.register("short", "ben@example.org", "short").await;

@@ -58,7 +58,8 @@ impl Site {
         let root = RootKeyFile::open_or_create(&self.files.path().join("root.key")).unwrap();
         let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.unwrap());
         let mailer =
-            Mailer::open(&format!("file:{}", self.mails().display()), "Envoi <envoi@localhost>").unwrap();
+            Mailer::open(&format!("file:{}", self.mails().display()), "Envoi <envoi@localhost>", None)
+                .unwrap();
         let auth = Auth::open(&keyring, &self.clock, "https://envoi.test", Arc::new(mailer)).await.unwrap();
         let parts = Parts {
             log,

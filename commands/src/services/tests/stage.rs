@@ -116,7 +116,7 @@ impl Stage {
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let outbox = tempfile::tempdir().unwrap();
         let transport = format!("file:{}", outbox.path().display());
-        let mailer = Arc::new(Mailer::open(&transport, "envoi@example.org").unwrap());
+        let mailer = Arc::new(Mailer::open(&transport, "envoi@example.org", None).unwrap());
         let auth = Auth::open(&keyring, &clock, "https://envoi.example.org", mailer).await.unwrap();
         let parts = Parts {
             log,

@@ -39,7 +39,7 @@ impl Register {
         check_email("email", &self.contact.email)?;
         check_profile(&self.profile)?;
         let account_id = self.account_id;
-        let password_set = PasswordSet { account_id, cause: PasswordCause::Registration };
+        let password_set = PasswordSet { account_id, cause: PasswordCause::Registration, session_id: None };
         Ok(vec![
             Draft::sealed(AccountRegistered { account_id }, self.contact.clone(), account_id),
             Draft::sealed(password_set, self.password.clone(), account_id),

@@ -3,7 +3,7 @@
 use crate::account::{Account, AccountEvent, AccountPassword, EmailConfirmed, PasswordCause, PasswordSet};
 use crate::aggregate::{ActorKind, Context, Draft};
 use crate::rejection::Rejection;
-use crate::{AccountId, Digest};
+use crate::{AccountId, Digest, SessionId};
 
 /// Sets the password.
 ///
@@ -19,6 +19,8 @@ pub struct SetPassword {
     pub cause: PasswordCause,
     /// BLAKE3 of the reset token, for a reset.
     pub reset_token_hash: Option<Digest>,
+    /// The session that goes on, for a change.
+    pub session_id: Option<SessionId>,
 }
 
 impl SetPassword {
@@ -34,7 +36,8 @@ impl SetPassword {
             PasswordCause::Upgrade => return Err(Rejection::PlatformOnly),
             PasswordCause::Reset => self.redeem(state, context)?,
         };
-        let set = PasswordSet { account_id, cause: self.cause };
+        let session_id = self.session_id.filter(|_| self.cause == PasswordCause::Change);
+        let set = PasswordSet { account_id, cause: self.cause, session_id };
         let mut drafts = vec![Draft::sealed(set, self.password.clone(), account_id)];
         if self.cause == PasswordCause::Reset && !state.email_confirmed() {
             drafts.push(Draft::open(EmailConfirmed { account_id }));
@@ -61,11 +64,14 @@ mod tests {
 
     fn set(cause: PasswordCause, token: Option<Digest>) -> SetPassword {
         let password = AccountPassword { phc: "$argon2id$new".into() };
-        SetPassword { password, cause, reset_token_hash: token }
+        SetPassword { password, cause, reset_token_hash: token, session_id: Some(SESSION) }
     }
 
+    const SESSION: SessionId = SessionId::from_bytes([0x5e; 16]);
+
     fn password_set(cause: PasswordCause) -> AccountEvent {
-        PasswordSet { account_id: ANN, cause }.into()
+        let session_id = (cause == PasswordCause::Change).then_some(SESSION);
+        PasswordSet { account_id: ANN, cause, session_id }.into()
     }
 
     #[test]

@@ -93,7 +93,12 @@ impl World {
                     .await
             }
             1 => {
-                let command = SetPassword { password, cause: PasswordCause::Reset, reset_token_hash: reset };
+                let command = SetPassword {
+                    password,
+                    cause: PasswordCause::Reset,
+                    reset_token_hash: reset,
+                    session_id: None,
+                };
                 self.recorder.give(kept, command, anonymous).await
             }
             2 => self.recorder.give(kept, RequestPasswordReset { token_hash: hash }, anonymous).await,
