@@ -104,6 +104,8 @@ events! {
         ReceiptRecorded(ReceiptRecorded) = "conversation.receipt_recorded", 1;
         /// See [`ConversationDeleted`].
         Deleted(ConversationDeleted) = "conversation.deleted", 1;
+        /// See [`ConversationReopened`].
+        Reopened(ConversationReopened) = "conversation.reopened", 1;
     }
 }
 
@@ -130,6 +132,7 @@ impl ConversationEvent {
             Self::MessageUnpinned(event) => event.conversation_id,
             Self::ReceiptRecorded(event) => event.conversation_id,
             Self::Deleted(event) => event.conversation_id,
+            Self::Reopened(event) => event.conversation_id,
         }
     }
 }
@@ -414,7 +417,19 @@ pub struct ReceiptRecorded {
     pub read_up_to: u64,
 }
 
-/// The conversation was deleted: it takes no commands any more.
+/// A direct conversation that was deleted begins anew. Its two members are the next events; nothing can be sent until a new
+/// generation is committed, and what was said before stays deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConversationReopened {
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// Who opened it again.
+    pub reopened_by: AccountId,
+    /// Messages up to and including this number are gone.
+    pub deleted_up_to: u64,
+}
+
+/// The conversation was deleted: it takes no commands any more, but a direct one can be opened again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConversationDeleted {
     /// The conversation.

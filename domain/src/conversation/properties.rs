@@ -43,6 +43,7 @@ enum Step {
     Pin(u8, u64),
     Receive(u8, u8, u64, u64),
     Close(u8),
+    Open(u8),
 }
 
 /// Mostly what may succeed, so that histories grow long enough for the rest to find something to break.
@@ -78,6 +79,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Among two, who delete their conversation and open it again now and then.
+fn direct_step() -> impl Strategy<Value = Step> {
+    prop_oneof![8 => step(), 1 => (0..2u8).prop_map(Step::Close), 2 => (0..PEOPLE).prop_map(Step::Open)]
+}
+
 /// The aggregate and the model side by side.
 struct Run {
     given: Given,
@@ -96,6 +102,15 @@ impl Run {
         run.model.join(0, true);
         run.model.join(1, false);
         run.model.join(2, false);
+        run
+    }
+
+    fn direct() -> Self {
+        let mut run = Self { given: Given::default(), model: Model::default(), now: 0, recorded: Vec::new() };
+        run.model.direct = true;
+        run.model.closed = true;
+        run.model.enrolled = (0..PEOPLE).map(|who| (who, 0)).collect();
+        run.open(0);
         run
     }
 
@@ -134,6 +149,31 @@ impl Run {
             Step::Pin(by, number) => self.pin(by, number),
             Step::Receive(who, nth, delivered, read) => self.receive((who, nth), delivered, read),
             Step::Close(by) => self.close(by),
+            Step::Open(by) => self.open(by),
+        }
+    }
+
+    /// Opens the conversation of the first two.
+    fn open(&mut self, by: u8) {
+        let other = u8::from(by == 0);
+        let create = CreateConversation {
+            creator: self.model.candidate(by),
+            members: vec![self.model.candidate(other)],
+            conversation_id: self.model.conversation_id(),
+            allows_plaintext: true,
+            ..create_direct(person(by), person(other))
+        };
+        let may = by < 2 && (self.model.closed || self.model.members.len() < 2);
+        let done = self.attempt(person(by).on(0), create);
+        assert_eq!(done.is_ok(), may, "{done:?}");
+        if may && self.model.closed {
+            self.model.reopen();
+        } else if may {
+            for who in [0, 1] {
+                if !self.model.members.contains_key(&who) {
+                    self.model.join(who, false);
+                }
+            }
         }
     }
 
@@ -172,6 +212,7 @@ impl Run {
         let alone = self.model.members.len() == 1;
         let others_lead = self.model.members.iter().any(|(one, admin)| *one != who && *admin);
         let may = !self.model.closed
+            && !self.model.direct
             && self.model.members.contains_key(&who)
             && match by == who {
                 true => alone || others_lead || !self.model.members[&who],
@@ -195,7 +236,7 @@ impl Run {
             // Somebody leads a group that still has members; who, is the aggregate's to say.
             let led: Vec<_> =
                 self.given.state.members().filter(|(_, role)| *role == ConversationRole::Admin).collect();
-            assert!(self.model.members.is_empty() || !led.is_empty());
+            assert!(self.model.members.is_empty() || self.model.direct || !led.is_empty());
             for (number, admin) in &mut self.model.members {
                 *admin = led.iter().any(|(account, _)| *account == person(*number).account());
             }
@@ -346,7 +387,8 @@ impl Run {
 
     fn close(&mut self, by: u8) {
         if by < PEOPLE {
-            let may = self.administers(by);
+            let belongs = !self.model.closed && self.model.members.contains_key(&by);
+            let may = belongs && (self.model.direct || self.administers(by));
             assert_eq!(self.attempt(person(by).on(0), DeleteConversation {}).is_ok(), may);
             self.model.closed |= may;
         }
@@ -380,34 +422,44 @@ proptest! {
 
     #[test]
     fn nothing_is_accepted_that_must_not_be_and_nothing_refused_that_may(steps in prop::collection::vec(step(), 60..200)) {
-        let mut run = Run::new();
-        for step in steps {
-            run.step(step);
-            run.check_waiting();
-        }
-
-        prop_assert_eq!(&replayed(&run.recorded), &run.given.state, "replaying gives the same state");
-
-        let half = run.recorded.len() / 2;
-        let snapshot = bincode::serde::encode_to_vec(replayed(&run.recorded[..half]), bincode::config::standard()).unwrap();
-        let (mut state, used): (Conversation, usize) =
-            bincode::serde::decode_from_slice(&snapshot, bincode::config::standard()).unwrap();
-        prop_assert_eq!(used, snapshot.len());
-        for (event, at) in &run.recorded[half..] {
-            state.evolve(event, *at);
-        }
-        prop_assert_eq!(&state, &run.given.state, "a snapshot goes on where it was taken");
-
-        let numbers: Vec<u64> = run
-            .recorded
-            .iter()
-            .filter_map(|(event, _)| match event {
-                ConversationEvent::MessageSent(sent) => Some(sent.number),
-                _ => None,
-            })
-            .collect();
-        prop_assert_eq!(numbers, (1..=run.model.messages.len() as u64).collect::<Vec<_>>());
+        check(Run::new(), steps)?;
     }
+
+    #[test]
+    fn a_direct_conversation_ends_and_begins_as_often_as_its_two_like(steps in prop::collection::vec(direct_step(), 60..200)) {
+        check(Run::direct(), steps)?;
+    }
+}
+
+fn check(mut run: Run, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    for step in steps {
+        run.step(step);
+        run.check_waiting();
+    }
+
+    prop_assert_eq!(&replayed(&run.recorded), &run.given.state, "replaying gives the same state");
+
+    let half = run.recorded.len() / 2;
+    let snapshot =
+        bincode::serde::encode_to_vec(replayed(&run.recorded[..half]), bincode::config::standard()).unwrap();
+    let (mut state, used): (Conversation, usize) =
+        bincode::serde::decode_from_slice(&snapshot, bincode::config::standard()).unwrap();
+    prop_assert_eq!(used, snapshot.len());
+    for (event, at) in &run.recorded[half..] {
+        state.evolve(event, *at);
+    }
+    prop_assert_eq!(&state, &run.given.state, "a snapshot goes on where it was taken");
+
+    let numbers: Vec<u64> = run
+        .recorded
+        .iter()
+        .filter_map(|(event, _)| match event {
+            ConversationEvent::MessageSent(sent) => Some(sent.number),
+            _ => None,
+        })
+        .collect();
+    prop_assert_eq!(numbers, (1..=run.model.messages.len() as u64).collect::<Vec<_>>());
+    Ok(())
 }
 
 #[test]

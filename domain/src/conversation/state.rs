@@ -12,8 +12,8 @@ use crate::{
 use super::binding::Transcript;
 use super::commands::ConversationCommand;
 use super::{
-    ConversationCreated, ConversationEvent, ConversationKind, ConversationMemberJoined, ConversationRole,
-    GenerationCommitted, MessageSent, ReceiptRecorded, Recipient, Suite,
+    ConversationCreated, ConversationEvent, ConversationKind, ConversationMemberJoined, ConversationReopened,
+    ConversationRole, GenerationCommitted, MessageSent, ReceiptRecorded, Recipient, Suite,
 };
 
 /// What was settled when the conversation was opened.
@@ -90,6 +90,8 @@ struct OwnedRecipient {
 pub struct Conversation {
     origin: Option<Origin>,
     deleted: bool,
+    /// Messages up to this number went with an earlier deletion.
+    deleted_up_to: u64,
     members: BTreeMap<AccountId, Member>,
     joins: u64,
     /// The active recipients: those of current members, in the order that transcripts and commits list them.
@@ -108,7 +110,7 @@ pub struct Conversation {
 
 impl Aggregate for Conversation {
     const CATEGORY: Category = Category::Conversation;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 2;
     type Id = ConversationId;
     type Event = ConversationEvent;
     type Command = ConversationCommand;
@@ -160,6 +162,7 @@ impl Aggregate for Conversation {
             }
             ConversationEvent::ReceiptRecorded(event) => self.record_receipt(event),
             ConversationEvent::Deleted(_) => self.deleted = true,
+            ConversationEvent::Reopened(event) => self.reopen(event),
             ConversationEvent::TitleChanged(_)
             | ConversationEvent::MessageEdited(_)
             | ConversationEvent::ReactionSet(_)
@@ -182,6 +185,17 @@ impl Conversation {
             kind: event.kind,
             allows_plaintext: event.allows_plaintext,
         });
+    }
+
+    /// Members and recipients come back with the next events, as they are by now.
+    fn reopen(&mut self, event: &ConversationReopened) {
+        self.deleted = false;
+        self.deleted_up_to = event.deleted_up_to;
+        self.members.clear();
+        self.recipients.clear();
+        self.waiting.clear();
+        self.pins.clear();
+        self.make_stale();
     }
 
     fn join(&mut self, event: &ConversationMemberJoined) {
@@ -347,7 +361,12 @@ impl Conversation {
         self.messages.len() as u64
     }
 
-    /// Whether a message is there, deleted or not.
+    /// Messages up to this number went when the conversation was deleted, before it was opened again; 0 for none.
+    pub fn deleted_up_to(&self) -> u64 {
+        self.deleted_up_to
+    }
+
+    /// Whether a message is there, deleted by itself or not.
     pub fn has_message(&self, number: u64) -> bool {
         self.entry(number).is_some()
     }
@@ -381,6 +400,9 @@ impl Conversation {
     }
 
     fn entry(&self, number: u64) -> Option<MessageEntry> {
+        if number <= self.deleted_up_to {
+            return None;
+        }
         self.messages.get(index_of(number)?).copied()
     }
 }

@@ -9,7 +9,7 @@ pub use tables::*;
 
 use domain::conversation::{
     ConversationCreated, ConversationEvent, ConversationMemberJoined, ConversationMemberLeft,
-    GenerationCommitted, Recipient, Wrap, WrapAdded, WrapReported,
+    ConversationReopened, GenerationCommitted, Recipient, Wrap, WrapAdded, WrapReported,
 };
 use domain::{AccountId, ConversationId, DeviceId, Event};
 
@@ -25,7 +25,7 @@ impl Projector for Conversations {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [TableDef] {
@@ -108,6 +108,10 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
             keys.load::<MemberKeyWrap>((it.conversation_id, it.generation, it.recipient_id));
         }
         ConversationEvent::Deleted(it) => keys.load::<Conversation>(it.conversation_id),
+        ConversationEvent::Reopened(it) => {
+            keys.load::<Conversation>(it.conversation_id);
+            keys.set(RecipientsOf { conversation_id: it.conversation_id });
+        }
         ConversationEvent::MessageSent(_)
         | ConversationEvent::MessageEdited(_)
         | ConversationEvent::MessageDeleted(_)
@@ -149,6 +153,7 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         ConversationEvent::Deleted(it) => {
             rows.update::<Conversation>(&it.conversation_id, |row| row.deleted_at = Some(event.at()))
         }
+        ConversationEvent::Reopened(it) => reopen(it, rows),
         ConversationEvent::MessageSent(_)
         | ConversationEvent::MessageEdited(_)
         | ConversationEvent::MessageDeleted(_)
@@ -177,15 +182,34 @@ fn create(event: &Decoded, it: &ConversationCreated, rows: &mut Rows) -> Result<
     })
 }
 
+/// Who was a member when it was deleted joins with one of the next events, with the recipients of now.
+fn reopen(it: &ConversationReopened, rows: &mut Rows) -> Result<(), FoldError> {
+    for key in rows.keys_of(&RecipientsOf { conversation_id: it.conversation_id })? {
+        rows.update::<ConversationRecipient>(&key, |row| {
+            row.active = false;
+            row.waiting = false;
+        })?;
+    }
+    rows.update::<Conversation>(&it.conversation_id, |row| {
+        row.deleted_at = None;
+        row.members = 0;
+        row.commit_required = true;
+    })
+}
+
 fn join(event: &Decoded, it: &ConversationMemberJoined, rows: &mut Rows) -> Result<(), FoldError> {
+    let known = rows.get::<ConversationMember>(&(it.conversation_id, it.account_id))?;
+    // Whoever joins again without having left was a member all the time, of a conversation that was deleted meanwhile.
+    let since = known.filter(|row| row.left_at.is_none()).map(|row| (row.joined_at, row.joined_position));
+    let (joined_at, joined_position) = since.unwrap_or((event.at(), event.position()));
     rows.put(ConversationMember {
         conversation_id: it.conversation_id,
         account_id: it.account_id,
         organization_id: event.organization()?,
         role: it.role,
         added_by: it.added_by,
-        joined_at: event.at(),
-        joined_position: event.position(),
+        joined_at,
+        joined_position,
         left_at: None,
         left_position: None,
         removed_by: None,

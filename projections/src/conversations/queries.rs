@@ -141,8 +141,9 @@ macro_rules! conversation_columns {
         concat!(
             "SELECT c.conversation_id, c.organization_id, c.workspace_id, c.kind, c.creator, c.title, c.allows_plaintext, ",
             "c.members, v.role, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
-            "n.last_sent_at, coalesce((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
-            "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), 0) AS read_up_to, c.created_at, ",
+            "n.last_sent_at, greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
+            "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, 0) AS read_up_to, ",
+            "c.created_at, ",
             "greatest(c.position, v.position) AS position ",
             "FROM read.conversation_members AS v JOIN read.conversations AS c USING (conversation_id) ",
             "LEFT JOIN read.message_counters AS n USING (conversation_id) ",

@@ -1,4 +1,6 @@
-use domain::conversation::{ConversationKind, ConversationRole, RecipientKind, RecipientRemoved, Suite};
+use domain::conversation::{
+    ConversationDeleted, ConversationKind, ConversationRole, RecipientKind, RecipientRemoved, Suite,
+};
 use domain::{Actor, Blob, Digest, HpkeKey, OrganizationId, RecipientId, Signature};
 
 use super::*;
@@ -136,4 +138,24 @@ fn a_removed_recipient_makes_a_commit_due() {
     let removed = RecipientRemoved { conversation_id: CONVERSATION, account_id: ADA, recipient_id: id(10) };
     room.record(removed);
     assert!(room.conversation().commit_required);
+}
+
+#[test]
+fn a_conversation_begins_anew_with_the_recipients_of_now_and_memberships_go_on() {
+    let mut room = Room::open();
+    room.join(BEN, 20);
+    room.commit(1, &[10, 20]);
+    let member = |room: &Room, id| room.fold.row::<ConversationMember>(&(CONVERSATION, id)).expect("a row");
+    let before = member(&room, BEN);
+    room.record(ConversationDeleted { conversation_id: CONVERSATION, deleted_by: BEN });
+    assert!(room.conversation().deleted_at.is_some());
+    room.record(ConversationReopened { conversation_id: CONVERSATION, reopened_by: ADA, deleted_up_to: 3 });
+    room.join(ADA, 10);
+    room.join(BEN, 21);
+    let now = room.conversation();
+    assert_eq!((now.deleted_at, now.members, now.commit_required), (None, 2, true));
+    assert_eq!(member(&room, BEN).joined_position, before.joined_position);
+    let active =
+        |number| room.fold.row::<ConversationRecipient>(&(CONVERSATION, id(number))).expect("a row").active;
+    assert!(active(10) && active(21) && !active(20));
 }

@@ -8,8 +8,8 @@ mod tests;
 pub use tables::*;
 
 use domain::conversation::{
-    ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, DeliveryState, MessageDeleted,
-    MessageEdited, MessageSent, ReactionSet, ReceiptRecorded, Recipient, RecipientKind,
+    ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, ConversationReopened, DeliveryState,
+    MessageDeleted, MessageEdited, MessageSent, ReactionSet, ReceiptRecorded, Recipient, RecipientKind,
 };
 use domain::{AccountId, ConversationId, DeviceId, Event, RecipientId};
 
@@ -132,6 +132,10 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
                 keys.load::<MessageReceipt>((it.conversation_id, it.device_id, state, up_to));
             }
         }
+        ConversationEvent::Reopened(it) => {
+            keys.load::<MessageCounter>(it.conversation_id);
+            keys.set(WatermarksIn { conversation_id: it.conversation_id });
+        }
         ConversationEvent::TitleChanged(_)
         | ConversationEvent::MemberRoleChanged(_)
         | ConversationEvent::GenerationCommitted(_)
@@ -150,6 +154,7 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         ConversationEvent::Created(it) => rows.insert(MessageCounter {
             conversation_id: it.conversation_id,
             organization_id: it.organization_id,
+            deleted_up_to: 0,
             last_number: 0,
             last_sent_at: None,
         }),
@@ -182,6 +187,7 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         }),
         ConversationEvent::MessageUnpinned(it) => rows.delete::<MessagePin>(&(it.conversation_id, it.number)),
         ConversationEvent::ReceiptRecorded(it) => receive(event, it, rows),
+        ConversationEvent::Reopened(it) => reopen(it, rows),
         ConversationEvent::TitleChanged(_)
         | ConversationEvent::MemberRoleChanged(_)
         | ConversationEvent::GenerationCommitted(_)
@@ -231,11 +237,27 @@ fn leave(it: &ConversationMemberLeft, rows: &mut Rows) -> Result<(), FoldError> 
     let until = last_number(it.conversation_id, rows)?;
     let set = WatermarksOf { conversation_id: it.conversation_id, account_id: it.account_id };
     for key in rows.keys_of(&set)? {
-        rows.update::<MessageWatermark>(&key, |row| {
-            row.until_number.get_or_insert(until);
-        })?;
+        end(&key, until, rows)?;
     }
     Ok(())
+}
+
+/// Devices come back with the members who join next; messages of before stay out of sight.
+fn reopen(it: &ConversationReopened, rows: &mut Rows) -> Result<(), FoldError> {
+    for key in rows.keys_of(&WatermarksIn { conversation_id: it.conversation_id })? {
+        end(&key, it.deleted_up_to, rows)?;
+    }
+    rows.update::<MessageCounter>(&it.conversation_id, |row| {
+        row.deleted_up_to = it.deleted_up_to;
+        row.last_sent_at = None;
+    })
+}
+
+/// Nothing after `until` is sent to the device, unless nothing was already.
+fn end(key: &(ConversationId, DeviceId), until: u64, rows: &mut Rows) -> Result<(), FoldError> {
+    rows.update::<MessageWatermark>(key, |row| {
+        row.until_number.get_or_insert(until);
+    })
 }
 
 fn send(event: &Decoded, it: &MessageSent, rows: &mut Rows) -> Result<(), FoldError> {

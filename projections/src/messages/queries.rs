@@ -100,6 +100,18 @@ pub enum Direction {
     Backwards,
 }
 
+/// Whether `$1` is a member of conversation `$2`, and the column a number that did not go with an earlier deletion of it.
+macro_rules! seen {
+    ($number:literal) => {
+        concat!(
+            "EXISTS (SELECT FROM read.conversation_members AS v ",
+            "WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) AND ",
+            $number,
+            " > (SELECT n.deleted_up_to FROM read.message_counters AS n WHERE n.conversation_id = $2) "
+        )
+    };
+}
+
 /// Columns of [`MessageView`], for current members of a conversation that was not deleted; `$1` viewer, `$2` conversation.
 macro_rules! messages_where {
     ($($rest:literal),+) => {
@@ -109,8 +121,8 @@ macro_rules! messages_where {
             "greatest(m.position, p.position) AS position ",
             "FROM read.messages AS m ",
             "LEFT JOIN read.message_pins AS p ON p.conversation_id = m.conversation_id AND p.number = m.number ",
-            "WHERE m.conversation_id = $2 AND EXISTS (SELECT FROM read.conversation_members AS v ",
-            "WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) ",
+            "WHERE m.conversation_id = $2 AND ",
+            seen!("m.number"),
             $($rest),+
         )
     };
@@ -164,10 +176,12 @@ pub async fn deliveries(
     number: u64,
     page: Page<DeviceId>,
 ) -> Result<Vec<DeliveryView>, QueryError> {
-    const SQL: &str = "SELECT d.account_id, d.device_id, d.state, d.at FROM read.message_deliveries AS d \
-         WHERE d.conversation_id = $2 AND d.number = $3 AND EXISTS (SELECT FROM read.conversation_members AS v \
-         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
-         AND ($4::uuid IS NULL OR d.device_id > $4) ORDER BY d.device_id LIMIT $5";
+    const SQL: &str = concat!(
+        "SELECT d.account_id, d.device_id, d.state, d.at FROM read.message_deliveries AS d ",
+        "WHERE d.conversation_id = $2 AND d.number = $3 AND ",
+        seen!("d.number"),
+        "AND ($4::uuid IS NULL OR d.device_id > $4) ORDER BY d.device_id LIMIT $5"
+    );
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
     let (after, limit) = (Sql(page.after), page.limit());
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &after, &limit]).await
@@ -184,12 +198,14 @@ pub async fn reactions(
     number: u64,
     page: Page<(AccountId, u8)>,
 ) -> Result<Vec<ReactionView>, QueryError> {
-    const SQL: &str = "SELECT r.number, r.account_id, r.slot, r.reaction_id, r.device_id, r.generation, r.encrypted, \
-         r.ciphertext, r.reacted_at FROM read.message_reactions AS r \
-         WHERE r.conversation_id = $2 AND r.number = $3 AND EXISTS (SELECT FROM read.conversation_members AS v \
-         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
-         AND ($4::uuid IS NULL OR (r.account_id, r.slot) > ($4, $5::smallint)) \
-         ORDER BY r.account_id, r.slot LIMIT $6";
+    const SQL: &str = concat!(
+        "SELECT r.number, r.account_id, r.slot, r.reaction_id, r.device_id, r.generation, r.encrypted, ",
+        "r.ciphertext, r.reacted_at FROM read.message_reactions AS r ",
+        "WHERE r.conversation_id = $2 AND r.number = $3 AND ",
+        seen!("r.number"),
+        "AND ($4::uuid IS NULL OR (r.account_id, r.slot) > ($4, $5::smallint)) ",
+        "ORDER BY r.account_id, r.slot LIMIT $6"
+    );
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
     let (account, slot) = (Sql(page.after.map(|after| after.0)), Sql(page.after.map(|after| after.1)));
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &account, &slot, &page.limit()]).await
@@ -204,8 +220,11 @@ pub async fn pins(
     viewer: &Viewer,
     conversation_id: ConversationId,
 ) -> Result<Vec<PinView>, QueryError> {
-    const SQL: &str = "SELECT p.number, p.pinned_by, p.pinned_at FROM read.message_pins AS p \
-         WHERE p.conversation_id = $2 AND EXISTS (SELECT FROM read.conversation_members AS v \
-         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) ORDER BY p.number";
+    const SQL: &str = concat!(
+        "SELECT p.number, p.pinned_by, p.pinned_at FROM read.message_pins AS p ",
+        "WHERE p.conversation_id = $2 AND ",
+        seen!("p.number"),
+        "ORDER BY p.number"
+    );
     reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id)]).await
 }

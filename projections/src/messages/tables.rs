@@ -14,9 +14,11 @@ crate::table! {
         columns {
             /// Its organization.
             organization_id: OrganizationId,
+            /// Messages up to this number went when it was deleted, before it was opened again; 0 for none.
+            deleted_up_to: u64,
             /// Number of its last message; 0 for none.
             last_number: u64,
-            /// When that was sent.
+            /// When that was sent; none when it went since.
             last_sent_at: Option<Timestamp>,
         }
     }
@@ -87,6 +89,8 @@ crate::table! {
         sets {
             /// All devices of a member.
             WatermarksOf { conversation_id: ConversationId, account_id: AccountId }
+            /// All devices there are or were.
+            WatermarksIn { conversation_id: ConversationId }
         }
     }
 }

@@ -165,3 +165,20 @@ fn an_edit_replaces_the_content_and_says_when() {
     assert_eq!((after.generation, after.sent_at), (2, before.sent_at));
     assert!(after.edited_at.is_some());
 }
+
+#[test]
+fn messages_from_before_a_deletion_count_for_nobody_when_it_begins_anew() {
+    let mut room = Room::open();
+    (1..=3).for_each(|number| room.send(number));
+    room.receipt(2, 1);
+    room.record(ConversationReopened { conversation_id: CONVERSATION, reopened_by: ADA, deleted_up_to: 3 });
+    let counter = room.fold.row::<MessageCounter>(&CONVERSATION).expect("a row");
+    assert_eq!((counter.deleted_up_to, counter.last_number, counter.last_sent_at), (3, 3, None));
+    assert_eq!(room.watermark(phone(20)).until_number, Some(3), "it may have been revoked meanwhile");
+    room.join(BEN, phone(20));
+    let watermark = room.watermark(phone(20));
+    assert_eq!((watermark.since_number, watermark.until_number), (3, None));
+    assert_eq!((watermark.delivered_up_to, watermark.read_up_to), (2, 1));
+    room.send(4);
+    room.receipt(4, 4);
+}

@@ -34,6 +34,7 @@ const EVENTS: &[(&str, &str, &str)] = &[
     ("conversation.receipt_recorded", "members", ""),
     ("conversation.recipient_added", "members", ""),
     ("conversation.recipient_removed", "members", ""),
+    ("conversation.reopened", "members", ""),
     ("conversation.title_changed", "members", ""),
     ("conversation.wrap_added", "members", ""),
     ("conversation.wrap_reported", "members", ""),

@@ -23,7 +23,8 @@ impl Endpoint for OpenDirect {
     const ABOUT: About = About::post(
         "conversations.open_direct",
         "/v1/organizations/{organization_id}/direct-conversations",
-        "Opens the conversation of two members.\n\nThere is one only: 409 `conversation_exists` names it.",
+        "Opens the conversation of two members.\n\nThere is one only: 409 `conversation_exists` names it. One that was \
+         deleted begins anew, without the messages of before.",
     )
     .who(who::ORGANIZATION)
     .errors(&["organization_not_found", "not_organization_member", "conversation_exists"]);

@@ -1,8 +1,8 @@
 //! Opening a conversation.
 
 use crate::conversation::{
-    Conversation, ConversationCreated, ConversationEvent, ConversationKind, ConversationRole,
-    ConversationTitle, direct_conversation_id,
+    Conversation, ConversationCreated, ConversationEvent, ConversationKind, ConversationReopened,
+    ConversationRole, ConversationTitle, direct_conversation_id,
 };
 use crate::organization::OrganizationRole;
 use crate::{Context, ConversationId, Draft, OrganizationId, Rejection, WorkspaceId};
@@ -33,7 +33,8 @@ pub struct CreateConversation {
 
 impl CreateConversation {
     /// A direct conversation that is there already is opened again for those of its two members who had left the
-    /// organization and are back; when both are there, it exists. One that was deleted stays so.
+    /// organization and are back; when both are there, it exists. One that was deleted begins anew for both: it can exist
+    /// once only, so deleting it must not be for ever.
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let creator = context.account()?;
         if self.creator.account_id != creator {
@@ -104,7 +105,7 @@ impl CreateConversation {
             return Err(Rejection::ConversationExists { conversation_id: self.conversation_id });
         }
         if state.is_deleted() {
-            return Err(Rejection::ConversationDeleted);
+            return self.begin_anew(state);
         }
         if absent().next().is_none() {
             return Err(Rejection::ConversationExists { conversation_id: self.conversation_id });
@@ -112,11 +113,23 @@ impl CreateConversation {
         admit(state, absent())?;
         Ok(absent().map(|candidate| self.joins(candidate)).collect())
     }
+
+    /// Who was a member and with which recipients is no matter: both join with what they have now.
+    fn begin_anew(&self, state: &Conversation) -> Decision {
+        admit(&Conversation::default(), self.candidates())?;
+        let reopened = ConversationReopened {
+            conversation_id: self.conversation_id,
+            reopened_by: self.creator.account_id,
+            deleted_up_to: state.last_number(),
+        };
+        let joins = self.candidates().map(|candidate| self.joins(candidate));
+        Ok(std::iter::once(Draft::open(reopened)).chain(joins).collect())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::conversation::commands::{DeleteConversation, RemoveMember};
+    use crate::conversation::commands::{DeleteConversation, DeleteMessage, PinMessage, RemoveMember};
     use crate::conversation::testing::*;
 
     use super::*;
@@ -222,9 +235,66 @@ mod tests {
         assert!(given.state.commit_required());
     }
 
+    fn deleted() -> Given {
+        let talked = Given::direct(ALICE, BOB).committed(ALICE).sent(ALICE).sent(BOB);
+        let pinned = talked.and(ALICE.on(0), PinMessage { number: 2 });
+        pinned.and(BOB.on(0), DeleteConversation {})
+    }
+
     #[test]
-    fn a_deleted_direct_conversation_stays_deleted() {
-        let given = Given::direct(ALICE, BOB).and(ALICE.on(0), DeleteConversation {});
-        assert_eq!(given.refusal(BOB.on(0), create_direct(BOB, ALICE)), Rejection::ConversationDeleted);
+    fn a_deleted_direct_conversation_begins_anew_with_what_its_two_have_now() {
+        let given = deleted();
+        let conversation_id = given.state.id().unwrap();
+        let mut create = create_direct(ALICE, BOB);
+        create.members[0].recipients = vec![BOB.device_recipient(1)];
+        let reopened =
+            ConversationReopened { conversation_id, reopened_by: ALICE.account(), deleted_up_to: 2 };
+        let joins = |one: &Candidate| one.joins(conversation_id, ConversationRole::Member, ALICE.account());
+        let expected = vec![Draft::open(reopened), joins(&create.creator), joins(&create.members[0])];
+        assert_eq!(given.when(ALICE.on(0), create.clone()), Ok(expected));
+        let given = given.and(ALICE.on(0), create);
+        assert!(!given.state.is_deleted() && given.state.commit_required());
+        assert_eq!((given.state.members().len(), given.state.pins().len()), (2, 0));
+        assert!(given.state.recipient(BOB.device(0).into()).is_none());
+        let exists = Rejection::ConversationExists { conversation_id };
+        assert_eq!(given.refusal(BOB.on(1), create_direct(BOB, ALICE)), exists);
+    }
+
+    #[test]
+    fn what_was_said_before_a_deletion_stays_deleted() {
+        let given = deleted().and(BOB.on(0), create_direct(BOB, ALICE));
+        let send = given.message();
+        let stale = Rejection::StaleGeneration { current: 1, commit_required: true };
+        assert_eq!(given.refusal(ALICE.on(0), send), stale);
+        let given = given.committed(BOB).sent(ALICE);
+        assert_eq!((given.state.generation(), given.state.last_number()), (2, 3));
+        for number in [1, 2] {
+            assert_eq!(given.refusal(ALICE.on(0), PinMessage { number }), Rejection::MessageNotFound);
+            assert_eq!(given.refusal(ALICE.on(0), DeleteMessage { number }), Rejection::MessageNotFound);
+        }
+        assert!(given.when(BOB.on(0), PinMessage { number: 3 }).is_ok());
+    }
+
+    #[test]
+    fn only_its_two_open_it_again_and_only_while_both_are_in_the_organization() {
+        let given = deleted();
+        assert_eq!(
+            given.refusal(
+                CAROL.on(0),
+                CreateConversation { creator: CAROL.candidate(), ..create_direct(ALICE, BOB) }
+            ),
+            Rejection::DirectIdMismatch
+        );
+        let mut create = create_direct(ALICE, BOB);
+        create.members[0].organization_role = None;
+        let gone = Rejection::NotOrganizationMember { account_id: BOB.account() };
+        assert_eq!(given.refusal(ALICE.on(0), create), gone);
+    }
+
+    #[test]
+    fn a_deleted_group_stays_deleted() {
+        let given = Given::group(&[ALICE, BOB]).and(ALICE.on(0), DeleteConversation {});
+        let exists = Rejection::ConversationExists { conversation_id: GROUP };
+        assert_eq!(given.refusal(ALICE.on(0), create_group(ALICE, &[BOB])), exists);
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::conversation::binding::{Transcript, WrapBinding};
 use crate::conversation::commands::Candidate;
 use crate::conversation::testing::*;
-use crate::conversation::{Recipient, Suite, Wrap};
-use crate::{AccountId, Digest, RecipientId};
+use crate::conversation::{Recipient, Suite, Wrap, direct_conversation_id};
+use crate::{AccountId, ConversationId, Digest, RecipientId};
 
 /// How many people there are.
 pub(super) const PEOPLE: u8 = 4;
@@ -40,6 +40,10 @@ pub(super) struct Model {
     pub(super) messages: Vec<(u8, bool)>,
     pub(super) watermarks: BTreeMap<RecipientId, (u64, u64)>,
     pub(super) closed: bool,
+    /// Messages that went with an earlier deletion.
+    pub(super) gone: usize,
+    /// Of two, who can open it again after it was deleted.
+    pub(super) direct: bool,
 }
 
 impl Model {
@@ -76,11 +80,33 @@ impl Model {
     }
 
     pub(super) fn live(&self, number: u64) -> bool {
-        number > 0 && self.messages.get(number as usize - 1).is_some_and(|(_, deleted)| !deleted)
+        number as usize > self.gone
+            && self.messages.get(number as usize - 1).is_some_and(|(_, deleted)| !deleted)
     }
 
     pub(super) fn sender(&self, number: u64) -> Option<u8> {
-        self.messages.get((number as usize).checked_sub(1)?).map(|(sender, _)| *sender)
+        let sent = self.messages.get((number as usize).checked_sub(1)?);
+        sent.filter(|_| number as usize > self.gone).map(|(sender, _)| *sender)
+    }
+
+    /// Everything begins anew, with the first two.
+    pub(super) fn reopen(&mut self) {
+        self.closed = false;
+        self.leaked = true;
+        self.gone = self.messages.len();
+        self.members.clear();
+        self.active.clear();
+        self.holders.clear();
+        self.join(0, false);
+        self.join(1, false);
+    }
+
+    pub(super) fn conversation_id(&self) -> ConversationId {
+        if self.direct {
+            direct_conversation_id(ORGANIZATION, person(0).account(), person(1).account())
+        } else {
+            GROUP
+        }
     }
 
     pub(super) fn next_transcript(&self) -> Digest {
@@ -96,7 +122,7 @@ impl Model {
             previous: Digest::from_bytes(self.transcript),
             generation: self.generation + 1,
             organization_id: ORGANIZATION,
-            conversation_id: GROUP,
+            conversation_id: self.conversation_id(),
         }
         .digest(roster.iter().map(|(account, recipient)| (*account, recipient)))
     }
@@ -110,7 +136,7 @@ impl Model {
     ) -> Wrap {
         let binding = WrapBinding {
             organization_id: ORGANIZATION,
-            conversation_id: GROUP,
+            conversation_id: self.conversation_id(),
             generation,
             suite: Suite::X25519Siv,
             recipient_id: to,

@@ -29,7 +29,7 @@ impl World {
 
     pub(super) async fn open_conversation(&mut self) -> bool {
         let (Some(who), Some(other)) = (self.person(), self.person()) else { return false };
-        if self.organizations.is_empty() || self.conversations.len() >= CONVERSATIONS_MAX {
+        if self.organizations.is_empty() {
             return false;
         }
         let organization = self.random.below(self.organizations.len());
@@ -41,7 +41,8 @@ impl World {
         } else {
             (ConversationKind::Group, ConversationId::from_bytes(self.recorder.id()))
         };
-        if self.conversations.iter().any(|kept| kept.id == conversation_id.as_uuid()) {
+        let known = self.conversations.iter().position(|kept| kept.id == conversation_id.as_uuid());
+        if known.is_none() && self.conversations.len() >= CONVERSATIONS_MAX {
             return false;
         }
         let title = (!is_direct).then(|| "Crew".to_owned());
@@ -57,6 +58,9 @@ impl World {
         };
         let mut kept = Kept::new(conversation_id);
         let context = self.recorder.by(self.people[who].id, None);
+        if let Some(known) = known {
+            return self.recorder.give(&mut self.conversations[known], create, context).await;
+        }
         let done = self.recorder.give(&mut kept, create, context).await;
         if done {
             self.conversations.push(kept);
