@@ -1,9 +1,17 @@
 //! Connections to PostgreSQL, each in the role of its part of the product.
 
+mod config;
+mod tls;
+
 use std::fmt;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolBuilder, RecyclingMethod, Runtime};
-use tokio_postgres::{Client, Config, NoTls};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls};
+
+pub use config::{Config, ConfigError};
 
 /// A role inside the database: what a part of the product may do there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,7 +71,11 @@ pub fn pool(config: &Config, role: Role, size: usize) -> Result<Pool, deadpool_p
 /// The same before it is built, for those who set more.
 pub fn pool_builder(config: &Config, role: Role, size: usize) -> PoolBuilder {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(in_role(config, role), NoTls, recycling);
+    let connection = tokio_postgres::Config::clone(&in_role(config, role));
+    let manager = match &config.tls {
+        None => Manager::from_config(connection, NoTls, recycling),
+        Some(tls) => Manager::from_config(connection, tls.clone(), recycling),
+    };
     Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1)
 }
 
@@ -71,12 +83,36 @@ pub fn pool_builder(config: &Config, role: Role, size: usize) -> PoolBuilder {
 ///
 /// # Errors
 /// When the server cannot be reached or refuses.
-pub async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = config.connect(NoTls).await?;
+pub async fn connect(config: &Config) -> Result<Client, Error> {
+    let (client, mut messages) = open(config).await?;
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection to PostgreSQL ended");
+        while let Some(message) = messages.next().await {
+            if let Err(error) = message {
+                tracing::debug!(%error, "a connection to PostgreSQL ended");
+                return;
+            }
         }
     });
     Ok(client)
+}
+
+/// What the server sends by itself. The connection works only while this is read.
+pub(crate) type Messages = BoxStream<'static, Result<AsyncMessage, Error>>;
+
+/// A connection of its own, kept alive by whoever reads its messages.
+pub(crate) async fn open(config: &Config) -> Result<(Client, Messages), Error> {
+    match &config.tls {
+        None => config.connect(NoTls).await.map(|(client, connection)| (client, messages(connection))),
+        Some(tls) => {
+            config.connect(tls.clone()).await.map(|(client, connection)| (client, messages(connection)))
+        }
+    }
+}
+
+fn messages<S, T>(mut connection: Connection<S, T>) -> Messages
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    stream::poll_fn(move |context| connection.poll_message(context)).boxed()
 }

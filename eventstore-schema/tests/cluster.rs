@@ -38,7 +38,7 @@ async fn a_cluster_is_made_once_keeps_its_data_and_goes_away_whole() {
     one.ensure_database("it's \"mine\"").await.unwrap();
     one.ensure_database("it's \"mine\"").await.unwrap();
     one.ensure_database("envoi").await.unwrap();
-    let client = database::connect(&one.url("envoi").parse().unwrap()).await.unwrap();
+    let client = database::connect(&database::Config::parse(&one.url("envoi"), None).unwrap()).await.unwrap();
     client.batch_execute("CREATE TABLE kept AS SELECT 7 AS n").await.unwrap();
     drop(client);
 

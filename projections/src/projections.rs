@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eventstore_schema::database::Config;
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::{EventLog, LogError, Position};
 use tokio::task::JoinHandle;
-use tokio_postgres::Config;
 
 use crate::checkpoint::get;
 use crate::feed::Feed;

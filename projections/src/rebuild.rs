@@ -9,10 +9,10 @@ mod switch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use eventstore_schema::database::Config;
 use eventstore_schema::{EventLog, Head, LogError, Position, ReadFilter};
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
-use tokio_postgres::Config;
 
 use crate::projector::{Item, Projector};
 use crate::store::StoreError;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eventstore_schema::database::Config;
 use eventstore_schema::{LogError, Position};
-use tokio_postgres::Config;
 
 use crate::batch::{chain, parked_streams};
 use crate::checkpoint::{Checkpoint, Layout, put_state};

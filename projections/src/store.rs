@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
+use eventstore_schema::database::Config;
 use eventstore_schema::database::{self, Role};
 use futures_util::SinkExt;
 use futures_util::future::try_join_all;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Config, Statement};
+use tokio_postgres::{Client, Statement};
 
 use crate::cell::CellError;
 use crate::rows::{CopiedFields, Fields, Pending, Rows, Wanted};

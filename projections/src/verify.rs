@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use domain::Digest;
+use eventstore_schema::database::Config;
 use eventstore_schema::{EventLog, Position, ReadFilter};
 use futures_util::TryStreamExt;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
 use crate::checkpoint::{Checkpoint, Layout};
 use crate::projector::{Item, Projector};

@@ -246,10 +246,10 @@ impl Cluster {
     }
 
     /// How to connect to one of its databases, as superuser.
-    pub fn config(&self, database: &str) -> tokio_postgres::Config {
+    pub fn config(&self, database: &str) -> crate::database::Config {
         let mut config = tokio_postgres::Config::new();
         config.host_path(&self.socket_directory).port(PORT).user(SUPERUSER).dbname(database);
-        config
+        config.into()
     }
 
     /// The same as a URL.

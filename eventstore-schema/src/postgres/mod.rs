@@ -18,11 +18,11 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::database::Config;
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use domain::{CommandId, Digest};
 use tokio::sync::oneshot;
-use tokio_postgres::Config;
 
 use crate::database::{self, Role};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};

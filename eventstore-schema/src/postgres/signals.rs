@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::poll_fn;
+use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
-use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
 
 use super::Shared;
 use super::rows::describe;
@@ -94,10 +94,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn exchange(shared: &Arc<Shared>) -> Result<(), tokio_postgres::Error> {
     let mut config = database::in_role(&shared.config.connection, Role::App);
     config.application_name("envoi log listener");
-    let (client, mut connection) = config.connect(NoTls).await?;
+    let (client, mut messages) = database::open(&config).await?;
     let (sender, mut notifications) = mpsc::channel(NOTIFICATIONS_MAX);
     tokio::spawn(async move {
-        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        while let Some(Ok(message)) = messages.next().await {
             if let AsyncMessage::Notification(notification) = message {
                 let _ = sender.try_send(notification.payload().parse().unwrap_or(0));
             }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tokio::sync::OnceCell;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
+
+use crate::database::Config;
 
 use super::process;
 use super::server::TestServer;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tokio_postgres::Config;
+use crate::database::Config;
 
 use crate::cluster::{Cluster, ClusterConfig};
 
@@ -39,8 +39,8 @@ impl TestServer {
         match self {
             TestServer::Private(cluster) => cluster.config(database),
             TestServer::External(url) => {
-                let mut config: Config =
-                    url.parse().unwrap_or_else(|error| panic!("{URL_VARIABLE}: {error}"));
+                let mut config =
+                    Config::parse(url, None).unwrap_or_else(|error| panic!("{URL_VARIABLE}: {error}"));
                 config.dbname(database);
                 config
             }

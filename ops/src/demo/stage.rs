@@ -38,7 +38,7 @@ struct Own {
 /// The database behind the server.
 pub struct Backstage {
     /// How to connect to it.
-    pub database: tokio_postgres::Config,
+    pub database: eventstore_schema::database::Config,
     /// The log.
     pub log: Arc<dyn EventLog>,
     projections: Arc<Projections>,
@@ -116,7 +116,7 @@ impl Stage {
 
 impl Backstage {
     async fn new(
-        database: tokio_postgres::Config,
+        database: eventstore_schema::database::Config,
         log: Arc<dyn EventLog>,
         projections: Arc<Projections>,
     ) -> Result<Self, CliError> {

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use eventstore_schema::database::Config;
 use eventstore_schema::{Incarnation, Position, StreamId};
 use tokio::sync::mpsc;
-use tokio_postgres::Config;
 
 use super::RebuildError;
 use crate::batch::{Folding, Outcome, Parked, mark_of, name_digest};

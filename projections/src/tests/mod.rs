@@ -10,11 +10,11 @@ mod tenancy;
 use std::sync::Arc;
 use std::time::Duration;
 
+use eventstore_schema::database::Config;
 use eventstore_schema::memory::MemoryEventLog;
 use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{EventLog, Position};
 use prometheus::Registry;
-use tokio_postgres::Config;
 
 use crate::testing::{World, database};
 use crate::{Feed, Metrics, Projections, Projector, State, TableDigest, digests, registry};

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use domain::CommandId;
+use eventstore_schema::database::Config;
 use eventstore_schema::{EventLog, Expected, PgEventLog, PgLogConfig, Revision, StreamAppend};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -65,7 +66,7 @@ impl Helper {
 async fn writes_for_another_test() {
     let Ok(url) = std::env::var(URL_VARIABLE) else { return };
     let appends: u64 = std::env::var(APPENDS_VARIABLE).unwrap().parse().unwrap();
-    let log = PgEventLog::connect(PgLogConfig::new(url.parse().unwrap())).await.unwrap();
+    let log = PgEventLog::connect(PgLogConfig::new(Config::parse(&url, None).unwrap())).await.unwrap();
     let callers = (0..CALLERS).map(|_| write(&log, appends));
     futures_util::future::join_all(callers).await;
 }
