@@ -1,12 +1,12 @@
 //! Who sees which event. The one place that decides it: an exhaustive match, so a new event has to be given an audience.
 
 use domain::account::AccountEvent;
-use domain::conversation::ConversationEvent;
+use domain::conversation::{ConversationEvent, GenerationCommitted};
 use domain::device::DeviceEvent;
 use domain::organization::OrganizationEvent;
-use domain::session::SessionEvent;
+use domain::session::{SessionEvent, SessionStarted};
 use domain::workspace::WorkspaceEvent;
-use domain::{AccountId, Category, ConversationId, DeviceId, Event, SessionId};
+use domain::{AccountId, Category, ConversationId, DeviceId, Digest, Event, SessionId};
 use projections::Item;
 
 /// Who sees an event, and what it changes about who sees what.
@@ -147,6 +147,7 @@ fn conversation(event: &ConversationEvent) -> Audience {
         ConversationEvent::MessageUnpinned(event) => event.conversation_id,
         ConversationEvent::ReceiptRecorded(event) => event.conversation_id,
         ConversationEvent::Deleted(event) => event.conversation_id,
+        ConversationEvent::Reopened(event) => event.conversation_id,
     };
     Audience::members(id)
 }
@@ -200,18 +201,42 @@ fn workspace(event: &WorkspaceEvent) -> Audience {
     }
 }
 
-/// Fields of an event's open part that stay on the server: hashes that only the server compares, and wraps, of which
-/// nobody needs more than their own and a large group's would fill every member's line.
-pub fn withheld(event: &Event) -> &'static [&'static str] {
+/// An event as clients get it, if that is another than the recorded one. What stays on the server is blank, so that the
+/// event has the form of the catalogue all the same: hashes that only the server compares, and wraps, of which nobody needs
+/// more than their own and a large group's would fill every member's line.
+pub fn shown(event: &Event) -> Option<Event> {
     match event {
-        Event::Conversation(ConversationEvent::GenerationCommitted(_)) => &["wraps"],
-        Event::Session(SessionEvent::Started(_)) => &["refresh_hash"],
+        Event::Conversation(ConversationEvent::GenerationCommitted(event)) => {
+            let GenerationCommitted {
+                conversation_id,
+                generation,
+                suite,
+                account_id,
+                device_id,
+                transcript,
+                wraps: _,
+            } = *event;
+            let wraps = Vec::new();
+            let committed = GenerationCommitted {
+                conversation_id,
+                generation,
+                suite,
+                account_id,
+                device_id,
+                transcript,
+                wraps,
+            };
+            Some(committed.into())
+        }
+        Event::Session(SessionEvent::Started(event)) => {
+            Some(SessionStarted { refresh_hash: Digest::from_bytes([0; 32]), ..event.clone() }.into())
+        }
         Event::Account(_)
         | Event::Conversation(_)
         | Event::Device(_)
         | Event::Operations(_)
         | Event::Organization(_)
         | Event::Session(_)
-        | Event::Workspace(_) => &[],
+        | Event::Workspace(_) => None,
     }
 }

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::audience::{Audience, withheld};
+use super::audience::{Audience, shown};
 
 /// An event with its audience and, once somebody asked for it, its JSON.
 pub struct LiveEvent {
@@ -121,8 +121,9 @@ impl LiveEvent {
             }
         };
         let cell = decoded.recorded.sealed_cell();
+        let shown = shown(&decoded.event);
         let Parts { data, opening } =
-            decoded.event.visit(Split { withheld: withheld(&decoded.event), cell, sealer })?;
+            shown.as_ref().unwrap_or(&decoded.event).visit(Split { cell, sealer })?;
         let sealed = match opening {
             None => Sealed::None,
             Some(opening) => match opening.await {
@@ -156,7 +157,6 @@ struct Parts<'a> {
 }
 
 struct Split<'a> {
-    withheld: &'static [&'static str],
     cell: Option<SealedCell>,
     sealer: &'a Sealer,
 }
@@ -165,15 +165,7 @@ impl<'a> PayloadVisitor for Split<'a> {
     type Output = Result<Parts<'a>, serde_json::Error>;
 
     fn visit<P: Payload>(self, payload: &P) -> Self::Output {
-        let data = if self.withheld.is_empty() {
-            serde_json::value::to_raw_value(payload)?
-        } else {
-            let mut value = serde_json::to_value(payload)?;
-            if let Some(fields) = value.as_object_mut() {
-                fields.retain(|name, _| !self.withheld.contains(&name.as_str()));
-            }
-            serde_json::value::to_raw_value(&value)?
-        };
+        let data = serde_json::value::to_raw_value(payload)?;
         let sealer = self.sealer;
         let opening = self.cell.map(|cell| -> Opening<'a> { Box::pin(open::<P::Sealed>(sealer, cell)) });
         Ok(Parts { data, opening })

@@ -45,6 +45,8 @@ pub struct Seen {
     pub left: BTreeSet<(ConversationId, AccountId)>,
     /// Receipts that were recorded.
     pub receipts: usize,
+    /// Events that could not be read.
+    pub unreadable: usize,
     /// Conversations that anything came in from.
     pub conversations: BTreeSet<ConversationId>,
     /// Organizations that anything came in from.
@@ -61,6 +63,7 @@ impl Seen {
                 self.hear((message.conversation_id, message.number), Some(message.body));
             }
             Incoming::Event(happening) => self.take_event(*happening),
+            Incoming::Unreadable { .. } => self.unreadable += 1,
             Incoming::Typing { .. } | Incoming::Presence { .. } => {}
         }
     }

@@ -1,6 +1,5 @@
 //! What goes up and down the live socket: text frames, each a JSON object with a `type`.
 
-use domain::conversation::GenerationCommitted;
 use domain::{
     AccountId, ActorKind, ConversationId, Event, EventGroup, OrganizationId, Payload, PayloadDecoder,
     Timestamp,
@@ -135,11 +134,7 @@ impl PayloadDecoder for Json {
 }
 
 /// The event of that name; `None` for one that this version does not know or cannot read.
-pub(crate) fn event(name: &str, mut data: Value) -> Option<Event> {
-    // Everybody fetches their own wraps: those of others are left out of the stream.
-    if let (GenerationCommitted::NAME, Some(data)) = (name, data.as_object_mut()) {
-        data.entry("wraps").or_insert_with(|| Value::Array(Vec::new()));
-    }
+pub(crate) fn event(name: &str, data: Value) -> Option<Event> {
     match Event::decode(name, Json(data))? {
         Ok(event) => Some(event),
         Err(error) => {
@@ -170,16 +165,6 @@ mod tests {
             read(r#"{"type":"welcome","cursor":null,"heartbeat_seconds":30,"expires_at":5,"new":1}"#);
         assert!(matches!(welcome, Ok(Down::Welcome { cursor: None, heartbeat_seconds: 30 })));
         assert!(read("[]").is_err());
-    }
-
-    #[test]
-    fn a_generation_reads_without_its_wraps() {
-        let data = json!({
-            "conversation_id": ConversationId::from_bytes([1; 16]), "generation": 1,
-            "suite": "x25519-chacha20poly1305-aes256siv", "account_id": AccountId::from_bytes([2; 16]),
-            "device_id": AccountId::from_bytes([3; 16]), "transcript": domain::Digest::from_bytes([4; 32]),
-        });
-        assert!(event("conversation.generation_committed", data).is_some());
     }
 
     #[test]

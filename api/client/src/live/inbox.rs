@@ -127,7 +127,9 @@ impl Inbox {
             return Ok(());
         }
         let account_id = told.actor.account();
-        let Some(event) = frames::event(&told.name, told.data) else { return Ok(()) };
+        let Some(event) = frames::event(&told.name, told.data) else {
+            return self.hand_on(Incoming::Unreadable { cursor, name: told.name }).await;
+        };
         if self.was_fetched(&event) {
             return Ok(());
         }
@@ -222,6 +224,7 @@ impl Inbox {
             }
             E::WrapAdded(event) => self.conversations.keys_given(event.conversation_id, cursor),
             E::Deleted(event) => self.conversations.changed(event.conversation_id),
+            E::Reopened(event) => self.conversations.changed(event.conversation_id),
             E::Created(_)
             | E::TitleChanged(_)
             | E::MemberRoleChanged(_)

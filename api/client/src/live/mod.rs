@@ -45,6 +45,13 @@ pub enum Incoming {
     Reset(ResetReason),
     /// Something happened.
     Event(Box<Happening>),
+    /// Something happened that this version does not know or cannot read: the server's is newer.
+    Unreadable {
+        /// Where it stands; the stream resumes after it.
+        cursor: Position,
+        /// What it is called.
+        name: String,
+    },
     /// A message that was missed before a reset.
     Missed(Box<Message>),
     /// Somebody types, or stopped.

@@ -168,11 +168,16 @@ async fn clear_content_is_shown_as_such_and_missing_content_as_locked() {
     })
     .await;
     let mut live = client(&server).live(None);
-    let mut bodies = Vec::new();
-    for _ in 0..3 {
-        let Some(Incoming::Event(happening)) = live.next().await else { panic!("no event") };
-        bodies.push(happening.body.unwrap());
+    let (mut bodies, mut unreadable) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        match live.next().await {
+            Some(Incoming::Event(happening)) => bodies.push(happening.body.unwrap()),
+            Some(Incoming::Unreadable { cursor, name }) => unreadable.push((cursor.0, name)),
+            other => panic!("{other:?}"),
+        }
     }
+    assert_eq!(unreadable, [("c3".to_owned(), "conversation.exploded".to_owned())]);
+    assert_eq!(bodies.len(), 3);
     assert!(matches!(&bodies[0], Body::Clear(content) if content.as_text() == Some("hello")));
     assert!(matches!(bodies[1], Body::Locked));
 }

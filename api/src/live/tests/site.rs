@@ -107,7 +107,7 @@ impl Site {
         let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.unwrap());
         let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)));
         let mails = format!("file:{}", self.files.path().join("mails").display());
-        let mailer = Arc::new(Mailer::open(&mails, "Envoi <envoi@localhost>").unwrap());
+        let mailer = Arc::new(Mailer::open(&mails, "Envoi <envoi@localhost>", None).unwrap());
         let auth = Auth::open(&keyring, &self.clock, "https://envoi.test", mailer).await.unwrap();
         let registry = prometheus::Registry::new();
         let parts = Parts {

@@ -123,6 +123,7 @@ fn note(output: Output, incoming: &Incoming) {
         Incoming::Connected => ("connected", "listening; Ctrl-C ends"),
         Incoming::Disconnected => ("disconnected", "the connection is lost; trying again"),
         Incoming::Reset(_) => ("reset", "too much was missed: `envoi client history` shows it"),
+        Incoming::Unreadable { .. } => ("unreadable", "something happened that this version does not know"),
         Incoming::Event(_)
         | Incoming::Missed(_)
         | Incoming::Typing { .. }
@@ -202,7 +203,8 @@ async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
         | E::ReactionCleared(_)
         | E::MessagePinned(_)
         | E::MessageUnpinned(_)
-        | E::Deleted(_) => return,
+        | E::Deleted(_)
+        | E::Reopened(_) => return,
     };
     let mut whole = json!({ "event": name, "conversation_id": id });
     if let (Value::Object(whole), Value::Object(more)) = (&mut whole, value) {
