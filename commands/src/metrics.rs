@@ -39,6 +39,8 @@ pub struct Metrics {
     pub revocations_delay: Histogram,
     /// Whether this node follows revocations; while it does not, sessions are looked up one by one.
     pub revocations_following: IntGauge,
+    /// E-mails that reactions handed over or tried to, by e-mail and outcome.
+    pub mails: IntCounterVec,
 }
 
 impl Metrics {
@@ -64,6 +66,7 @@ impl Metrics {
         registry.register(Box::new(metrics.reaction_leader.clone()))?;
         registry.register(Box::new(metrics.revocations_delay.clone()))?;
         registry.register(Box::new(metrics.revocations_following.clone()))?;
+        registry.register(Box::new(metrics.mails.clone()))?;
         Ok(metrics)
     }
 
@@ -125,6 +128,7 @@ impl Metrics {
                 "envoi_revocations_following",
                 "Whether this node follows revocations.",
             )?,
+            mails: counters("envoi_reactions_mails_total", "E-mails by outcome.", &["mail", "outcome"])?,
         })
     }
 }

@@ -70,7 +70,7 @@ configuration! {
     top {
         /// Which engine keeps the log: `postgres`, in the database below, or the connection string of an EventStoreDB
         /// cluster, `esdb://USER:PASSWORD@HOST:2113,...`; the rest stays in the database below.
-        log: String = "postgres".to_owned();
+        log: Confidential = Confidential::from("postgres");
         /// What the names of the log's streams begin with on an EventStoreDB cluster, so that several logs can share it.
         log_stream_prefix: String = "envoi.".to_owned();
     }
@@ -96,7 +96,10 @@ configuration! {
     /// PostgreSQL.
     database: Database {
         /// URL or key=value string of a login role that may assume `envoi_app`, `envoi_projector` and `envoi_reader`.
-        url: String = String::new();
+        /// `sslmode` is libpq's: `disable`, `prefer` (in clear, too), `require`, `verify-ca` or `verify-full`.
+        url: Confidential = Confidential::default();
+        /// File of root certificates (PEM) that PostgreSQL's has to descend from; empty for the platform's.
+        tls_root_file: PathBuf = PathBuf::new();
         /// Connections of the write side.
         write_connections: usize = 8;
         /// Connections for queries.
@@ -111,8 +114,11 @@ configuration! {
     }
     /// Outgoing e-mail.
     mail: Mail {
-        /// `smtp://user:password@host:port`, `smtps://...`, or `file:DIRECTORY` for development.
-        transport: String = "file:mail".to_owned();
+        /// `smtp://USER:PASSWORD@HOST:PORT?tls=required` (STARTTLS), `smtps://USER:PASSWORD@HOST:PORT`, or `file:DIRECTORY` for
+        /// development. A password is sent over encrypted connections only, but to this machine.
+        transport: Confidential = Confidential::from("file:mail");
+        /// File of root certificates (PEM) that the mail server's has to descend from; empty for the platform's.
+        tls_root_file: PathBuf = PathBuf::new();
         /// Sender of every e-mail.
         from: String = "Envoi <envoi@localhost>".to_owned();
     }
@@ -123,6 +129,58 @@ configuration! {
         /// `text` for people, `json` for machines.
         format: String = "text".to_owned();
     }
+}
+
+/// A text that may hold a password: never to be shown whole.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Confidential(String);
+
+impl From<&str> for Confidential {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl std::ops::Deref for Confidential {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Confidential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl Confidential {
+    /// The text without what is secret in it: of a URL the user and the password are left out, of parameters and of other
+    /// texts all, if one of them is a password.
+    pub fn shown(&self) -> String {
+        match self.0.split_once("://") {
+            Some((scheme, rest)) => {
+                let (rest, parameters) = match rest.split_once('?') {
+                    Some((rest, parameters)) if has_password(parameters) => (rest, "?***".to_owned()),
+                    Some((rest, parameters)) => (rest, format!("?{parameters}")),
+                    None => (rest, String::new()),
+                };
+                let (user, place) = match rest.rsplit_once('@') {
+                    Some((_, place)) => ("***@", place),
+                    None => ("", rest),
+                };
+                format!("{scheme}://{user}{place}{parameters}")
+            }
+            None if has_password(&self.0) => "***".to_owned(),
+            None => self.0.clone(),
+        }
+    }
+}
+
+fn has_password(parameters: &str) -> bool {
+    parameters.to_ascii_lowercase().contains("pass")
 }
 
 /// Why there is no configuration.
@@ -177,7 +235,7 @@ impl Config {
         builder
             .build()
             .and_then(::config::Config::try_deserialize)
-            .map_err(|error| ConfigError::Invalid(error.to_string()))
+            .map_err(|error| ConfigError::Invalid(without_lines_of_the_file(&error.to_string())))
     }
 }
 
@@ -205,6 +263,18 @@ impl Config {
     }
 }
 
+/// What is wrong with a file, without the lines that are shown with it: a password may stand in them.
+fn without_lines_of_the_file(error: &str) -> String {
+    let is_quoted = |line: &&str| {
+        line.trim_start()
+            .trim_start_matches(|digit: char| digit.is_ascii_digit())
+            .trim_start()
+            .starts_with('|')
+    };
+    let lines: Vec<_> = error.lines().filter(|line| !is_quoted(line)).collect();
+    lines.join("\n")
+}
+
 fn is_other(variable: &str) -> bool {
     variable.starts_with("ENVOI_TEST_") || OTHER_VARIABLES.contains(&variable)
 }
@@ -229,6 +299,22 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_a_malformed_file_is_not_repeated() {
+        let lines = [
+            "transport = \"smtp://me:secret@host",
+            "transport = \"smtp://me:secret@host\" \"",
+            "transport = [\"smtp://me:secret@host\"]",
+            "transport = { url = \"smtp://me:secret@host\" }",
+            "transpot = \"smtp://me:secret@host\"",
+        ];
+        for line in lines {
+            let file = file(&format!("[mail]\nfrom = \"Envoi <e@x>\"\n{line}\n"));
+            let error = Config::load(Some(file.path()), []).unwrap_err().to_string();
+            assert!(!error.contains("secret") && error.len() > 50, "{error}");
+        }
+    }
+
+    #[test]
     fn variables_win_over_the_file_and_the_file_over_defaults() {
         let file = file("[server]\nlisten = \"127.0.0.1:1\"\nworkers = 3\n");
         let config = Config::load(Some(file.path()), variables(&[("ENVOI_SERVER_WORKERS", "5")])).unwrap();
@@ -241,8 +327,8 @@ mod tests {
     fn a_written_configuration_reads_back() {
         let mut config = Config::default();
         config.server.workers = 3;
-        config.database.url = "postgres://a \"quoted\" path".to_owned();
-        config.log = "other".to_owned();
+        config.database.url = Confidential::from("postgres://a \"quoted\" path");
+        config.log = "other".into();
         let file = file(&config.to_toml());
         let again = Config::load(Some(file.path()), Vec::new()).unwrap();
         assert_eq!(serde_json::to_value(again).unwrap(), serde_json::to_value(config).unwrap());

@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use eventstore_schema::Position;
-use tokio_postgres::Config;
+use eventstore_schema::database::Config;
 
 use crate::batch::name_digest;
 use crate::checkpoint::get;

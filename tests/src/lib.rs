@@ -9,6 +9,8 @@
     clippy::disallowed_methods
 )]
 
+pub mod authority;
 pub mod http;
+pub mod mail;
 pub mod person;
 pub mod server;

@@ -17,7 +17,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// Everybody's passphrase.
 pub const PASSPHRASE: &str = "purple monkey dishwasher lamp";
 /// As little as a passphrase's key may cost: tests keep no secrets.
-const CHEAP: Cost = Cost { memory_kib: 8 * 1024, passes: 1, lanes: 1 };
+pub const CHEAP: Cost = Cost { memory_kib: 8 * 1024, passes: 1, lanes: 1 };
 
 /// Somebody with a confirmed address who is logged in.
 pub struct Person {

@@ -13,14 +13,14 @@ use commands::mail::Mailer;
 use commands::reactions::{self, Reactions};
 use commands::{Parts, Services};
 use domain::Timestamp;
-use eventstore_schema::database::{self, Role};
+use eventstore_schema::database::{self, Config, Role};
 use eventstore_schema::keyring::{RootKeyFile, Secret};
 use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{EventLog, Keyring, PgEventLog, PgLogConfig, Sealer};
 use projections::{Feed, Projections, Reader, State as ProjectionState};
 use prometheus::Registry;
 use tempfile::TempDir;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
 use crate::http::Http;
 
@@ -28,6 +28,8 @@ use crate::http::Http;
 pub const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 /// Issuer of the access tokens.
 pub const ISSUER: &str = "https://envoi.test";
+/// Sender of every e-mail.
+pub const SENDER: &str = "Envoi <envoi@envoi.test>";
 /// Connections of each pool.
 const POOL_SIZE: usize = 4;
 /// Longest that a test waits for what has to come.
@@ -66,6 +68,8 @@ pub struct Options {
     pub rates: Option<api::Rates>,
     /// Events that the log lets wait for its writer; as many as a server's when none are given.
     pub queue_events_max: Option<usize>,
+    /// How e-mails leave; into files when nothing is said.
+    pub mail: Option<Mailer>,
 }
 
 impl TestServer {
@@ -97,9 +101,12 @@ impl TestServer {
         let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.expect("a keyring"));
         let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)));
         let clock = options.clock.unwrap_or_else(Clock::system);
-        let transport = format!("file:{}", directory.path().join("mail").display());
-        let mailer = Arc::new(Mailer::open(&transport, "Envoi <envoi@envoi.test>").expect("a mailer"));
-        let auth = Arc::new(Auth::open(&keyring, &clock, ISSUER, mailer).await.expect("authentication"));
+        let mailer = options.mail.unwrap_or_else(|| {
+            let transport = format!("file:{}", directory.path().join("mail").display());
+            Mailer::open(&transport, SENDER, None).expect("a mailer")
+        });
+        let auth = Auth::open(&keyring, &clock, ISSUER, Arc::new(mailer)).await.expect("authentication");
+        let auth = Arc::new(auth);
         let parts = Parts {
             log: Arc::clone(&log),
             sealer: Arc::clone(&sealer),

@@ -1,10 +1,15 @@
 //! Outgoing e-mail. Texts are the files in `templates/`: a subject line, an empty line, the body, `{name}` for what is filled in.
 
+mod transport;
+
+use lettre::Message;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
-use lettre::{AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use uuid::Uuid;
 
-/// Why an e-mail was not handed over.
+use self::transport::Transport;
+
+/// Why an e-mail was not handed over. No text has the address, or a password, in it.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// The configured transport cannot be used; the text carries no credentials.
@@ -16,13 +21,34 @@ pub enum MailError {
     /// The message cannot be built.
     #[error("the e-mail could not be built")]
     Build,
-    /// The server did not take it; trying again may help.
-    #[error("the e-mail was not accepted: {0}")]
-    Refused(String),
+    /// The server cannot be reached or takes nothing from this sender: every e-mail has to wait.
+    #[error("the mail server cannot be used: {0}")]
+    Unreachable(String),
+    /// The server did not take this one for now.
+    #[error("the mail server did not take an e-mail for now: {0}")]
+    Deferred(String),
+    /// The server will never take this one.
+    #[error("the mail server refused an e-mail for good, with {code}")]
+    Refused {
+        /// Its answer, by RFC 5321.
+        code: u16,
+    },
+}
+
+impl MailError {
+    /// Name for metrics.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            MailError::Transport(_) | MailError::Build => "failed",
+            MailError::Address | MailError::Refused { .. } => "refused",
+            MailError::Unreachable(_) => "unreachable",
+            MailError::Deferred(_) => "deferred",
+        }
+    }
 }
 
 macro_rules! mails {
-    ($($(#[$doc:meta])* $variant:ident { $($field:ident),* } = $file:literal;)+) => {
+    ($($(#[$doc:meta])* $variant:ident { $($field:ident),* } = $name:literal;)+) => {
         /// The e-mails there are.
         #[derive(Clone)]
         pub enum Mail { $($(#[$doc])* $variant { $(#[doc = concat!("Fills in `{", stringify!($field), "}`.")] $field: String),* },)+ }
@@ -30,14 +56,14 @@ macro_rules! mails {
         impl Mail {
             fn render(&self) -> (String, String) {
                 match self { $(Mail::$variant { $($field),* } => {
-                    let text = include_str!(concat!("templates/", $file));
+                    let text = include_str!(concat!("templates/", $name, ".txt"));
                     fill(text, &[$((concat!("{", stringify!($field), "}"), $field.as_str())),*])
                 },)+ }
             }
 
-            /// Name for logs.
+            /// Name for logs and metrics.
             pub fn name(&self) -> &'static str {
-                match self { $(Mail::$variant { .. } => $file,)+ }
+                match self { $(Mail::$variant { .. } => $name,)+ }
             }
         }
     };
@@ -45,13 +71,13 @@ macro_rules! mails {
 
 mails! {
     /// Asks to confirm the address.
-    ConfirmEmail { url, token } = "confirm_email.txt";
+    ConfirmEmail { url, token } = "confirm_email";
     /// Tells the owner of an address that somebody tried to register it again.
-    AlreadyRegistered { url } = "already_registered.txt";
+    AlreadyRegistered { url } = "already_registered";
     /// Brings a reset token.
-    ResetPassword { url, token } = "reset_password.txt";
+    ResetPassword { url, token } = "reset_password";
     /// Tells that the password was changed.
-    PasswordChanged { url } = "password_changed.txt";
+    PasswordChanged { url } = "password_changed";
 }
 
 impl std::fmt::Debug for Mail {
@@ -67,11 +93,6 @@ fn fill(text: &str, values: &[(&str, &str)]) -> (String, String) {
     (fill(subject), fill(body))
 }
 
-enum Transport {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
-    File(AsyncFileTransport<Tokio1Executor>),
-}
-
 /// Hands e-mails over.
 pub struct Mailer {
     transport: Transport,
@@ -85,51 +106,42 @@ impl std::fmt::Debug for Mailer {
 }
 
 impl Mailer {
-    /// Opens `smtp://…` or `smtps://…` (as `lettre` reads it), or `file:DIRECTORY`, where each e-mail becomes an `.eml` file.
+    /// Opens `smtp://USER:PASSWORD@HOST:PORT`, encrypted with `?tls=required` (STARTTLS), `smtps://…`, or `file:DIRECTORY`, where
+    /// each e-mail becomes an `.eml` file. Nothing is connected yet. `roots` are the certificates (PEM) that are trusted
+    /// instead of the platform's.
     ///
     /// # Errors
-    /// When the URL or the sender's address is malformed or the directory cannot be made.
-    pub fn open(transport: &str, from: &str) -> Result<Self, MailError> {
+    /// When the URL, the sender's address or the certificates are malformed, the directory cannot be made, or a password
+    /// would be sent in clear to another machine.
+    pub fn open(transport: &str, from: &str, roots: Option<&[u8]>) -> Result<Self, MailError> {
         let from = from.parse().map_err(|_| MailError::Address)?;
-        let transport = match transport.strip_prefix("file:") {
-            Some(directory) => {
-                std::fs::create_dir_all(directory)
-                    .map_err(|error| MailError::Transport(format!("directory {directory}: {error}")))?;
-                Transport::File(AsyncFileTransport::new(directory))
-            }
-            None => {
-                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(transport).map_err(|_| {
-                    MailError::Transport("expected smtp://, smtps:// or file:DIRECTORY".to_owned())
-                })?;
-                Transport::Smtp(builder.build())
-            }
-        };
-        Ok(Self { transport, from })
+        Ok(Self { transport: Transport::open(transport, roots)?, from })
     }
 
-    /// Sends one e-mail.
+    /// Greets the server, proves itself to it, and sends nothing.
     ///
     /// # Errors
-    /// [`MailError::Refused`] is worth another try; the others are not.
-    pub async fn send(&self, to: &str, mail: &Mail) -> Result<(), MailError> {
+    /// [`MailError::Unreachable`].
+    pub async fn reach(&self) -> Result<(), MailError> {
+        self.transport.reach().await
+    }
+
+    /// Sends one e-mail. `id` names it: mailboxes show two of the same id as one, so that a repeated one does no harm.
+    ///
+    /// # Errors
+    /// After [`MailError::Unreachable`] all have to wait, after [`MailError::Deferred`] this one; the others stay.
+    pub async fn send(&self, to: &str, mail: &Mail, id: Uuid) -> Result<(), MailError> {
         let (subject, body) = mail.render();
         let to = to.parse().map(|address| Mailbox::new(None, address)).map_err(|_| MailError::Address)?;
         let message = Message::builder()
+            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             .from(self.from.clone())
             .to(to)
             .subject(subject)
             .header(ContentType::TEXT_PLAIN)
             .body(body)
             .map_err(|_| MailError::Build)?;
-        match &self.transport {
-            Transport::Smtp(smtp) => {
-                smtp.send(message).await.map_err(|error| MailError::Refused(error.to_string()))?;
-            }
-            Transport::File(file) => {
-                file.send(message).await.map_err(|error| MailError::Refused(error.to_string()))?;
-            }
-        }
-        Ok(())
+        self.transport.send(message).await
     }
 }
 
@@ -141,9 +153,10 @@ mod tests {
     async fn the_file_transport_writes_one_readable_file_a_mail() {
         let directory = tempfile::tempdir().unwrap();
         let mailer =
-            Mailer::open(&format!("file:{}", directory.path().display()), "Envoi <envoi@localhost>").unwrap();
+            Mailer::open(&format!("file:{}", directory.path().display()), "Envoi <envoi@localhost>", None)
+                .unwrap();
         let mail = Mail::ConfirmEmail { url: "http://x".into(), token: "t-1".into() };
-        mailer.send("ada@example.org", &mail).await.unwrap();
+        mailer.send("ada@example.org", &mail, Uuid::nil()).await.unwrap();
         let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
         assert_eq!(files.len(), 1);
         let text = std::fs::read_to_string(files[0].as_ref().unwrap().path()).unwrap();
@@ -169,17 +182,46 @@ mod tests {
 
     #[test]
     fn a_transport_that_is_none_is_refused_without_its_credentials() {
-        let error = Mailer::open("ftp://me:secret@host", "Envoi <envoi@localhost>").unwrap_err();
-        assert!(!error.to_string().contains("secret"));
+        for text in [
+            "ftp://me:secret@host",
+            "smtp://me:secret@host",
+            "smtp://me:secret@host?tls=opportunistic",
+            "smtp://me:secret@host?tsl=required",
+            "smtps://me:secret@host?tls=opportunistic",
+            "smtp://me:secret@host:port?tls=required",
+        ] {
+            let error = Mailer::open(text, "Envoi <envoi@localhost>", None).unwrap_err();
+            assert!(
+                matches!(error, MailError::Transport(_)) && !error.to_string().contains("secret"),
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_goes_over_encrypted_connections_or_nowhere() {
+        for text in [
+            "smtp://host",
+            "smtp://me:secret@localhost:1025",
+            "smtp://me:secret@[::1]:1025",
+            "smtp://me:secret@host?tls=required",
+            "smtps://me:secret@host",
+        ] {
+            let mailer = Mailer::open(text, "Envoi <envoi@localhost>", None).unwrap();
+            assert!(!format!("{mailer:?}").contains("secret"));
+        }
     }
 
     #[tokio::test]
     async fn an_address_that_is_none_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let mailer =
-            Mailer::open(&format!("file:{}", directory.path().display()), "Envoi <envoi@localhost>").unwrap();
-        let error =
-            mailer.send("nobody\r\nBcc: x", &Mail::PasswordChanged { url: String::new() }).await.unwrap_err();
+            Mailer::open(&format!("file:{}", directory.path().display()), "Envoi <envoi@localhost>", None)
+                .unwrap();
+        let error = mailer
+            .send("nobody\r\nBcc: x", &Mail::PasswordChanged { url: String::new() }, Uuid::nil())
+            .await
+            .unwrap_err();
         assert!(matches!(error, MailError::Address));
     }
 }

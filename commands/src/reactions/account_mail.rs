@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountEvent, IssuedToken, PasswordCause};
-use domain::{AccountId, Digest, Event, Timestamp};
+use domain::{AccountId, Digest, Event};
 use eventstore_schema::RecordedEvent;
 
 use super::{Reaction, ReactionError};
@@ -13,6 +13,7 @@ use crate::auth::email_token::EmailTokenPurpose;
 use crate::auth::{Auth, AuthError};
 use crate::clock::Clock;
 use crate::mail::{Mail, MailError};
+use crate::metrics::Metrics;
 use crate::services::Services;
 
 const NAME: &str = "account_mail";
@@ -24,17 +25,33 @@ pub(super) struct AccountMail {
     services: Services,
     auth: Arc<Auth>,
     clock: Clock,
+    metrics: Metrics,
 }
 
 impl AccountMail {
-    pub(super) fn new(services: Services, auth: Arc<Auth>, clock: Clock) -> Self {
-        Self { services, auth, clock }
+    pub(super) fn new(services: Services, auth: Arc<Auth>, clock: Clock, metrics: Metrics) -> Self {
+        Self { services, auth, clock, metrics }
     }
 
-    async fn send(&self, account_id: AccountId, mail: &Mail) -> Result<(), ReactionError> {
+    /// Sends an e-mail. One that no server will ever take is given up: who asks for another gets another.
+    async fn send(
+        &self,
+        recorded: &RecordedEvent,
+        account_id: AccountId,
+        mail: &Mail,
+    ) -> Result<(), ReactionError> {
         // Whoever was erased gets no mail.
         let Some(contact) = self.services.credentials.contact(account_id).await? else { return Ok(()) };
-        Ok(self.auth.mailer.send(&contact.email, mail).await?)
+        let sent = self.auth.mailer.send(&contact.email, mail, recorded.event_id.as_uuid()).await;
+        let outcome = sent.as_ref().map_or_else(MailError::outcome, |()| "sent");
+        self.metrics.mails.with_label_values(&[mail.name(), outcome]).inc();
+        match sent {
+            Err(error @ (MailError::Refused { .. } | MailError::Address)) => {
+                tracing::warn!(account = %account_id, mail = mail.name(), %error, "an e-mail is given up");
+                Ok(())
+            }
+            sent => Ok(sent?),
+        }
     }
 
     /// Sends a token unless it was used, replaced or has expired since.
@@ -67,19 +84,20 @@ impl AccountMail {
             EmailTokenPurpose::ConfirmEmail => Mail::ConfirmEmail { url, token },
             EmailTokenPurpose::ResetPassword => Mail::ResetPassword { url, token },
         };
-        self.send(account_id, &mail).await
+        self.send(recorded, account_id, &mail).await
     }
 
     async fn password_set(
         &self,
+        recorded: &RecordedEvent,
         account_id: AccountId,
         cause: PasswordCause,
-        at: Timestamp,
     ) -> Result<(), ReactionError> {
-        let is_news = self.clock.now() < at.plus_seconds(NEWS_SECONDS);
+        let is_news = self.clock.now() < recorded.origin.recorded_at.plus_seconds(NEWS_SECONDS);
         match cause {
             PasswordCause::Change | PasswordCause::Reset if is_news => {
-                self.send(account_id, &Mail::PasswordChanged { url: self.auth.public_url.clone() }).await
+                self.send(recorded, account_id, &Mail::PasswordChanged { url: self.auth.public_url.clone() })
+                    .await
             }
             PasswordCause::Registration
             | PasswordCause::Upgrade
@@ -111,7 +129,7 @@ impl Reaction for AccountMail {
                 self.send_token(recorded, purpose, event.account_id, event.token_hash).await
             }
             AccountEvent::PasswordSet(event) => {
-                self.password_set(event.account_id, event.cause, recorded.origin.recorded_at).await
+                self.password_set(recorded, event.account_id, event.cause).await
             }
             AccountEvent::Registered(_)
             | AccountEvent::EmailConfirmed(_)
@@ -124,9 +142,16 @@ impl Reaction for AccountMail {
 
 impl From<MailError> for ReactionError {
     fn from(error: MailError) -> Self {
-        // Also what may pass by itself: one mailbox that takes nothing must not hold up everybody's mail. The mail is set
-        // aside and tried again now and then.
-        ReactionError::Failed(error.to_string())
+        match error {
+            // Nobody's mail gets out: all of it waits, in order.
+            MailError::Unreachable(_) => ReactionError::Unavailable(error.to_string()),
+            // One mailbox that takes nothing must not hold up the others' mail: it is set aside and tried again now and then.
+            MailError::Transport(_)
+            | MailError::Address
+            | MailError::Build
+            | MailError::Deferred(_)
+            | MailError::Refused { .. } => ReactionError::Failed(error.to_string()),
+        }
     }
 }
 

@@ -55,7 +55,7 @@ pub fn all(services: &Services, parts: &Parts) -> Vec<Arc<dyn Reaction>> {
     let (pool, clock) = (|| parts.pool.clone(), || parts.clock.clone());
     let auth = Arc::clone(&parts.auth);
     vec![
-        Arc::new(account_mail::AccountMail::new(services.clone(), auth, clock())),
+        Arc::new(account_mail::AccountMail::new(services.clone(), auth, clock(), parts.metrics.clone())),
         Arc::new(membership_index::MembershipIndex::new(pool())),
         Arc::new(device_fanout::DeviceFanout::new(executor(), pool(), clock())),
         Arc::new(organization_leave::OrganizationLeave::new(executor(), pool(), clock())),

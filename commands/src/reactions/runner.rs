@@ -159,8 +159,7 @@ impl Runner {
             }
             if let Some(last) = passed {
                 store::save_checkpoint(leader, name, last.position, self.clock.now()).await?;
-                let lag = self.clock.now().as_micros().saturating_sub(last.origin.recorded_at.as_micros());
-                self.metrics.reaction_lag.with_label_values(&[name]).set(lag);
+                self.gauge_lag(&last);
             }
             if *stopped.borrow() {
                 return Ok(());
@@ -198,11 +197,16 @@ impl Runner {
                         return Ok(true);
                     }
                 }
+                // Told once, so that an outage of hours leaves one line.
+                Err(ReactionError::Unavailable(reason)) if delay == REACTION_RETRY_DELAY_MIN => {
+                    tracing::warn!(reaction = self.reaction.name(), reason, "a reaction waits");
+                }
                 Err(ReactionError::Unavailable(reason)) => {
                     tracing::debug!(reaction = self.reaction.name(), reason, "an event is tried again");
                 }
             }
             self.count("retried");
+            self.gauge_lag(recorded);
             sleep(delay).await;
             delay = (delay * 2).min(REACTION_RETRY_DELAY_MAX);
         }
@@ -276,6 +280,11 @@ impl Runner {
         let parked = store::parked_count(leader, name).await?;
         self.metrics.reactions_parked.with_label_values(&[name]).set(parked);
         Ok(())
+    }
+
+    fn gauge_lag(&self, event: &RecordedEvent) {
+        let lag = self.clock.now().as_micros().saturating_sub(event.origin.recorded_at.as_micros());
+        self.metrics.reaction_lag.with_label_values(&[self.reaction.name()]).set(lag);
     }
 
     fn count(&self, outcome: &str) {

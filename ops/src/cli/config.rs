@@ -4,8 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{CliError, Global};
-use crate::config::{Config, KEYS};
-use crate::runtime::engine;
+use crate::config::{Confidential, Config, KEYS};
 
 /// Arguments of `envoi config`.
 #[derive(clap::Args)]
@@ -28,7 +27,8 @@ enum Verb {
 pub fn run(global: &Global, args: Args) -> Result<(), CliError> {
     match args.verb {
         Verb::Check => {
-            engine::check(&global.configuration()?)?;
+            let config = global.configuration()?;
+            crate::runtime::check(&config)?;
             global.output.result(&json!({ "valid": true }), || "The configuration is valid.".to_owned());
         }
         Verb::Show => {
@@ -53,10 +53,7 @@ pub fn run(global: &Global, args: Args) -> Result<(), CliError> {
 
 fn redact(config: &mut Config) {
     for secret in [&mut config.log, &mut config.database.url, &mut config.mail.transport] {
-        if let Some(at) = secret.rfind('@') {
-            let scheme = secret.find("://").map_or(0, |place| place + 3);
-            secret.replace_range(scheme..at, "***");
-        }
+        *secret = Confidential::from(secret.shown().as_str());
     }
 }
 
@@ -91,13 +88,26 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let mut config = Config::default();
-        config.database.url = "postgres://me:secret@db/envoi".to_owned();
-        config.mail.transport = "smtp://u:secret@host:25".to_owned();
-        config.log = "esdb://u:secret@host:2113?tls=false".to_owned();
-        redact(&mut config);
-        assert_eq!(config.log, "esdb://***@host:2113?tls=false");
-        assert_eq!(config.database.url, "postgres://***@db/envoi");
-        assert!(!config.mail.transport.contains("secret"));
+        let shown = |database: &str, mail: &str| {
+            let log = Confidential::from("esdb://u:secret@host:2113?tls=false");
+            let mut config = Config { log, ..Config::default() };
+            config.database.url = Confidential::from(database);
+            config.mail.transport = Confidential::from(mail);
+            assert!(!format!("{config:?}").contains("secret"));
+            redact(&mut config);
+            assert!(!serde_json::to_string(&config).unwrap().contains("secret"));
+            assert_eq!(&*config.log, "esdb://***@host:2113?tls=false");
+            (config.database.url.to_string(), config.mail.transport.to_string())
+        };
+        let (database, mail) =
+            shown("postgres://me:secret@db/envoi", "smtp://u:sec/secret@host:25?tls=required");
+        assert_eq!(
+            (database.as_str(), mail.as_str()),
+            ("postgres://***@db/envoi", "smtp://***@host:25?tls=required")
+        );
+        let (database, mail) = shown("postgres:///envoi?host=/run&password=secret", "file:mail");
+        assert_eq!((database.as_str(), mail.as_str()), ("postgres:///envoi?***", "file:mail"));
+        assert_eq!(shown("host=/run user=me password=secret", "smtp://host").0, "***");
+        assert_eq!(shown("host=/run user=me", "smtp://host").0, "host=/run user=me");
     }
 }

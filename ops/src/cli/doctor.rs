@@ -71,7 +71,7 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     let mut findings = Findings::default();
     findings.good("configuration", "is valid");
     root_key(&mut findings, &config.keys.root_key_file);
-    mail(&mut findings, &config);
+    mail(&mut findings, &config).await;
     if let Some(client) = postgres(&mut findings, &config).await {
         settings(&mut findings, &client).await;
         keyring(&mut findings, &config).await;
@@ -115,15 +115,26 @@ fn root_key(findings: &mut Findings, path: &Path) {
     }
 }
 
-fn mail(findings: &mut Findings, config: &Config) {
-    match commands::mail::Mailer::open(&config.mail.transport, &config.mail.from) {
-        Ok(_) if config.mail.transport.starts_with("file:") => findings.doubtful(
+async fn mail(findings: &mut Findings, config: &Config) {
+    let mailer = match runtime::mailer(config) {
+        Ok(mailer) => mailer,
+        Err(error) => {
+            let found = error.causes.into_iter().next().unwrap_or(error.message);
+            return findings.bad("mail", found, "see `mail` in `envoi config docs`");
+        }
+    };
+    match mailer.reach().await {
+        Ok(()) if config.mail.transport.starts_with("file:") => findings.doubtful(
             "mail",
             "e-mails are written to files: nobody gets them",
             "set `mail.transport` to smtp:// or smtps:// in production",
         ),
-        Ok(_) => findings.good("mail", "the transport is configured (no e-mail was sent)"),
-        Err(error) => findings.bad("mail", error.to_string(), "see `mail` in `envoi config docs`"),
+        Ok(()) => findings.good("mail", "the server lets this one in (no e-mail was sent)"),
+        Err(error) => findings.bad(
+            "mail",
+            error.to_string(),
+            "is it running, and are `mail.transport` and its password right?",
+        ),
     }
 }
 

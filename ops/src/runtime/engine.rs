@@ -19,7 +19,7 @@ enum Choice {
 }
 
 fn choice(config: &Config) -> Result<Choice, CliError> {
-    if config.log == POSTGRES {
+    if &*config.log == POSTGRES {
         return Ok(Choice::Postgres);
     }
     #[cfg(feature = "eventstoredb")]
@@ -52,7 +52,7 @@ pub fn check(config: &Config) -> Result<(), CliError> {
 /// When the engine is unknown or cannot be reached.
 pub async fn open(
     config: &Config,
-    database: &tokio_postgres::Config,
+    database: &eventstore_schema::database::Config,
     registry: &Registry,
 ) -> Result<Arc<dyn EventLog>, CliError> {
     match choice(config)? {
@@ -73,7 +73,7 @@ pub async fn open(
 #[cfg(feature = "eventstoredb")]
 async fn event_store_db(
     config: &Config,
-    database: &tokio_postgres::Config,
+    database: &eventstore_schema::database::Config,
     registry: &Registry,
     settings: eventstore_schema::EsdbSettings,
 ) -> Result<Arc<dyn EventLog>, CliError> {
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn refusal(log: &str) -> String {
-        let config = Config { log: log.to_owned(), ..Config::default() };
+        let config = Config { log: log.into(), ..Config::default() };
         let error = check(&config).unwrap_err();
         format!("{} {:?} {:?}", error.message, error.causes, error.hint)
     }
@@ -116,7 +116,7 @@ mod tests {
     #[cfg(feature = "eventstoredb")]
     #[test]
     fn a_connection_string_is_looked_at_before_anything_starts() {
-        let config = Config { log: "esdb://a:2113,b:2113?tls=false".to_owned(), ..Config::default() };
+        let config = Config { log: "esdb://a:2113,b:2113?tls=false".into(), ..Config::default() };
         assert!(check(&config).is_ok());
         let text = refusal("esdb://me:hunter2@host?tlsFile=x");
         assert!(text.contains("tlsFile") && !text.contains("hunter2"), "{text}");

@@ -6,6 +6,7 @@ pub mod private;
 pub mod scratch;
 pub mod server;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use commands::auth::Auth;
@@ -24,7 +25,7 @@ use crate::config::Config;
 /// Everything behind the edge, connected.
 pub struct Backend {
     /// How to connect to PostgreSQL.
-    pub database: tokio_postgres::Config,
+    pub database: database::Config,
     /// The log.
     pub log: Arc<dyn EventLog>,
     /// Keys at rest.
@@ -43,16 +44,53 @@ pub struct Backend {
 ///
 /// # Errors
 /// When no URL is configured, or it is malformed.
-pub fn database(config: &Config) -> Result<tokio_postgres::Config, CliError> {
+pub fn database(config: &Config) -> Result<database::Config, CliError> {
     if config.database.url.is_empty() {
         return Err(CliError::usage("no database is configured")
             .hint("set `database.url` or ENVOI_DATABASE_URL; `envoi dev` brings a private one"));
     }
-    // The text of the URL may hold a password: it is not repeated.
-    config.database.url.parse().map_err(|_| {
-        CliError::usage("`database.url` is not a PostgreSQL URL")
-            .hint("postgres://USER:PASSWORD@HOST:PORT/DATABASE, or key=value pairs")
+    let roots = roots("database.tls_root_file", &config.database.tls_root_file)?;
+    database::Config::parse(&config.database.url, roots.as_deref()).map_err(|error| {
+        CliError::usage("`database.url` cannot be used")
+            .because(&error)
+            .hint("postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, or key=value pairs")
     })
+}
+
+/// What hands e-mails over. Nothing is connected yet.
+///
+/// # Errors
+/// When what is configured cannot be used.
+pub fn mailer(config: &Config) -> Result<Mailer, CliError> {
+    let roots = roots("mail.tls_root_file", &config.mail.tls_root_file)?;
+    Mailer::open(&config.mail.transport, &config.mail.from, roots.as_deref()).map_err(|error| {
+        CliError::usage("e-mails cannot be sent").because(&error).hint("see `mail` in the configuration")
+    })
+}
+
+/// Checks what a configuration says beyond its form, without connecting or making anything.
+///
+/// # Errors
+/// See [`engine::check`], [`database`] and [`mailer`]. A configuration without a database passes: it may come with a variable.
+pub fn check(config: &Config) -> Result<(), CliError> {
+    engine::check(config)?;
+    if !config.database.url.is_empty() {
+        database(config)?;
+    }
+    if !config.mail.transport.starts_with("file:") {
+        mailer(config)?;
+    }
+    Ok(())
+}
+
+/// The root certificates of a configured file; none for the platform's.
+fn roots(key: &str, path: &Path) -> Result<Option<Vec<u8>>, CliError> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let unreadable =
+        |error| CliError::usage(format!("`{key}`: {} cannot be read", path.display())).because(&error);
+    std::fs::read(path).map(Some).map_err(unreadable)
 }
 
 impl Backend {
@@ -80,10 +118,7 @@ impl Backend {
         let metrics = commands::metrics::Metrics::register(&registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
         let clock = Clock::system();
-        let mailer = Mailer::open(&config.mail.transport, &config.mail.from).map_err(|error| {
-            CliError::usage("e-mails cannot be sent").because(&error).hint("see `mail` in the configuration")
-        })?;
-        let auth = Auth::open(&keyring, &clock, &config.server.public_url, Arc::new(mailer))
+        let auth = Auth::open(&keyring, &clock, &config.server.public_url, Arc::new(mailer(config)?))
             .await
             .map_err(|error| CliError::unavailable("nobody can be authenticated").because(&error))?;
         let parts = Parts {
@@ -103,7 +138,7 @@ impl Backend {
 ///
 /// # Errors
 /// When the database cannot be reached or a migration fails; it is rolled back then.
-pub async fn migrate(database: &tokio_postgres::Config) -> Result<(), CliError> {
+pub async fn migrate(database: &database::Config) -> Result<(), CliError> {
     let unreachable = |error: &tokio_postgres::Error| {
         CliError::unavailable("the database cannot be reached").because(error).hint("check `database.url`")
     };

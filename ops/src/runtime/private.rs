@@ -47,9 +47,9 @@ impl Private {
 
     /// A configuration over this installation, listening on `listen` and, for operators, `metrics_listen`.
     pub fn configuration(&self, mut base: Config, listen: SocketAddr, metrics_listen: SocketAddr) -> Config {
-        base.database.url = self.cluster.url(DATABASE);
+        base.database.url = self.cluster.url(DATABASE).as_str().into();
         base.keys.root_key_file = self.directory.join("root.key");
-        base.mail.transport = format!("file:{}", self.mail_directory().display());
+        base.mail.transport = format!("file:{}", self.mail_directory().display()).as_str().into();
         base.server.listen = listen;
         base.server.metrics_listen = metrics_listen;
         base.server.public_url = format!("http://{listen}");

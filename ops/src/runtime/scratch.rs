@@ -8,12 +8,12 @@ use super::Backend;
 use super::engine;
 use super::private::Private;
 use crate::cli::CliError;
-use crate::config::Config;
+use crate::config::{Confidential, Config};
 
 /// Which log a private installation is given.
 #[derive(Clone, Debug)]
 pub struct LogChoice {
-    log: String,
+    log: Confidential,
     stream_prefix: String,
 }
 
@@ -25,13 +25,13 @@ impl LogChoice {
 
     /// The engine that a connection string names; without one the log is in the private PostgreSQL.
     pub fn named(url: Option<&str>) -> Self {
-        let log = url.unwrap_or(engine::POSTGRES).to_owned();
+        let log = url.unwrap_or(engine::POSTGRES).into();
         Self { log, ..Self::of(&Config::default()) }
     }
 
     /// Whether the log is in the private PostgreSQL, and goes with it.
     pub fn is_private(&self) -> bool {
-        self.log == engine::POSTGRES
+        &*self.log == engine::POSTGRES
     }
 }
 

@@ -29,7 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// An installation without a server. What it is dropped with goes.
 pub struct Installation {
     pub log: Arc<dyn EventLog>,
-    pub database: tokio_postgres::Config,
+    pub database: eventstore_schema::database::Config,
     runtime: Runtime,
     cluster: Option<Cluster>,
     config: PathBuf,

@@ -9,7 +9,11 @@
 
 mod authorization;
 mod bad_input;
+mod database_tls;
+mod direct;
 mod encryption;
+mod live;
+mod mail;
 mod outage;
 mod overload;
 mod surface;

@@ -12,12 +12,12 @@ use domain::{Blob, ConversationId, Event, MessageId};
 use envoi_client::api::dto::{NewGroup, Registration};
 use envoi_client::live::{Incoming, Live};
 use eventstore_schema::cluster::{Cluster, ClusterConfig};
+use eventstore_schema::database::Config;
 use eventstore_schema::{ReadFilter, catalogue};
 use serde_json::json;
 use tests::http::Http;
 use tests::person::{PASSWORD, Person};
 use tests::server::{Options, PATIENCE, TestServer, migrate, until};
-use tokio_postgres::Config;
 use uuid::Uuid;
 
 const DATABASE: &str = "envoi";

@@ -79,7 +79,9 @@ fn one(name: &str) -> Result<Arc<dyn Projector>, CliError> {
 }
 
 /// The database and the log that are configured.
-async fn stores(global: &Global) -> Result<(tokio_postgres::Config, Arc<dyn EventLog>), CliError> {
+async fn stores(
+    global: &Global,
+) -> Result<(eventstore_schema::database::Config, Arc<dyn EventLog>), CliError> {
     let config = global.configuration()?;
     let database = runtime::database(&config)?;
     let log = runtime::engine::open(&config, &database, &Registry::new()).await?;
