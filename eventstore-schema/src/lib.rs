@@ -28,6 +28,7 @@ pub mod bench;
 pub mod catalogue;
 pub mod cluster;
 pub mod codec;
+pub mod copy;
 pub mod database;
 mod entropy;
 mod envelope;

@@ -7,6 +7,7 @@
 
 mod account_mail;
 mod device_fanout;
+mod followed;
 mod leader;
 mod membership_index;
 mod organization_leave;
@@ -25,6 +26,7 @@ use eventstore_schema::{LogError, RecordedEvent};
 use crate::executor::ExecuteError;
 use crate::services::{Parts, Services};
 
+pub use followed::{checkpoints, relocate};
 pub use runner::{Reactions, Running};
 pub use store::{ParkedEvent, ReactionStatus};
 

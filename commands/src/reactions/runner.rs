@@ -136,6 +136,7 @@ impl Runner {
     async fn lead(&self, leader: &Leader) -> Result<(), ReactionError> {
         let name = self.reaction.name();
         let mut stopped = self.stopped.clone();
+        followed::check(leader, self.log.head().await?.incarnation).await?;
         let after = store::checkpoint(leader, name).await?;
         let mut subscription = self.log.subscribe(after, self.filter.clone()).await?;
         let mut followed = None;

@@ -124,7 +124,8 @@ pub(super) fn stored(position: Position) -> Result<i64, ReactionError> {
     i64::try_from(position.get()).map_err(|_| damaged("position"))
 }
 
-fn position(row: &Row, column: usize) -> Result<Position, ReactionError> {
+/// A position read from the tables.
+pub(super) fn position(row: &Row, column: usize) -> Result<Position, ReactionError> {
     let value: i64 = row.try_get(column)?;
     u64::try_from(value).map(Position::new).map_err(|_| damaged("position"))
 }

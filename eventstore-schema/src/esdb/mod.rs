@@ -271,7 +271,20 @@ impl EventLog for EsdbEventLog {
     async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
         let mut results = Vec::with_capacity(appends.len());
         for (stream, run) in writer::runs(appends) {
-            results.extend(self.run(stream, run).await);
+            // What comes behind something that was lost would come before it when it is repeated.
+            if matches!(
+                results.last(),
+                Some(Err(AppendError::Unavailable { .. } | AppendError::Overloaded { .. }))
+            ) {
+                let reason = "an append before it was not answered".to_owned();
+                results.extend(
+                    run.iter().map(|one| {
+                        Err(AppendError::Unavailable { stream: one.stream, reason: reason.clone() })
+                    }),
+                );
+            } else {
+                results.extend(self.run(stream, run).await);
+            }
         }
         results
     }

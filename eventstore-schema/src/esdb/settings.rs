@@ -84,10 +84,25 @@ impl EsdbSettings {
                 check_option(name, value)?;
             }
         }
-        let client: ClientSettings = text.parse().map_err(|_| EsdbSettingsError::Malformed)?;
+        let client: ClientSettings = with_defaults(text).parse().map_err(|_| EsdbSettingsError::Malformed)?;
         check_files(&client)?;
         Ok(Self { client })
     }
+}
+
+/// The client waits once before its first connection, and again before each further attempt: shorter, and more often.
+const DEFAULTS: [(&str, &str); 2] = [("discoveryInterval", "50"), ("maxDiscoverAttempts", "20")];
+
+fn with_defaults(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut whole = text.to_owned();
+    for (name, value) in DEFAULTS {
+        if !lower.contains(&format!("{}=", name.to_ascii_lowercase())) {
+            let separator = if whole.contains('?') { '&' } else { '?' };
+            whole.push_str(&format!("{separator}{name}={value}"));
+        }
+    }
+    whole
 }
 
 impl fmt::Display for EsdbSettings {
@@ -222,6 +237,15 @@ mod tests {
         ] {
             EsdbSettings::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         }
+    }
+
+    #[test]
+    fn what_is_given_wins_over_our_defaults() {
+        assert_eq!(
+            with_defaults("esdb://a?maxdiscoverattempts=3"),
+            "esdb://a?maxdiscoverattempts=3&discoveryInterval=50"
+        );
+        assert_eq!(with_defaults("esdb://a"), "esdb://a?discoveryInterval=50&maxDiscoverAttempts=20");
     }
 
     #[test]

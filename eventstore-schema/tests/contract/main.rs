@@ -11,6 +11,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod copying;
 mod engine;
 #[cfg(feature = "eventstoredb")]
 mod esdb;

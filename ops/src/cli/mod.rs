@@ -9,6 +9,7 @@ mod dev;
 mod doctor;
 mod error;
 mod keys;
+mod log;
 mod migrate;
 mod output;
 pub mod progress;
@@ -77,6 +78,8 @@ enum Verb {
     Doctor(doctor::Args),
     /// Make the root key.
     Keys(keys::Args),
+    /// Copy the log into another engine.
+    Log(log::Args),
     /// Bring the database to the form of this release.
     Migrate(migrate::Args),
     /// Show, rebuild and verify the read models; decide about what they could not fold.
@@ -114,6 +117,7 @@ async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Dev(args) => dev::run(global, args).await,
         Verb::Doctor(args) => doctor::run(global, args).await,
         Verb::Keys(args) => keys::run(global, args),
+        Verb::Log(args) => log::run(global, args).await,
         Verb::Migrate(args) => migrate::run(global, args).await,
         Verb::Projections(args) => projections::run(global, args).await,
         Verb::Schema(args) => schema::run(global, args),

@@ -1,0 +1,85 @@
+//! Which log reactions follow. Their checkpoints are positions of one log, so they stand still before any other, and move with
+//! a log that is copied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deadpool_postgres::{Pool, Transaction};
+use eventstore_schema::{Incarnation, Position};
+use tokio_postgres::Client;
+
+use super::ReactionError;
+use super::store::{position, stored};
+
+/// Refuses a log that is not the one that is followed; the first one ever is.
+pub(super) async fn check(client: &Client, log: Incarnation) -> Result<(), ReactionError> {
+    let insert = "INSERT INTO write.followed_log (incarnation) VALUES ($1) ON CONFLICT DO NOTHING";
+    client.execute(insert, &[&log.0]).await?;
+    let followed: uuid::Uuid =
+        client.query_one("SELECT incarnation FROM write.followed_log", &[]).await?.try_get(0)?;
+    if followed == log.0 {
+        return Ok(());
+    }
+    Err(ReactionError::Failed(format!(
+        "reactions have followed the log {followed}, this is {}: `envoi log copy` moves a log with all that follows it",
+        log.0
+    )))
+}
+
+/// The log that is followed and the positions of all checkpoints; nothing before the first.
+///
+/// # Errors
+/// When the write side's tables cannot be read.
+pub async fn checkpoints(pool: &Pool) -> Result<(Option<Incarnation>, BTreeSet<Position>), ReactionError> {
+    let client = pool.get().await?;
+    let followed = client.query_opt("SELECT incarnation FROM write.followed_log", &[]).await?;
+    let followed = followed.map(|row| row.try_get(0).map(Incarnation)).transpose()?;
+    let rows = client.query("SELECT position FROM write.reaction_checkpoints", &[]).await?;
+    Ok((followed, rows.iter().map(|row| position(row, 0)).collect::<Result<_, _>>()?))
+}
+
+/// Moves every checkpoint from one log to its copy, all or none; `false` when they are there already.
+///
+/// # Errors
+/// When they belong to a third log, one is not among `moved`, a reaction is running, or the tables cannot be written.
+pub async fn relocate(
+    pool: &Pool,
+    from: Incarnation,
+    to: Incarnation,
+    moved: &BTreeMap<Position, Position>,
+) -> Result<bool, ReactionError> {
+    let mut client = pool.get().await?;
+    let transaction = client.transaction().await?;
+    transaction.execute("LOCK TABLE write.reaction_checkpoints IN EXCLUSIVE MODE", &[]).await?;
+    let followed = transaction.query_opt("SELECT incarnation FROM write.followed_log FOR UPDATE", &[]).await?;
+    let followed = followed.map(|row| row.try_get(0).map(Incarnation)).transpose()?;
+    match followed {
+        Some(followed) if followed == to => return Ok(false),
+        Some(followed) if followed != from => {
+            return Err(ReactionError::Failed(format!("reactions follow another log, {}", followed.0)));
+        }
+        Some(_) | None => {}
+    }
+    move_all(&transaction, moved).await?;
+    let follow = "INSERT INTO write.followed_log (incarnation) VALUES ($1) \
+                  ON CONFLICT (singleton) DO UPDATE SET incarnation = excluded.incarnation";
+    transaction.execute(follow, &[&to.0]).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+async fn move_all(
+    transaction: &Transaction<'_>,
+    moved: &BTreeMap<Position, Position>,
+) -> Result<(), ReactionError> {
+    for row in transaction.query("SELECT reaction, position FROM write.reaction_checkpoints", &[]).await? {
+        let (reaction, at): (String, _) = (row.try_get(0)?, position(&row, 1)?);
+        let Some(new) = moved.get(&at) else {
+            return Err(ReactionError::Failed(format!(
+                "the reaction {reaction} went on to position {at} while the log was copied: stop every server first"
+            )));
+        };
+        let update = "UPDATE write.reaction_checkpoints SET position = $2 WHERE reaction = $1";
+        transaction.execute(update, &[&reaction, &stored(*new)?]).await?;
+    }
+    Ok(())
+}
