@@ -50,7 +50,8 @@ pub async fn relocate(
     let mut client = pool.get().await?;
     let transaction = client.transaction().await?;
     transaction.execute("LOCK TABLE write.reaction_checkpoints IN EXCLUSIVE MODE", &[]).await?;
-    let followed = transaction.query_opt("SELECT incarnation FROM write.followed_log FOR UPDATE", &[]).await?;
+    let followed =
+        transaction.query_opt("SELECT incarnation FROM write.followed_log FOR UPDATE", &[]).await?;
     let followed = followed.map(|row| row.try_get(0).map(Incarnation)).transpose()?;
     match followed {
         Some(followed) if followed == to => return Ok(false),

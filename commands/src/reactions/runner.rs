@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::leader::Leader;
-use super::{Reaction, ReactionError, ReactionStatus, store};
+use super::{Reaction, ReactionError, ReactionStatus, followed, store};
 use crate::clock::Clock;
 use crate::limits::{
     REACTION_ATTEMPTS_MAX, REACTION_BATCH_EVENTS, REACTION_LEAD_POLL, REACTION_PARKED_RETRY_SECONDS,

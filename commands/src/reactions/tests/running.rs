@@ -16,17 +16,19 @@ use crate::services::tests::stage::*;
 type Answers = Box<dyn Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync>;
 
 /// Notes which revisions it was shown how often, and answers as it is told.
-struct Recorder {
+pub(super) struct Recorder {
     seen: Mutex<Vec<u64>>,
     answers: Mutex<Answers>,
 }
 
 impl Recorder {
-    fn new(answers: impl Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync + 'static) -> Arc<Self> {
+    pub(super) fn new(
+        answers: impl Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self { seen: Mutex::default(), answers: Mutex::new(Box::new(answers)) })
     }
 
-    fn seen(&self) -> Vec<u64> {
+    pub(super) fn seen(&self) -> Vec<u64> {
         self.seen.lock().unwrap().clone()
     }
 
@@ -57,7 +59,7 @@ impl Reaction for Recorder {
 }
 
 /// An organization whose profile changed at revisions 2 to 4.
-async fn stage() -> (Stage, OrganizationId) {
+pub(super) async fn stage() -> (Stage, OrganizationId) {
     let stage = Stage::new().await;
     stage.enter(ALICE).await;
     let id = stage.organization(&[ALICE]).await;
@@ -67,12 +69,12 @@ async fn stage() -> (Stage, OrganizationId) {
     (stage, id)
 }
 
-async fn change(stage: &Stage, id: OrganizationId) {
+pub(super) async fn change(stage: &Stage, id: OrganizationId) {
     let profile = OrganizationProfile { name: "Acme".to_owned() };
     stage.services.organizations.change_profile(&stage.by(ALICE, 0), id, profile).await.unwrap();
 }
 
-fn run(stage: &Stage, recorder: &Arc<Recorder>) -> (Reactions, Running) {
+pub(super) fn run(stage: &Stage, recorder: &Arc<Recorder>) -> (Reactions, Running) {
     let reactions = Reactions::new(vec![recorder.clone()], stage.parts.clone());
     let running = reactions.start();
     (reactions, running)

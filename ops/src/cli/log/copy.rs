@@ -2,7 +2,7 @@
 
 use commands::reactions;
 use eventstore_schema::database::{self, Role};
-use eventstore_schema::{EventLog, copy};
+use eventstore_schema::copy;
 use prometheus::Registry;
 use serde_json::json;
 
@@ -50,9 +50,8 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let to = engine::open(&to_config, &database, &Registry::new()).await?;
     let pool = database::pool(&database, Role::App, CONNECTIONS)
         .map_err(|error| CliError::usage("the pool of the write side").because(&error))?;
-    let unreadable = |error: &eventstore_schema::LogError| {
-        CliError::unavailable("a log cannot be read").because(error)
-    };
+    let unreadable =
+        |error: &eventstore_schema::LogError| CliError::unavailable("a log cannot be read").because(error);
     let (old, new) = (
         from.head().await.map_err(|error| unreadable(&error))?.incarnation,
         to.head().await.map_err(|error| unreadable(&error))?.incarnation,
@@ -68,9 +67,9 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let copied = copy::copy(&*from, &*to, &marks, &report).await;
     bar.finish();
     let copied = copied.map_err(|error| {
-        CliError::failed("the log was not copied whole; the old one is as it was").because(&error).hint(
-            "copying again goes on where it stopped, unless the message says that it has to begin anew",
-        )
+        CliError::failed("the log was not copied whole; the old one is as it was")
+            .because(&error)
+            .hint("copying again goes on where it stopped, unless the message says that it has to begin anew")
     })?;
     let moved = reactions::relocate(&pool, old, new, &copied.moved).await.map_err(|error| {
         CliError::failed("the log is copied, but the checkpoints of reactions were not moved").because(&error)
