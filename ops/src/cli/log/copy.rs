@@ -1,8 +1,8 @@
 //! `envoi log copy`: moves an installation from one log engine to another.
 
 use commands::reactions;
-use eventstore_schema::database::{self, Role};
 use eventstore_schema::copy;
+use eventstore_schema::database::{self, Role};
 use prometheus::Registry;
 use serde_json::json;
 
