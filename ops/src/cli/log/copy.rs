@@ -32,7 +32,7 @@ pub struct Args {
 /// Runs `envoi log copy`.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let from_config = global.configuration()?;
-    let mut to_config = Config { log: args.to.clone(), ..from_config.clone() };
+    let mut to_config = Config { log: args.to.as_str().into(), ..from_config.clone() };
     to_config.log_stream_prefix = args.to_prefix.unwrap_or(to_config.log_stream_prefix);
     engine::check(&to_config)?;
     if (&from_config.log, &from_config.log_stream_prefix) == (&to_config.log, &to_config.log_stream_prefix) {
