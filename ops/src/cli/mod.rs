@@ -14,6 +14,7 @@ mod migrate;
 mod output;
 pub mod progress;
 mod projections;
+mod reactions;
 mod schema;
 mod serve;
 mod telemetry;
@@ -84,6 +85,8 @@ enum Verb {
     Migrate(migrate::Args),
     /// Show, rebuild and verify the read models; decide about what they could not fold.
     Projections(projections::Args),
+    /// Show how far the reactions are, and what they could not answer.
+    Reactions(reactions::Args),
     /// Export the catalogue of events.
     Schema(schema::Args),
     /// Run a server.
@@ -120,6 +123,7 @@ async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Log(args) => log::run(global, args).await,
         Verb::Migrate(args) => migrate::run(global, args).await,
         Verb::Projections(args) => projections::run(global, args).await,
+        Verb::Reactions(args) => reactions::run(global, args).await,
         Verb::Schema(args) => schema::run(global, args),
         Verb::Serve(args) => serve::run(global, args).await,
     }
