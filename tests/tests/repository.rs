@@ -77,6 +77,20 @@ fn every_relative_link_of_every_document_leads_somewhere() {
 }
 
 #[test]
+fn every_migration_of_a_part_has_a_number_of_its_own() {
+    for part in ["commands", "eventstore-schema", "projections"] {
+        let mut scripts = Vec::new();
+        files(&root().join(part).join("migrations"), ".sql", &mut scripts);
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut numbers: Vec<_> =
+            scripts.iter().map(|path| name(path).split("__").next().unwrap().to_owned()).collect();
+        numbers.sort_unstable();
+        let expected: Vec<_> = (1..=numbers.len()).map(|number| format!("V{number:02}")).collect();
+        assert_eq!(numbers, expected, "{part}");
+    }
+}
+
+#[test]
 fn no_source_file_is_longer_than_one_can_hold_in_mind() {
     let mut sources = Vec::new();
     files(&root(), ".rs", &mut sources);
