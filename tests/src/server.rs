@@ -15,8 +15,8 @@ use commands::{Parts, Services};
 use domain::Timestamp;
 use eventstore_schema::database::{self, Config, Role};
 use eventstore_schema::keyring::{RootKeyFile, Secret};
-use eventstore_schema::testing::TestDatabase;
-use eventstore_schema::{EventLog, Keyring, PgEventLog, PgLogConfig, Sealer};
+use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
+use eventstore_schema::{EventLog, Keyring, Sealer};
 use projections::{Feed, Projections, Reader, State as ProjectionState};
 use prometheus::Registry;
 use tempfile::TempDir;
@@ -47,6 +47,8 @@ pub struct TestServer {
     pub services: Services,
     /// The log.
     pub log: Arc<dyn EventLog>,
+    /// What keeps it.
+    pub engine: TestLog,
     /// Keys at rest.
     pub keyring: Arc<Keyring>,
     /// How far the read models are.
@@ -66,8 +68,10 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Rate limits; none when none are given.
     pub rates: Option<api::Rates>,
-    /// Events that the log lets wait for its writer; as many as a server's when none are given.
-    pub queue_events_max: Option<usize>,
+    /// One-event appends that the log lets wait; as many as a server's when none are given.
+    pub appends_max: Option<usize>,
+    /// What keeps the log.
+    pub engine: Engine,
     /// How e-mails leave; into files when nothing is said.
     pub mail: Option<Mailer>,
 }
@@ -76,6 +80,11 @@ impl TestServer {
     /// A server over a database of its own.
     pub async fn start() -> Self {
         Self::start_with(Options::default()).await
+    }
+
+    /// The same, with its log in another engine.
+    pub async fn start_over(engine: Engine) -> Self {
+        Self::start_with(Options { engine, ..Options::default() }).await
     }
 
     /// The same, with other options.
@@ -92,10 +101,9 @@ impl TestServer {
     pub async fn over(config: &Config, options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let registry = Registry::new();
-        let mut engine = PgLogConfig::new(config.clone());
-        engine.queue_events_max = options.queue_events_max.unwrap_or(engine.queue_events_max);
-        let log = PgEventLog::connect(engine).await.expect("the log opens");
-        let log: Arc<dyn EventLog> = Arc::new(log);
+        // Before anything else: a client of EventStoreDB sets up TLS for the process.
+        let engine = TestLog::create(options.engine, config).await;
+        let log = engine.open_with(options.appends_max, &registry).await;
         let pool = database::pool(config, Role::App, POOL_SIZE).expect("a pool");
         let root = RootKeyFile::open_or_create(&directory.path().join("root.key")).expect("a root key");
         let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.expect("a keyring"));
@@ -149,6 +157,7 @@ impl TestServer {
             clock,
             services,
             log,
+            engine,
             keyring,
             projections,
             directory,

@@ -1,4 +1,5 @@
-//! What tests of every crate stand on: a fresh, migrated database each, on a server that all of them share.
+//! What tests of every crate stand on: a fresh, migrated database each, on a server that all of them share,
+//! and a log in any engine.
 //!
 //! Failing to set a test up fails the test, so this module panics where the product would answer with an error.
 #![allow(
@@ -9,8 +10,10 @@
 )]
 
 mod database;
+mod engine;
 mod process;
 mod server;
 
 pub use database::TestDatabase;
+pub use engine::{Engine, TestLog};
 pub use server::{TestServer, stop};

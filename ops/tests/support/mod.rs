@@ -75,9 +75,15 @@ pub struct Dev {
 
 impl Dev {
     pub fn start() -> Self {
+        Self::start_over("postgres")
+    }
+
+    /// The same over another log, named as the configuration names it.
+    pub fn start_over(log: &str) -> Self {
         let directory = directory();
         let root = directory.path().join("installation");
         let mut child = envoi(&["dev", "--json", "--directory", root.to_str().unwrap()])
+            .env("ENVOI_LOG", log)
             .env("ENVOI_SERVER_LISTEN", "127.0.0.1:0")
             .env("ENVOI_SERVER_METRICS_LISTEN", "127.0.0.1:0")
             .env("ENVOI_SERVER_RATE_LIMITS", "false")

@@ -1,4 +1,4 @@
-//! PostgreSQL gone: requests are sent away with a time to come back, nothing is lost, and all goes on by itself.
+//! The log gone, in every engine: requests are sent away with a time to come back, nothing is lost, and all goes on by itself.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,21 @@ use envoi_client::api::dto::{NewGroup, Registration};
 use envoi_client::live::{Incoming, Live};
 use eventstore_schema::cluster::{Cluster, ClusterConfig};
 use eventstore_schema::database::Config;
-use eventstore_schema::{ReadFilter, catalogue};
+use eventstore_schema::testing::Engine;
+use eventstore_schema::{ReadFilter, catalogue, over_engines};
 use serde_json::json;
 use tests::http::Http;
 use tests::person::{PASSWORD, Person};
 use tests::server::{Options, PATIENCE, TestServer, migrate, until};
 use uuid::Uuid;
 
+over_engines! {
+    a_log_that_dies_under_load_takes_nothing_with_it,
+    an_outage_of_the_log_is_told_and_survived,
+}
+
 const DATABASE: &str = "envoi";
-/// People who write at once while PostgreSQL comes and goes.
+/// People who write at once while the log comes and goes.
 const WRITERS: usize = 6;
 /// Acknowledged messages before it goes, and again after it came back.
 const MESSAGES: usize = 40;
@@ -70,6 +76,11 @@ impl Postgres {
         started(&self.place).await;
     }
 
+    /// A server over it, with its log in `engine`.
+    async fn serve(&self, engine: Engine) -> TestServer {
+        TestServer::over(&self.config(), Options { engine, ..Options::default() }).await
+    }
+
     async fn destroy(self) {
         tokio::task::spawn_blocking(move || self.cluster.destroy()).await.unwrap().unwrap();
     }
@@ -80,25 +91,60 @@ async fn started(place: &Path) -> Cluster {
     tokio::task::spawn_blocking(move || Cluster::start(config)).await.unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn an_outage_of_postgresql_is_told_and_survived() {
+/// What takes the log away.
+#[derive(Clone, Copy)]
+enum End {
+    InOrder,
+    AtOnce,
+}
+
+/// Takes the log away. In PostgreSQL everything else goes with it; of EventStoreDB every connection is dropped either way.
+async fn stop(postgres: &Postgres, server: &mut TestServer, end: End) {
+    match (server.engine.double(), end) {
+        (Some(double), _) => double.stop().await,
+        (None, End::InOrder) => postgres.stop().await,
+        (None, End::AtOnce) => postgres.stop_immediately().await,
+    }
+}
+
+async fn start_again(postgres: &Postgres, server: &mut TestServer) {
+    match server.engine.double() {
+        Some(double) => double.start_again().await.unwrap(),
+        None => postgres.start_again().await,
+    }
+}
+
+/// Reads while there is no log: the read models answer from where they are if theirs is still there.
+async fn read_without_log(http: &Http, path: &str, engine: Engine) {
+    let answer = http.get(path).await;
+    match engine {
+        Engine::EventStoreDb => drop(answer.expect(200)),
+        Engine::Postgres => {
+            let refused = answer.refused(503, "unavailable");
+            assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
+        }
+    }
+}
+
+async fn an_outage_of_the_log_is_told_and_survived(engine: Engine) {
     let postgres = Postgres::start().await;
-    let server = TestServer::over(&postgres.config(), Options::default()).await;
+    let mut server = postgres.serve(engine).await;
     let http = Person::register(&server, "ann").await.http().await;
     http.post_keyed("/v1/organizations", &json!({ "name": "Before" }), "before").await.expect(201);
     server.settled().await;
     server.http().get("/health/ready").await.expect(200);
 
-    postgres.stop().await;
+    stop(&postgres, &mut server, End::InOrder).await;
     let refused = http.post_keyed("/v1/organizations", &json!({ "name": "During" }), "during").await;
     let refused = refused.refused(503, "unavailable");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
-    http.get("/v1/organizations").await.refused(503, "unavailable");
-    let ready = server.http().get("/health/ready").await.expect(503);
-    assert_eq!(ready.json["parts"]["log"]["ready"], false);
+    read_without_log(&http, "/v1/organizations", engine).await;
+    let ready = server.http().get("/health/ready").await.expect(503).json;
+    assert_eq!(ready["parts"]["log"]["ready"], false);
+    assert_eq!(ready["parts"]["keyring"]["ready"], engine == Engine::EventStoreDb, "{ready}");
     server.http().get("/health/live").await.expect(200);
 
-    postgres.start_again().await;
+    start_again(&postgres, &mut server).await;
     let body = json!({ "name": "During" });
     until(async || {
         let answer = http.post_keyed("/v1/organizations", &body, "during").await;
@@ -190,10 +236,9 @@ async fn logged(server: &TestServer) -> Vec<(u64, MessageId)> {
     }
 }
 
-#[tokio::test]
-async fn a_postgresql_that_dies_under_load_takes_nothing_with_it() {
+async fn a_log_that_dies_under_load_takes_nothing_with_it(engine: Engine) {
     let postgres = Postgres::start().await;
-    let server = TestServer::over(&postgres.config(), Options::default()).await;
+    let mut server = postgres.serve(engine).await;
     let (ann, bob) = tokio::join!(Person::with_device(&server, "ann"), Person::with_device(&server, "bob"));
     let organization = ann.client.create_organization("Acme").await.unwrap();
     ann.bring(organization, &bob, OrganizationRole::Member).await;
@@ -223,13 +268,12 @@ async fn a_postgresql_that_dies_under_load_takes_nothing_with_it() {
     };
     envoi_client::Server::new(&server.url()).unwrap().register(&dan).await.unwrap();
 
-    postgres.stop_immediately().await;
+    stop(&postgres, &mut server, End::AtOnce).await;
     until(async || (seen.refused.load(Ordering::Acquire) >= WRITERS).then_some(())).await;
     let conversations = format!("/v1/organizations/{organization}/conversations");
-    let refused = http.get(&conversations).await.refused(503, "unavailable");
-    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
+    read_without_log(&http, &conversations, engine).await;
     server.http().get("/health/ready").await.expect(503);
-    postgres.start_again().await;
+    start_again(&postgres, &mut server).await;
     acknowledged(MESSAGES).await;
     seen.stopped.store(true, Ordering::Release);
     let mut told = HashSet::from([first.message_id]);

@@ -1,11 +1,13 @@
-//! A full queue: who finds no place is sent away with a time to come back, and only what was acknowledged is in the log.
+//! A full queue, over every engine of the log: who finds no place is sent away with a time to come back, and only what was acknowledged is in the log.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use domain::conversation::ConversationEvent;
 use domain::{Blob, ConversationId, Event, MessageId};
 use envoi_client::api::dto::NewGroup;
-use eventstore_schema::{EventLog, ReadFilter, catalogue};
+use eventstore_schema::testing::Engine;
+use eventstore_schema::{EventLog, ReadFilter, catalogue, over_engines};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tests::http::{Answer, Http};
@@ -14,14 +16,28 @@ use tests::server::{Options, TestServer, until};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// Events that the log of this server lets wait.
-const QUEUE_EVENTS_MAX: usize = 8;
+over_engines! {
+    a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing,
+}
+
+/// Messages that the log of this server lets wait.
+const APPENDS_MAX: usize = 8;
 /// Each is a stream of its own, so that each has an append of its own under way.
 const GROUPS: usize = 24;
 const MESSAGES_PER_GROUP: usize = 3;
 /// Holds up every append, as another node's batch does: the lock that `log.append` takes.
 const HOLD: &str = "SELECT pg_advisory_lock(7163384699741798250)";
 const LET_GO: &str = "SELECT pg_advisory_unlock(7163384699741798250)";
+/// The same over EventStoreDB: each answer comes so much later.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// Lets the log stand still, or go on. In PostgreSQL the connection holds it.
+async fn stand_still(server: &mut TestServer, database: &tokio_postgres::Client, still: bool) {
+    match server.engine.double() {
+        Some(double) => double.faults().delay_answers(still.then_some(STANDSTILL)),
+        None => database.batch_execute(if still { HOLD } else { LET_GO }).await.unwrap(),
+    }
+}
 
 async fn send(http: &Http, group: ConversationId, id: MessageId) -> Answer {
     let zeros = |bytes: usize| Blob::new(vec![0; bytes]);
@@ -52,10 +68,9 @@ async fn messages(log: &dyn EventLog) -> Vec<MessageId> {
     ids
 }
 
-#[tokio::test]
-async fn a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing() {
-    let options = Options { queue_events_max: Some(QUEUE_EVENTS_MAX), ..Options::default() };
-    let server = TestServer::start_with(options).await;
+async fn a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing(engine: Engine) {
+    let options = Options { engine, appends_max: Some(APPENDS_MAX), ..Options::default() };
+    let mut server = TestServer::start_with(options).await;
     let ann = Person::with_device(&server, "ann").await;
     let organization = ann.client.create_organization("Acme").await.unwrap();
     let mut groups = Vec::new();
@@ -67,7 +82,7 @@ async fn a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing() {
     let http = ann.http().await;
 
     let database = server.database().await;
-    database.batch_execute(HOLD).await.unwrap();
+    stand_still(&mut server, &database, true).await;
     let (told, mut answers) = mpsc::unbounded_channel();
     for group in groups.iter().copied().cycle().take(GROUPS * MESSAGES_PER_GROUP) {
         let (http, told) = (http.clone(), told.clone());
@@ -78,7 +93,7 @@ async fn a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing() {
     // Nobody is acknowledged while the log stands still, and those without a place hear so at once.
     let first = until(async || answers.try_recv().ok()).await;
     assert_eq!(first.2.status, 503, "{}", first.2.json);
-    database.batch_execute(LET_GO).await.unwrap();
+    stand_still(&mut server, &database, false).await;
     let mut all = vec![first];
     while let Some(answer) = answers.recv().await {
         all.push(answer);
