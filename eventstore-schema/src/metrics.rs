@@ -64,7 +64,7 @@ impl LogMetrics {
             queue_events: gauge("envoi_log_queue_events", "Events waiting for the writer.")?,
             queue_bytes: gauge("envoi_log_queue_bytes", "Bytes waiting for the writer.")?,
             reconnects: counter("envoi_log_reconnects_total", "Connections made after one was lost.")?,
-            position: gauge("envoi_log_position_events", "Last known position of the log.")?,
+            position: gauge("envoi_log_position", "Last known position of the log, as its engine counts.")?,
             foreign: counter(
                 "envoi_log_foreign_events_total",
                 "Events found in our streams that Envoi did not write.",

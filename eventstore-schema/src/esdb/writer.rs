@@ -47,6 +47,7 @@ pub(super) async fn run(
                     results.push(Err(unreadable(stream, error)));
                 }
             }
+            Err(Unwritten::Unavailable(reason)) => results.extend(unavailable(stream, &reason, rest)),
             Err(unwritten) => {
                 let error = |append: &&StreamAppend| Err(unwritten.error(append, tail.last()));
                 results.extend(group.appends.iter().map(error));
@@ -59,6 +60,16 @@ pub(super) async fn run(
 
 fn unreadable(stream: StreamId, error: LogError) -> AppendError {
     AppendError::Unavailable { stream, reason: error.to_string() }
+}
+
+/// What becomes of all that wait when the server cannot be reached for the first: they build on it, and each by itself would
+/// be tried in vain for as long again.
+fn unavailable<'a>(
+    stream: StreamId,
+    reason: &'a str,
+    rest: &'a [StreamAppend],
+) -> impl Iterator<Item = Result<Appended, AppendError>> + 'a {
+    rest.iter().map(move |_| Err(AppendError::Unavailable { stream, reason: reason.to_owned() }))
 }
 
 /// Commands that are written together.
@@ -81,6 +92,10 @@ async fn plan<'a>(
         Ok(Settled::Write(first)) => first,
         Ok(Settled::Replayed(appended)) => {
             results.push(Ok(appended));
+            return None;
+        }
+        Err(AppendError::Unavailable { stream, reason }) => {
+            results.extend(unavailable(stream, &reason, rest));
             return None;
         }
         Err(error) => {

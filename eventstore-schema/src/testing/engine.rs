@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use eventstore_double::{Double, DoubleConfig};
 use prometheus::Registry;
-use tokio_postgres::Config;
 
-use crate::database::{self, Role};
+use crate::database::{self, Config, Role};
 use crate::{EsdbEventLog, EsdbLogConfig, EsdbSettings, EventLog, PgEventLog, PgLogConfig};
 
 /// Events of clients between two that the double writes by itself, as a server does.
@@ -75,6 +74,19 @@ impl TestLog {
     /// What `log` says in the configuration of a server over it.
     pub fn setting(&self) -> String {
         self.double.as_ref().map_or_else(|| "postgres".to_owned(), Double::url)
+    }
+
+    /// Cuts every connection there is to what keeps the log; new ones are taken.
+    pub async fn cut_connections(&self) {
+        const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        match &self.double {
+            Some(double) => double.faults().drop_connections(),
+            None => {
+                let client = database::connect(&self.database).await.expect("a connection");
+                client.batch_execute(CUT).await.expect("connections are cut");
+            }
+        }
     }
 
     /// The double behind it, to make it fail; `None` over PostgreSQL.

@@ -19,6 +19,7 @@ use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{EsdbEventLog, EsdbLogConfig, EsdbSettings, EventLog, LogError};
 use uuid::Uuid;
 
+use crate::crashes::Shared;
 use crate::engine::Engine;
 
 /// Names the real server to test against.
@@ -87,5 +88,11 @@ impl Engine for Esdb {
     async fn open_narrow(&self) -> Arc<dyn EventLog> {
         let config = EsdbLogConfig { appends_max: 10, ..self.config(&self.url) };
         Arc::new(EsdbEventLog::connect(config).await.unwrap())
+    }
+}
+
+impl Shared for Esdb {
+    fn address(&self) -> String {
+        format!("{} {} {}", self.url, self.prefix, self.database.url())
     }
 }

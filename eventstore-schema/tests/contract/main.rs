@@ -12,6 +12,7 @@
 )]
 
 mod copying;
+mod crashes;
 mod engine;
 #[cfg(feature = "eventstoredb")]
 mod esdb;

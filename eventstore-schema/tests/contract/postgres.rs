@@ -1,7 +1,6 @@
-//! The PostgreSQL engine, and what only it is asked: rights, partitions, other processes, crashes.
+//! The PostgreSQL engine, and what only it is asked: rights, partitions, a server that is killed.
 
 mod crashes;
-mod helper;
 mod partitions;
 mod refusals;
 mod rights;
@@ -12,6 +11,7 @@ use async_trait::async_trait;
 use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{EventLog, PgEventLog, PgLogConfig};
 
+use crate::crashes::Shared;
 use crate::engine::Engine;
 
 pub struct Postgres(TestDatabase);
@@ -37,5 +37,11 @@ impl Engine for Postgres {
 
     async fn open_narrow(&self) -> Arc<dyn EventLog> {
         self.connect(|config| config.queue_events_max = 10).await
+    }
+}
+
+impl Shared for Postgres {
+    fn address(&self) -> String {
+        self.0.url()
     }
 }

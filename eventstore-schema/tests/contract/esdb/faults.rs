@@ -57,6 +57,22 @@ async fn a_command_that_was_given_up_is_recognised_when_it_comes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_that_wait_together_are_told_together_that_the_server_is_gone() {
+    let mut esdb = Esdb::doubled().await;
+    let log = esdb.open().await;
+    let stream = given::stream();
+    esdb.double().stop().await;
+    // Nothing is known of the stream here, so its end has to be read first.
+    let appends: Vec<_> = (0..6).map(|n| given::append_at(stream, n, 1)).collect();
+    let started = std::time::Instant::now();
+    let results = log.append_in_order(appends).await;
+    let took = started.elapsed();
+    let unavailable = |result: &Result<_, _>| matches!(result, Err(AppendError::Unavailable { .. }));
+    assert!(results.len() == 6 && results.iter().all(unavailable), "{results:?}");
+    assert!(took < Duration::from_secs(9), "each was tried in vain by itself: {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_server_is_an_overload() {
     let mut esdb = Esdb::doubled().await;
     let log = esdb.open().await;

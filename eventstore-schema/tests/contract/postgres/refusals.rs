@@ -44,7 +44,7 @@ async fn the_engine_counts_what_it_does() {
         "envoi_log_appends_total{engine=\"postgres\",outcome=\"written\"} 1",
         "envoi_log_appends_total{engine=\"postgres\",outcome=\"replayed\"} 1",
         "envoi_log_events_total{engine=\"postgres\"} 3",
-        "envoi_log_position_events{engine=\"postgres\"} 3",
+        "envoi_log_position{engine=\"postgres\"} 3",
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }
