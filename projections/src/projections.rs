@@ -9,6 +9,7 @@ use eventstore_schema::{EventLog, LogError, Position};
 use tokio::task::JoinHandle;
 
 use crate::checkpoint::get;
+use crate::distance::events_after;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::progress::{Gauge, Progress, WaitError};
@@ -81,6 +82,9 @@ impl Drop for Projections {
     }
 }
 
+/// How far the events are counted that a projection is behind: further, the number would cost more than it tells.
+pub const LAG_EVENTS_MAX: usize = 10_000;
+
 /// Where a projection is, as the database says: the same from every process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -92,9 +96,9 @@ pub struct Status {
     pub state: String,
     /// The last event that was saved as folded.
     pub position: Option<Position>,
-    /// Positions that the log is ahead. Progress over events that change nothing is saved now and then only, so this may
-    /// show a few hundred milliseconds of lag that is none.
-    pub lag: u64,
+    /// Events that the log is ahead, counted up to [`LAG_EVENTS_MAX`]. Progress over events that change nothing is saved now
+    /// and then only, so this may show a few hundred milliseconds of lag that is none.
+    pub lag: usize,
     /// Streams that are parked.
     pub parked_streams: u64,
     /// Events in them.
@@ -123,7 +127,6 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
          count(stream) AS events FROM projection.checkpoints \
          LEFT JOIN (SELECT projection, stream FROM projection.parked_events) AS parked ON projection = name \
          GROUP BY name ORDER BY name";
-    let head = log.head().await?.position.map_or(0, Position::get);
     let failed = || StoreError::at("reading the projections' status");
     let client = connect(config).await?;
     let rows = client.query(SQL, &[]).await.map_err(failed())?;
@@ -134,13 +137,17 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
             generation: get(row, "generation")?,
             state: get(row, "state")?,
             position,
-            lag: head.saturating_sub(position.map_or(0, Position::get)),
+            lag: 0,
             parked_streams: get(row, "streams")?,
             parked_events: get(row, "events")?,
             error: get(row, "error")?,
         })
     };
-    Ok(rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())?)
+    let mut all = rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(failed())?;
+    for status in &mut all {
+        status.lag = events_after(log, status.position, LAG_EVENTS_MAX).await?;
+    }
+    Ok(all)
 }
 
 pub(crate) async fn connect(config: &Config) -> Result<tokio_postgres::Client, StoreError> {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eventstore_schema::LogError;
 use eventstore_schema::database::Config;
-use eventstore_schema::{LogError, Position};
 
 use crate::batch::{chain, parked_streams};
 use crate::checkpoint::{Checkpoint, Layout, put_state};
+use crate::distance::events_after;
 use crate::feed::Feed;
 use crate::leader::Leader;
 use crate::metrics::Metrics;
@@ -27,8 +28,8 @@ const STANDBY_POLL_WANTED: Duration = Duration::from_millis(20);
 const DIVERGED_POLL: Duration = Duration::from_secs(1);
 /// How long a failing runner tries to leave word of why.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A new projection that is further behind than this is filled by a rebuild, which is several times faster than following.
-const FOLLOW_EVENTS_MAX: u64 = 50_000;
+/// A new projection that has more events before it is filled by a rebuild, which is several times faster than following.
+const FOLLOW_EVENTS_MAX: usize = 50_000;
 
 /// Why a projection had to start over.
 #[derive(Debug, thiserror::Error)]
@@ -137,8 +138,10 @@ async fn install(context: &Context, store: &mut Store) -> Result<Checkpoint, Run
         Some(checkpoint) => checkpoint,
         None => install_empty(context, store, head.incarnation).await?,
     };
-    let is_new = checkpoint.mark.is_none() && head.position.map_or(0, Position::get) > FOLLOW_EVENTS_MAX;
-    if checkpoint.fingerprint == context.projector.fingerprint() && !is_new {
+    let is_current = checkpoint.fingerprint == context.projector.fingerprint();
+    let is_new = checkpoint.mark.is_none();
+    if is_current && !(is_new && events_after(&**log, None, FOLLOW_EVENTS_MAX + 1).await? > FOLLOW_EVENTS_MAX)
+    {
         return Ok(checkpoint);
     }
     context.gauge.set_state(State::Rebuilding, None);

@@ -102,6 +102,7 @@ pub async fn verify(
         }
         verified.push(compare(&mut builder, &*log).await?);
         builder.store.execute(&format!("DROP SCHEMA {} CASCADE", builder.schema)).await?;
+        builder.release().await?;
     }
     Ok(verified)
 }

@@ -19,8 +19,6 @@ pub struct Args {}
 
 /// Oldest PostgreSQL that has what the read side needs (views with `security_invoker`), as `server_version_num`.
 const POSTGRES_MIN: i32 = 150_000;
-/// Positions that a projection may be behind before it is mentioned.
-const LAG_MAX: u64 = 10_000;
 
 /// How a part is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -265,10 +263,10 @@ async fn read_models(findings: &mut Findings, config: &Config) {
                 format!("{} has parked {} streams", row.projection, row.parked_streams),
                 "`envoi projections parked` shows why; ops/docs/runbooks/parked-streams.md says what to do",
             );
-        } else if row.lag > LAG_MAX {
+        } else if row.lag >= projections::LAG_EVENTS_MAX {
             findings.doubtful(
                 "read models",
-                format!("{} is {} positions behind", row.projection, row.lag),
+                format!("{} is {} events behind, or more", row.projection, row.lag),
                 "is a server with the role `projector` running?",
             );
         } else {

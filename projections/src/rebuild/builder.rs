@@ -76,6 +76,11 @@ impl Builder {
         Ok(builder)
     }
 
+    /// Gives the lock back. The end of the connection does so, too, but only when the server notices it.
+    pub(crate) async fn release(self) -> Result<(), StoreError> {
+        self.store.execute("SELECT pg_advisory_unlock_all()").await
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.projector.name()
     }

@@ -30,7 +30,7 @@ pub(super) async fn switch(mut builder: Builder, log: &dyn EventLog) -> Result<(
         match try_switch(&mut builder, log).await {
             Ok(before) => {
                 drop_generation(&builder, before).await;
-                return Ok(());
+                return Ok(builder.release().await?);
             }
             Err(RebuildError::Store(error)) if is_lock_timeout(&error) && attempt < ATTEMPTS_MAX => {
                 builder.store.execute("ROLLBACK").await?;

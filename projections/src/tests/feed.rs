@@ -1,4 +1,6 @@
-//! The feed: everybody gets everything, once, in order.
+//! The feed, over every engine: everybody gets everything, once, in order.
+
+use eventstore_schema::over_engines;
 
 use super::*;
 use crate::FeedSubscription;
@@ -12,13 +14,15 @@ async fn collect(mut events: FeedSubscription, until: Position, pause: Duration)
     seen
 }
 
-#[tokio::test]
-async fn subscribers_from_anywhere_and_of_any_speed_miss_nothing_and_see_nothing_twice() {
-    let log = MemoryEventLog::new();
-    let mut world = World::new(Arc::new(log.clone()), 11);
+over_engines! {
+    subscribers_from_anywhere_and_of_any_speed_miss_nothing_and_see_nothing_twice,
+}
+
+async fn subscribers_from_anywhere_and_of_any_speed_miss_nothing_and_see_nothing_twice(engine: Engine) {
+    let Bench { log, mut world, database: _database, _engine, .. } = Bench::over(engine, 11).await;
     world.live(200).await;
     let middle = world.position();
-    let feed = Feed::start(Arc::new(log.clone())).await.expect("a feed");
+    let feed = Feed::start(Arc::clone(&log)).await.expect("a feed");
     let fast = feed.subscribe(None);
     let late = feed.subscribe(middle);
     let slow = feed.subscribe(None);

@@ -1,11 +1,20 @@
 //! Following the log: batches, restarts, leaders, outages.
 
+use eventstore_schema::over_engines;
+
 use super::*;
-use crate::{WaitError, rebuild, verify};
+use crate::distance::events_after;
+use crate::{LAG_EVENTS_MAX, WaitError, rebuild, verify};
+
+over_engines! {
+    a_log_that_is_another_one_is_not_followed_until_a_rebuild_says_so,
+    a_log_with_another_event_at_the_checkpoint_is_not_followed,
+    the_lag_counts_events_whatever_positions_say,
+}
 
 /// Follows a random history in random steps, with restarts in between, and compares with what a rebuild gives.
-async fn live_equals_rebuilt(seed: u64) {
-    let mut bench = Bench::new(seed).await;
+async fn live_equals_rebuilt(engine: Engine, seed: u64) {
+    let mut bench = Bench::over(engine, seed).await;
     let mut projections = bench.start().await;
     for step in 0..6u64 {
         let commands = 1 + usize::try_from((seed >> (step * 8)) % 60).expect("a number");
@@ -31,12 +40,15 @@ async fn live_equals_rebuilt(seed: u64) {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(6))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4))]
 
     #[test]
     fn following_in_random_batches_with_restarts_equals_rebuilding(seed: u64) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        runtime.expect("a runtime").block_on(live_equals_rebuilt(seed));
+        let runtime = runtime.expect("a runtime");
+        for engine in Engine::ALL {
+            runtime.block_on(live_equals_rebuilt(engine, seed));
+        }
     }
 }
 
@@ -103,34 +115,50 @@ async fn lost_connections_heal_by_themselves() {
         bench.world.live(20).await;
         projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow again");
     }
-    bench.log.faults().fail_reads(true);
+    bench.memory.faults().fail_reads(true);
     bench.world.live(20).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    bench.log.faults().fail_reads(false);
+    bench.memory.faults().fail_reads(false);
     projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow the log again");
     for verified in verify(&bench.config(), bench.log(), registry(), &|_| {}).await.expect("verified") {
         assert!(verified.is_equal(), "{verified:#?}");
     }
 }
 
-#[tokio::test]
-async fn a_log_that_is_another_one_is_not_followed_until_a_rebuild_says_so() {
-    let mut bench = Bench::new(5).await;
+async fn the_lag_counts_events_whatever_positions_say(engine: Engine) {
+    let mut bench = Bench::over(engine, 9).await;
+    bench.world.live(30).await;
+    rebuild(&bench.config(), bench.log(), registry(), &|_| {}).await.expect("rebuilt");
+    let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");
+    assert!(status.len() == registry().len() && status.iter().all(|one| one.lag == 0), "{status:#?}");
+    let middle = bench.world.position();
+    bench.world.live(40).await;
+    let all = bench.log.read_all(None, 10_000, &Default::default()).await.expect("the log");
+    let expected = all.iter().filter(|event| Some(event.position) > middle).count();
+    let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");
+    assert!(status.iter().all(|one| one.lag == expected), "not {expected}: {status:#?}");
+    for (max, counted) in [(LAG_EVENTS_MAX, all.len()), (7, 7)] {
+        assert_eq!(events_after(&*bench.log, None, max).await.expect("a count"), counted);
+    }
+}
+
+async fn a_log_that_is_another_one_is_not_followed_until_a_rebuild_says_so(engine: Engine) {
+    let mut bench = Bench::over(engine, 5).await;
     bench.world.live(60).await;
     let projections = bench.start().await;
     projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow");
     drop(projections);
     let before = bench.digests().await;
 
-    bench.log = MemoryEventLog::new();
-    bench.world = World::new(Arc::new(bench.log.clone()), 6);
+    let other = Bench::over(engine, 6).await;
+    (bench.log, bench.world) = (other.log(), other.world);
     bench.world.live(80).await;
     let projections = bench.start().await;
     for projector in registry() {
         wait_for_state(&projections, projector.name(), State::Diverged).await;
     }
     assert_eq!(bench.digests().await, before, "nothing was folded");
-    let status = crate::status(&bench.config(), &bench.log).await.expect("a status");
+    let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");
     assert!(status.iter().all(|one| one.state == "diverged" && one.error.is_some()), "{status:#?}");
 
     rebuild(&bench.config(), bench.log(), registry(), &|_| {}).await.expect("rebuilt");
@@ -139,9 +167,8 @@ async fn a_log_that_is_another_one_is_not_followed_until_a_rebuild_says_so() {
     wait_for_state(&projections, "accounts", State::Following).await;
 }
 
-#[tokio::test]
-async fn a_log_with_another_event_at_the_checkpoint_is_not_followed() {
-    let mut bench = Bench::new(8).await;
+async fn a_log_with_another_event_at_the_checkpoint_is_not_followed(engine: Engine) {
+    let mut bench = Bench::over(engine, 8).await;
     bench.world.live(40).await;
     let projections = bench.start().await;
     projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow");

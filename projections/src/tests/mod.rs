@@ -1,4 +1,4 @@
-//! The read side as a whole, over a log in memory and PostgreSQL.
+//! The read side as a whole: its tables in PostgreSQL, the log in memory, or in each engine where that makes a difference.
 
 mod feed;
 mod follow;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use eventstore_schema::database::Config;
 use eventstore_schema::memory::MemoryEventLog;
-use eventstore_schema::testing::TestDatabase;
+use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
 use eventstore_schema::{EventLog, Position};
 use prometheus::Registry;
 
@@ -25,15 +25,32 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A log, a world that writes to it, and a database for the read models.
 struct Bench {
     database: TestDatabase,
-    log: MemoryEventLog,
+    log: Arc<dyn EventLog>,
+    /// The log, when it is the one in memory.
+    memory: MemoryEventLog,
     world: World,
+    _engine: Option<TestLog>,
 }
 
 impl Bench {
+    /// Over a log in memory, which fails on demand.
     async fn new(seed: u64) -> Self {
-        let log = MemoryEventLog::new();
-        let world = World::new(Arc::new(log.clone()), seed);
-        Self { database: database().await, log, world }
+        let memory = MemoryEventLog::new();
+        let log: Arc<dyn EventLog> = Arc::new(memory.clone());
+        let world = World::new(Arc::clone(&log), seed);
+        Self { database: database().await, log, memory, world, _engine: None }
+    }
+
+    /// Over a log that runs in production.
+    async fn over(engine: Engine, seed: u64) -> Self {
+        let database = database().await;
+        // Databases are copies of one: each is to be another log.
+        let renamed = "UPDATE log.identity SET incarnation = gen_random_uuid()";
+        database.client().await.execute(renamed, &[]).await.expect("another log");
+        let engine = TestLog::create(engine, &database.config()).await;
+        let log = engine.open().await;
+        let world = World::new(Arc::clone(&log), seed);
+        Self { database, log, memory: MemoryEventLog::new(), world, _engine: Some(engine) }
     }
 
     fn config(&self) -> Config {
@@ -41,7 +58,7 @@ impl Bench {
     }
 
     fn log(&self) -> Arc<dyn EventLog> {
-        Arc::new(self.log.clone())
+        Arc::clone(&self.log)
     }
 
     async fn start(&self) -> Projections {

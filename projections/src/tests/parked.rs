@@ -143,6 +143,6 @@ async fn what_is_parked_survives_restarts_and_rebuilds() {
     let tried = |one: &ParkedStream| ParkedStream { attempts: one.attempts + 1, ..one.clone() };
     let after = parked(&bench.config()).await.expect("what is parked");
     assert_eq!(after, before.iter().map(tried).collect::<Vec<_>>());
-    let status = crate::status(&bench.config(), &bench.log).await.expect("a status");
+    let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");
     assert!(status.iter().all(|one| (one.parked_streams, one.parked_events) == (1, 1)), "{status:#?}");
 }

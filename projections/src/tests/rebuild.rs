@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use domain::OrganizationId;
 use eventstore_schema::database::Role;
+use eventstore_schema::over_engines;
 
 use super::*;
 use crate::{Page, Reader, Viewer, organizations, rebuild};
@@ -39,7 +40,7 @@ async fn readers_see_every_moment_and_no_failure_while_generations_are_switched(
 
     bench.world.live(20).await;
     projections.wait_for_all(bench.head(), PATIENCE).await.expect("the leaders go on in the new tables");
-    let status = crate::status(&bench.config(), &bench.log).await.expect("a status");
+    let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");
     assert!(status.iter().all(|one| one.generation == 5), "{status:#?}");
     let admin = bench.database.client().await;
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rm\\_%'";
@@ -47,9 +48,12 @@ async fn readers_see_every_moment_and_no_failure_while_generations_are_switched(
     assert_eq!(usize::try_from(schemas), Ok(registry().len()), "earlier generations are gone");
 }
 
-#[tokio::test]
-async fn progress_is_reported_up_to_the_end() {
-    let mut bench = Bench::new(32).await;
+over_engines! {
+    progress_is_reported_up_to_the_end,
+}
+
+async fn progress_is_reported_up_to_the_end(engine: Engine) {
+    let mut bench = Bench::over(engine, 32).await;
     bench.world.live(100).await;
     let reports = Mutex::new(Vec::new());
     let report = |progress| reports.lock().expect("reports").push(progress);
@@ -94,7 +98,7 @@ async fn tables_of_another_shape_are_filled_anew_at_start() {
     admin.execute(age, &[]).await.expect("an older shape");
     let projections = bench.start().await;
     eventually(async || {
-        let status = crate::status(&bench.config(), &bench.log).await.expect("a status");
+        let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");
         status
             .iter()
             .any(|one| one.projection == "devices" && one.generation == 2 && one.state == "following")

@@ -33,9 +33,11 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
         );
         for row in &rows {
             let position = row.position.map_or_else(|| "-".to_owned(), |at| at.to_string());
+            let more = if row.lag >= projections::LAG_EVENTS_MAX { "+" } else { "" };
+            let lag = format!("{}{more}", row.lag);
             text.push_str(&format!(
-                "{:<16} {:>10} {:<11} {position:>12} {:>8} {:>7}\n",
-                row.projection, row.generation, row.state, row.lag, row.parked_streams
+                "{:<16} {:>10} {:<11} {position:>12} {lag:>8} {:>7}\n",
+                row.projection, row.generation, row.state, row.parked_streams
             ));
             if let Some(error) = &row.error {
                 text.push_str(&format!("    {error}\n"));
