@@ -22,7 +22,7 @@ over_engines! {
 
 /// A log in the engine, for binaries whose PostgreSQL is their own.
 async fn log(engine: Engine) -> TestLog {
-    TestLog::create(engine, &tokio_postgres::Config::new()).await
+    TestLog::create(engine, &tokio_postgres::Config::new().into()).await
 }
 
 /// Runs the demo for machines.

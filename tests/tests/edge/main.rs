@@ -12,6 +12,7 @@ mod bad_input;
 mod database_tls;
 mod direct;
 mod encryption;
+mod journey;
 mod live;
 mod mail;
 mod outage;
