@@ -2,8 +2,8 @@
 
 mod faults;
 mod idempotency;
+mod nodes;
 mod order;
-mod postgres;
 mod property;
 mod snapshots;
 mod world;

@@ -1,29 +1,81 @@
-//! The same over the log that runs in production: two nodes, each with connections of its own.
+//! The same over the engines that run in production: several nodes, each with connections of its own.
 
 use std::sync::Arc;
 
 use domain::organization::Organization;
 use domain::{Aggregate, OrganizationId};
-use eventstore_schema::testing::TestDatabase;
-use eventstore_schema::{EventLog, PgEventLog, PgLogConfig, Revision, StreamId};
+use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
+use eventstore_schema::{EventLog, Revision, StreamId, over_engines};
 use futures_util::future::join_all;
 
 use super::world::*;
-use crate::executor::Executor;
 use crate::executor::cells::Cells;
+use crate::executor::{ExecuteError, Executor};
 use crate::limits::SNAPSHOT_EVENTS_MIN;
 
-async fn node(world: &World, database: &TestDatabase) -> (Executor, Arc<dyn EventLog>) {
-    let log: Arc<dyn EventLog> =
-        Arc::new(PgEventLog::connect(PgLogConfig::new(database.config())).await.unwrap());
-    (world.executor_over(log.clone(), Cells::default()), log)
+over_engines! {
+    a_command_takes_effect_once_whichever_node_gets_it,
+    a_long_stream_is_loaded_from_its_snapshot,
+    two_nodes_write_to_the_same_streams_at_once,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_write_to_the_same_streams_at_once() {
-    let (world, database) = (World::new().await, TestDatabase::create().await);
-    let (here, log) = node(&world, &database).await;
-    let (there, _) = node(&world, &database).await;
+/// A log, and nodes over it.
+struct Nodes {
+    world: World,
+    engine: TestLog,
+    _database: TestDatabase,
+}
+
+impl Nodes {
+    async fn over(engine: Engine) -> Self {
+        let (world, database) = (World::new().await, TestDatabase::create().await);
+        let engine = TestLog::create(engine, &database.config()).await;
+        Self { world, engine, _database: database }
+    }
+
+    async fn node(&self) -> (Executor, Arc<dyn EventLog>) {
+        let log = self.engine.open().await;
+        (self.world.executor_over(log.clone(), Cells::default()), log)
+    }
+}
+
+async fn a_command_takes_effect_once_whichever_node_gets_it(engine: Engine) {
+    let nodes = Nodes::over(engine).await;
+    let world = &nodes.world;
+    let ((here, log), (there, _)) = (nodes.node().await, nodes.node().await);
+    execute(&here, found(ORGANIZATION), &world.request(OWNER)).await.unwrap();
+    let request = world.request(OWNER).with_expected_revision(Some(Revision::new(1)));
+    let first = execute(&here, invite(world, 1), &request).await.unwrap();
+    // The state moves on and would refuse it, and the revision is not the one that was asked for any more.
+    execute(&there, withdraw(1), &world.request(OWNER)).await.unwrap();
+    for node in [&here, &there] {
+        let again = execute(node, invite(world, 1), &request).await.unwrap();
+        assert!(!first.replayed && again.replayed);
+        assert_eq!((again.revision, again.position), (first.revision, first.position));
+        assert_eq!(again.events, first.events);
+    }
+    let mut other = request;
+    other.command.fingerprint = crate::request::fingerprint("test", &[b"another body"]);
+    for node in [&here, &there] {
+        let answer = execute(node, invite(world, 1), &other).await;
+        assert!(matches!(answer, Err(ExecuteError::CommandReused { .. })), "{answer:?}");
+    }
+    let stale =
+        execute(&there, rename(), &world.request(OWNER).with_expected_revision(Some(Revision::new(1)))).await;
+    let current = Some(Revision::new(3));
+    assert!(
+        matches!(stale, Err(ExecuteError::RevisionMismatch { current: at }) if at == current),
+        "{stale:?}"
+    );
+    let stream = StreamId::new(Organization::CATEGORY, ORGANIZATION);
+    assert_eq!(log.read_stream(stream, Revision::new(0), 1_000).await.unwrap().len(), 4);
+}
+
+async fn two_nodes_write_to_the_same_streams_at_once(engine: Engine) {
+    let nodes = Nodes::over(engine).await;
+    let world = &nodes.world;
+    let (here, log) = nodes.node().await;
+    let (there, _) = nodes.node().await;
     let quiet = OrganizationId::from_bytes([8; 16]);
     for id in [ORGANIZATION, quiet] {
         execute(&here, found(id), &world.request(OWNER)).await.unwrap();
@@ -46,7 +98,7 @@ async fn two_nodes_write_to_the_same_streams_at_once() {
     let stream = StreamId::new(Organization::CATEGORY, ORGANIZATION);
     assert_eq!(log.read_stream(stream, Revision::new(0), 1_000).await.unwrap().len(), 122);
     // After a restart everything is answered as it was.
-    let (again, _) = node(&world, &database).await;
+    let (again, _) = nodes.node().await;
     for (request, first) in requests.iter().zip(&answers) {
         let executed = execute(&again, rename(), request).await.unwrap();
         assert!(executed.replayed);
@@ -54,10 +106,10 @@ async fn two_nodes_write_to_the_same_streams_at_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_stream_is_loaded_from_its_snapshot() {
-    let (world, database) = (World::new().await, TestDatabase::create().await);
-    let (executor, log) = node(&world, &database).await;
+async fn a_long_stream_is_loaded_from_its_snapshot(engine: Engine) {
+    let nodes = Nodes::over(engine).await;
+    let world = &nodes.world;
+    let (executor, log) = nodes.node().await;
     execute(&executor, found(ORGANIZATION), &world.request(OWNER)).await.unwrap();
     let requests: Vec<_> = (0..SNAPSHOT_EVENTS_MIN).map(|_| world.request(OWNER)).collect();
     for answer in join_all(requests.iter().map(|request| execute(&executor, rename(), request))).await {
@@ -67,9 +119,9 @@ async fn a_long_stream_is_loaded_from_its_snapshot() {
     while log.load_snapshot(stream).await.unwrap().is_none() {
         tokio::task::yield_now().await;
     }
-    execute(&executor, invite(&world, 1), &world.request(OWNER)).await.unwrap();
+    execute(&executor, invite(world, 1), &world.request(OWNER)).await.unwrap();
     let held = executor.load::<Organization>(ORGANIZATION).await.unwrap();
-    let (fresh, _) = node(&world, &database).await;
+    let (fresh, _) = nodes.node().await;
     let loaded = fresh.load::<Organization>(ORGANIZATION).await.unwrap();
     assert_eq!((loaded.state, loaded.revision), (held.state, held.revision));
 }

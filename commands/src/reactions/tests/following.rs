@@ -10,11 +10,18 @@ use domain::session::commands::RefreshSession;
 use domain::session::{Session, SessionRevocationCause};
 use domain::workspace::{Workspace, WorkspaceProfile, WorkspaceRole};
 use domain::{Actor, ConversationId, Digest, OrganizationId, RecipientId, SessionId, WorkspaceId};
+use eventstore_schema::over_engines;
+use eventstore_schema::testing::Engine;
 
 use super::watch::*;
 use crate::services::NewInvitation;
 use crate::services::facts;
 use crate::services::tests::stage::*;
+
+over_engines! {
+    answering_everything_again_changes_nothing,
+    devices_enter_and_leave_every_conversation_of_their_account,
+}
 
 async fn stage(people: &[Person]) -> (Stage, OrganizationId) {
     populated(Stage::new().await, people).await
@@ -32,14 +39,8 @@ async fn recipients(stage: &Stage, id: ConversationId, person: Person) -> Vec<Re
     stage.conversation(id).await.recipients_of(person.account()).map(|one| one.recipient_id).collect()
 }
 
-#[tokio::test]
-async fn devices_enter_and_leave_every_conversation_of_their_account() {
-    for stage in [Stage::new().await, Stage::over_postgres().await] {
-        devices_enter_and_leave(populated(stage, &[ALICE, BOB]).await).await;
-    }
-}
-
-async fn devices_enter_and_leave((stage, organization): (Stage, OrganizationId)) {
+async fn devices_enter_and_leave_every_conversation_of_their_account(engine: Engine) {
+    let (stage, organization) = populated(Stage::over(engine).await, &[ALICE, BOB]).await;
     let (reactions, running) = start(&stage);
     let ids = [
         stage.group(organization, ALICE, &[BOB]).await,
@@ -240,9 +241,8 @@ async fn sessions_that_were_over_long_ago_are_forgotten_and_refreshed_ones_are_n
     running.stop().await;
 }
 
-#[tokio::test]
-async fn answering_everything_again_changes_nothing() {
-    let (stage, organization) = stage(&[ALICE, BOB]).await;
+async fn answering_everything_again_changes_nothing(engine: Engine) {
+    let (stage, organization) = populated(Stage::over(engine).await, &[ALICE, BOB]).await;
     let id = stage.group(organization, ALICE, &[BOB]).await;
     stage.enroll(BOB, 1).await;
     stage.revoke(BOB, 0).await;

@@ -1,4 +1,4 @@
-//! Reactions over a log in memory and real tables.
+//! Reactions over real tables and a log in memory, or in each engine where that makes a difference.
 
 mod following;
 mod moving;

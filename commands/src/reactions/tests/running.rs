@@ -6,12 +6,17 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use domain::organization::OrganizationProfile;
 use domain::{Event, OrganizationId};
-use eventstore_schema::{Position, RecordedEvent};
+use eventstore_schema::testing::Engine;
+use eventstore_schema::{Position, RecordedEvent, over_engines};
 
 use super::watch::*;
 use crate::limits::{REACTION_ATTEMPTS_MAX, REACTION_PARKED_RETRY_SECONDS};
 use crate::reactions::{Reaction, ReactionError, Reactions, Running, store};
 use crate::services::tests::stage::*;
+
+over_engines! {
+    a_restarted_reaction_goes_on_behind_its_checkpoint,
+}
 
 type Answers = Box<dyn Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync>;
 
@@ -60,7 +65,10 @@ impl Reaction for Recorder {
 
 /// An organization whose profile changed at revisions 2 to 4.
 pub(super) async fn stage() -> (Stage, OrganizationId) {
-    let stage = Stage::new().await;
+    changed(Stage::new().await).await
+}
+
+async fn changed(stage: Stage) -> (Stage, OrganizationId) {
     stage.enter(ALICE).await;
     let id = stage.organization(&[ALICE]).await;
     for _ in 0..3 {
@@ -80,9 +88,8 @@ pub(super) fn run(stage: &Stage, recorder: &Arc<Recorder>) -> (Reactions, Runnin
     (reactions, running)
 }
 
-#[tokio::test]
-async fn a_restarted_reaction_goes_on_behind_its_checkpoint() {
-    let (stage, id) = stage().await;
+async fn a_restarted_reaction_goes_on_behind_its_checkpoint(engine: Engine) {
+    let (stage, id) = changed(Stage::over(engine).await).await;
     let recorder = Recorder::new(|_, _| Ok(()));
     let (reactions, running) = run(&stage, &recorder);
     settled(&stage, &reactions).await;

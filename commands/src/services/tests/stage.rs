@@ -16,8 +16,8 @@ use domain::{
 use ed25519_dalek::{Signer, SigningKey};
 use eventstore_schema::database::Role;
 use eventstore_schema::memory::MemoryEventLog;
-use eventstore_schema::testing::TestDatabase;
-use eventstore_schema::{CommandRef, EventLog, Keyring, PgEventLog, PgLogConfig, Sealer};
+use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
+use eventstore_schema::{CommandRef, EventLog, Keyring, Sealer};
 
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -92,6 +92,7 @@ pub(crate) struct Stage {
     /// The log, when it is the one in memory.
     pub(crate) faulty: MemoryEventLog,
     pub(crate) database: TestDatabase,
+    _engine: Option<TestLog>,
     _outbox: tempfile::TempDir,
     next: AtomicU64,
 }
@@ -101,17 +102,18 @@ impl Stage {
     pub(crate) async fn new() -> Self {
         let database = crate::testing::database().await;
         let log = MemoryEventLog::new();
-        Self::over(database, log.clone(), Arc::new(log)).await
+        Self::made(database, log.clone(), Arc::new(log)).await
     }
 
-    /// Over the log that runs in production.
-    pub(crate) async fn over_postgres() -> Self {
+    /// Over a log that runs in production.
+    pub(crate) async fn over(engine: Engine) -> Self {
         let database = crate::testing::database().await;
-        let log = PgEventLog::connect(PgLogConfig::new(database.config())).await.unwrap();
-        Self::over(database, MemoryEventLog::new(), Arc::new(log)).await
+        let engine = TestLog::create(engine, &database.config()).await;
+        let log = engine.open().await;
+        Self { _engine: Some(engine), ..Self::made(database, MemoryEventLog::new(), log).await }
     }
 
-    async fn over(database: TestDatabase, faulty: MemoryEventLog, log: Arc<dyn EventLog>) -> Self {
+    async fn made(database: TestDatabase, faulty: MemoryEventLog, log: Arc<dyn EventLog>) -> Self {
         let keyring = Arc::new(Keyring::in_memory().await.unwrap());
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let outbox = tempfile::tempdir().unwrap();
@@ -131,6 +133,7 @@ impl Stage {
             parts,
             faulty,
             database,
+            _engine: None,
             _outbox: outbox,
             next: AtomicU64::new(0),
         }
