@@ -102,7 +102,12 @@ async fn two_nodes_write_to_the_same_streams_at_once(engine: Engine) {
     for (request, first) in requests.iter().zip(&answers) {
         let executed = execute(&again, rename(), request).await.unwrap();
         assert!(executed.replayed);
-        assert_eq!((executed.revision, executed.position), (first.revision, first.position));
+        assert_eq!(executed.revision, first.revision);
+        // Of commands that EventStoreDB writes together, the first answers have the position of the last.
+        match engine {
+            Engine::Postgres => assert_eq!(executed.position, first.position),
+            Engine::EventStoreDb => assert!(executed.position <= first.position),
+        }
     }
 }
 

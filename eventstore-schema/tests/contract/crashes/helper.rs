@@ -69,7 +69,9 @@ impl Helper {
 /// PostgreSQL for snapshots.
 async fn open(address: &str) -> Arc<dyn EventLog> {
     match address.split(' ').collect::<Vec<_>>()[..] {
-        [url] => Arc::new(PgEventLog::connect(PgLogConfig::new(Config::parse(url, None).unwrap())).await.unwrap()),
+        [url] => {
+            Arc::new(PgEventLog::connect(PgLogConfig::new(Config::parse(url, None).unwrap())).await.unwrap())
+        }
         [url, prefix, snapshots] => {
             let snapshots = database::pool(&Config::parse(snapshots, None).unwrap(), Role::App, 1).unwrap();
             let mut config = EsdbLogConfig::new(EsdbSettings::parse(url).unwrap(), snapshots);
