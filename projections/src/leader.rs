@@ -289,6 +289,7 @@ impl Decision {
         let (projection, stream, position, discards) = match event {
             OperationsEvent::ParkedStreamRetried(it) => (it.projection, it.stream, it.position, false),
             OperationsEvent::ParkedStreamDiscarded(it) => (it.projection, it.stream, it.position, true),
+            OperationsEvent::SigningKeyRotated(_) => return None,
         };
         (projection == name_digest(name)).then(|| Self {
             stream,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use api::server::Listen;
 use commands::auth::Auth;
 use commands::auth::revocations::Follower;
+use commands::auth::signing_keys::KeyFollower;
 use commands::clock::Clock;
 use commands::mail::Mailer;
 use commands::reactions::{self, Reactions};
@@ -57,6 +58,7 @@ pub struct TestServer {
     _running: api::server::Running,
     _reactions: reactions::Running,
     _revocations: Follower,
+    _keys: KeyFollower,
     config: Config,
     _database: Option<TestDatabase>,
 }
@@ -130,6 +132,7 @@ impl TestServer {
         let projections = Arc::new(projections);
         follow(&projections).await;
         let revocations = auth.revocations.follow(Arc::clone(&log), clock.clone(), parts.metrics.clone());
+        let keys = auth.tokens.follow(Arc::clone(&keyring));
         let reactions = Reactions::new(reactions::all(&services, &parts), parts.clone()).start();
         let secret = keyring.named_secret(Secret::PositionSealing).await.expect("a secret");
         let measures = api::Metrics::new(&registry).expect("metrics");
@@ -164,6 +167,7 @@ impl TestServer {
             _running: running,
             _reactions: reactions,
             _revocations: revocations,
+            _keys: keys,
             config: config.clone(),
             _database: None,
         }

@@ -1,14 +1,14 @@
 //! Access tokens: JWT (RFC 7519) signed with EdDSA (RFC 8037), short-lived, verified without a look at any store.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use arc_swap::ArcSwap;
 use domain::{AccountId, DeviceId, SessionId, Timestamp};
-use ed25519_dalek::SigningKey;
-use ed25519_dalek::pkcs8::EncodePrivateKey;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use eventstore_schema::keyring::SecretVersion;
+use jsonwebtoken::{Algorithm, Header, Validation};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::signing_keys::{CLOCK_SKEW_SECONDS, SigningKeys};
 
 /// How long an access token holds, in seconds: bounds what a stolen one is worth.
 pub const ACCESS_TOKEN_SECONDS: i64 = 600;
@@ -58,28 +58,20 @@ struct Claims {
     jti: Uuid,
 }
 
-/// Issues and verifies access tokens under one signing key.
+/// Issues and verifies access tokens.
 pub struct AccessTokens {
     issuer: String,
-    key_id: String,
-    public_key: String,
-    signing: EncodingKey,
-    verifying: DecodingKey,
+    keys: ArcSwap<SigningKeys>,
     validation: Validation,
     verified: Cache<blake3::Hash, Identity>,
 }
 
 impl AccessTokens {
-    /// Prepares signing under `seed`, an Ed25519 private key, for tokens of `issuer` (the public URL).
+    /// Prepares signing with the newest of `keys`, seeds of Ed25519 keys, for tokens of `issuer` (the public URL).
     ///
     /// # Errors
-    /// [`TokenError::Signing`] when the key cannot be encoded.
-    pub fn new(issuer: &str, seed: &[u8; 32]) -> Result<Self, TokenError> {
-        let key = SigningKey::from_bytes(seed);
-        let der = key.to_pkcs8_der().map_err(|_| TokenError::Signing)?;
-        let public_key = BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
-        let key_id = blake3::hash(key.verifying_key().as_bytes()).to_hex().chars().take(16).collect();
-        let verifying = DecodingKey::from_ed_components(&public_key).map_err(|_| TokenError::Signing)?;
+    /// [`TokenError::Signing`] when a key cannot be encoded.
+    pub fn new(issuer: &str, keys: &[SecretVersion]) -> Result<Self, TokenError> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
         validation.set_audience(&[AUDIENCE]);
@@ -88,13 +80,24 @@ impl AccessTokens {
         validation.validate_exp = false;
         Ok(Self {
             issuer: issuer.to_owned(),
-            key_id,
-            public_key,
-            signing: EncodingKey::from_ed_der(der.as_bytes()),
-            verifying,
+            keys: ArcSwap::from_pointee(SigningKeys::new(keys)?),
             validation,
             verified: Cache::new(VERIFIED_MAX),
         })
+    }
+
+    /// Goes on with these keys; says whether they are others than before. What was verified is verified anew then.
+    ///
+    /// # Errors
+    /// [`TokenError::Signing`] when a key cannot be encoded; nothing changes then.
+    pub fn replace(&self, keys: &[SecretVersion]) -> Result<bool, TokenError> {
+        let keys = SigningKeys::new(keys)?;
+        let differ = !self.keys.load().same(&keys);
+        if differ {
+            self.keys.store(std::sync::Arc::new(keys));
+            self.verified.invalidate_all();
+        }
+        Ok(differ)
     }
 
     /// Issues a token that holds for [`ACCESS_TOKEN_SECONDS`]; `token_id` is random.
@@ -121,8 +124,10 @@ impl AccessTokens {
             exp: expires,
             jti: token_id,
         };
-        let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
-        let token = jsonwebtoken::encode(&header, &claims, &self.signing).map_err(|_| TokenError::Signing)?;
+        let keys = self.keys.load();
+        let key = keys.signing(now).ok_or(TokenError::Signing)?;
+        let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let token = jsonwebtoken::encode(&header, &claims, &key.signing).map_err(|_| TokenError::Signing)?;
         Ok((token, Timestamp::from_micros(0).plus_seconds(expires)))
     }
 
@@ -138,7 +143,7 @@ impl AccessTokens {
         let identity = match self.verified.get(&name) {
             Some(identity) => identity,
             None => {
-                let identity = self.verify_signature(token)?;
+                let identity = self.verify_signature(token, now)?;
                 self.verified.insert(name, identity);
                 identity
             }
@@ -150,10 +155,15 @@ impl AccessTokens {
         Ok(identity)
     }
 
-    fn verify_signature(&self, token: &str) -> Result<Identity, TokenError> {
-        let data = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
+    fn verify_signature(&self, token: &str, now: Timestamp) -> Result<Identity, TokenError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        let keys = self.keys.load();
+        let key = header.kid.and_then(|id| keys.accepted(&id, now)).ok_or(TokenError::Invalid)?;
+        let data = jsonwebtoken::decode::<Claims>(token, &key.verifying, &self.validation)
             .map_err(|_| TokenError::Invalid)?;
-        if data.header.kid.as_deref() != Some(&self.key_id) {
+        // None of ours holds longer: it would outlive the key that signed it.
+        let longest = ACCESS_TOKEN_SECONDS.saturating_add(CLOCK_SKEW_SECONDS);
+        if data.claims.exp.saturating_sub(now.as_micros() / 1_000_000) > longest {
             return Err(TokenError::Invalid);
         }
         Ok(Identity {
@@ -164,22 +174,52 @@ impl AccessTokens {
         })
     }
 
-    /// The public key as a JSON Web Key Set (RFC 7517).
-    pub fn jwks(&self) -> serde_json::Value {
-        serde_json::json!({ "keys": [{
-            "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": self.key_id, "x": self.public_key,
-        }] })
+    /// The public keys of the tokens that are accepted now, as a JSON Web Key Set (RFC 7517).
+    pub fn jwks(&self, now: Timestamp) -> serde_json::Value {
+        self.keys.load().jwks(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use ed25519_dalek::SigningKey;
+    use ed25519_dalek::pkcs8::EncodePrivateKey;
+    use jsonwebtoken::EncodingKey;
+    use zeroize::Zeroizing;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
+    fn key(seed: u8, version: u16, is_compromised: bool) -> SecretVersion {
+        let made_at = NOW.plus_seconds(-i64::from(u8::MAX));
+        SecretVersion { version, made_at, is_compromised, key: Zeroizing::new([seed; 32]) }
+    }
+
     fn tokens(seed: u8) -> AccessTokens {
-        AccessTokens::new("https://envoi.test", &[seed; 32]).unwrap()
+        AccessTokens::new("https://envoi.test", &[key(seed, 1, false)]).unwrap()
+    }
+
+    #[test]
+    fn tokens_of_a_key_hold_on_until_it_is_known_to_others() {
+        let tokens = tokens(7);
+        let before = issue(&tokens);
+        assert_eq!(tokens.replace(&[key(7, 1, false)]), Ok(false));
+        assert_eq!(tokens.replace(&[key(7, 1, false), key(8, 2, false)]), Ok(true));
+        let after = issue(&tokens);
+        assert!(tokens.verify(&before, NOW).is_ok() && tokens.verify(&after, NOW).is_ok());
+        assert_eq!(tokens.replace(&[key(7, 1, true), key(8, 2, false)]), Ok(true));
+        assert_eq!(tokens.verify(&before, NOW), Err(TokenError::Invalid));
+        assert!(tokens.verify(&after, NOW).is_ok());
+    }
+
+    #[test]
+    fn a_token_that_holds_longer_than_ours_is_refused() {
+        let mut long = claims();
+        long["exp"] = 1_800_001_000.into();
+        assert_eq!(tokens(7).verify(&signed(&header(), &long), NOW), Err(TokenError::Invalid));
     }
 
     fn issue(tokens: &AccessTokens) -> String {
@@ -198,8 +238,12 @@ mod tests {
             "iat": 1_800_000_000, "exp": 1_800_000_600, "jti": id })
     }
 
+    fn kid(tokens: &AccessTokens) -> String {
+        tokens.jwks(NOW)["keys"][0]["kid"].as_str().unwrap().to_owned()
+    }
+
     fn header() -> Header {
-        Header { kid: Some(tokens(7).key_id), ..Header::new(Algorithm::EdDSA) }
+        Header { kid: Some(kid(&tokens(7))), ..Header::new(Algorithm::EdDSA) }
     }
 
     #[test]
@@ -266,7 +310,8 @@ mod tests {
     #[test]
     fn another_algorithm_is_refused_even_with_the_public_key_as_secret() {
         let tokens = tokens(7);
-        let secret = BASE64_URL_SAFE_NO_PAD.decode(&tokens.public_key).unwrap();
+        let public = tokens.jwks(NOW)["keys"][0]["x"].as_str().unwrap().to_owned();
+        let secret = BASE64_URL_SAFE_NO_PAD.decode(public).unwrap();
         let mut hmac = header();
         hmac.alg = Algorithm::HS256;
         let token = jsonwebtoken::encode(&hmac, &claims(), &EncodingKey::from_secret(&secret)).unwrap();

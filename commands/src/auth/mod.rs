@@ -7,6 +7,7 @@ mod error;
 pub mod password;
 pub mod refresh_token;
 pub mod revocations;
+pub mod signing_keys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,7 @@ impl Auth {
         public_url: &str,
         mailer: Arc<Mailer>,
     ) -> Result<Self, OpenAuthError> {
-        let signing = keyring.named_secret(Secret::AccessTokenSigning).await?;
+        let signing = keyring.secret_versions(Secret::AccessTokenSigning).await?;
         Ok(Self {
             tokens: Arc::new(AccessTokens::new(public_url, &signing)?),
             revocations: Revocations::default(),

@@ -7,12 +7,14 @@ use crate::Digest;
 use crate::event::events;
 
 events! {
-    /// Everything operators do to a projection.
+    /// Everything operators do.
     pub enum OperationsEvent in Operations as Operations {
         /// See [`ParkedStreamRetried`].
         ParkedStreamRetried(ParkedStreamRetried) = "operations.parked_stream_retried", 1;
         /// See [`ParkedStreamDiscarded`].
         ParkedStreamDiscarded(ParkedStreamDiscarded) = "operations.parked_stream_discarded", 1;
+        /// See [`SigningKeyRotated`].
+        SigningKeyRotated(SigningKeyRotated) = "operations.signing_key_rotated", 1;
     }
 }
 
@@ -36,4 +38,13 @@ pub struct ParkedStreamDiscarded {
     pub stream: Digest,
     /// Position of the event that is left out.
     pub position: u64,
+}
+
+/// Access tokens are signed with another key from now on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SigningKeyRotated {
+    /// Version of the new key in the keyring, from 2.
+    pub version: u32,
+    /// Whether the ones before are known to others: what they signed is refused at once.
+    pub compromised: bool,
 }

@@ -1,4 +1,4 @@
-//! What the operators' decisions about one projection add up to.
+//! What the operators' decisions about one projection, or about the signing key, add up to.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,16 @@ use crate::{Digest, OrganizationId, Timestamp};
 use super::OperationsEvent;
 use super::commands::OperationsCommand;
 
-/// Names the stream of a projection: the first 16 bytes of BLAKE3 of its name.
+/// Names the stream of a projection, or of the signing key: the first 16 bytes of BLAKE3 of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperationsId([u8; 16]);
 
 impl OperationsId {
+    /// The id for the key that signs access tokens.
+    pub fn signing_key() -> Self {
+        Self::of(&Digest::from_bytes(*blake3::hash(b"access-token-signing").as_bytes()))
+    }
+
     /// The id for the projection whose name has this hash.
     pub fn of(projection: &Digest) -> Self {
         let (id, _) = projection.as_bytes().split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
@@ -33,6 +38,7 @@ impl From<OperationsId> for uuid::Uuid {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Operations {
     discarded: BTreeSet<u64>,
+    signing_key: Option<u32>,
 }
 
 impl Operations {
@@ -40,11 +46,16 @@ impl Operations {
     pub fn is_discarded(&self, position: u64) -> bool {
         self.discarded.contains(&position)
     }
+
+    /// Version of the signing key that was decided last; none when it was never rotated.
+    pub fn signing_key(&self) -> Option<u32> {
+        self.signing_key
+    }
 }
 
 impl Aggregate for Operations {
     const CATEGORY: Category = Category::Operations;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 2;
     type Id = OperationsId;
     type Event = OperationsEvent;
     type Command = OperationsCommand;
@@ -63,6 +74,7 @@ impl Aggregate for Operations {
             OperationsEvent::ParkedStreamDiscarded(event) => {
                 self.discarded.insert(event.position);
             }
+            OperationsEvent::SigningKeyRotated(event) => self.signing_key = Some(event.version),
         }
     }
 

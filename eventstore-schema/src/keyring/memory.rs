@@ -9,6 +9,9 @@ use async_trait::async_trait;
 use super::names::KeyName;
 use super::store::{Destruction, KeyRow, KeyState, KeyStore, RootRow, ShardRow, StoreError};
 
+/// When everything here was made.
+const MADE_AT: domain::Timestamp = domain::Timestamp::from_micros(0);
+
 #[derive(Default)]
 struct State {
     root: Option<RootRow>,
@@ -59,10 +62,30 @@ impl KeyStore for MemoryKeys {
         Ok(())
     }
 
+    async fn insert_next(&self, row: &KeyRow, before: KeyState) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        match state.keys.get_mut(&(row.name, row.version.saturating_sub(1))) {
+            Some(last) if last.state == KeyState::Active => last.state = before,
+            _ => return Ok(false),
+        }
+        let earlier = state.keys.range_mut((row.name, 0)..=(row.name, u16::MAX)).map(|(_, row)| row);
+        for row in earlier.filter(|row| row.state == KeyState::DecryptOnly) {
+            row.state = before;
+        }
+        state.keys.insert((row.name, row.version), row.clone());
+        Ok(true)
+    }
+
     async fn destroy(&self, name: KeyName, _: Destruction) -> Result<(), StoreError> {
         let mut state = self.state();
-        let tombstone =
-            KeyRow { name, version: 1, state: KeyState::Destroyed, shard_version: 0, wrapped: None };
+        let tombstone = KeyRow {
+            name,
+            version: 1,
+            state: KeyState::Destroyed,
+            shard_version: 0,
+            wrapped: None,
+            made_at: MADE_AT,
+        };
         state.keys.entry((name, 1)).or_insert(tombstone);
         for (_, row) in state.keys.range_mut((name, 0)..=(name, u16::MAX)) {
             row.state = KeyState::Destroyed;

@@ -27,6 +27,7 @@ use store::{KeyRow, KeyStore};
 pub use names::{KeyKind, KeyName, Secret};
 pub use root::{RootError, RootId, RootKeyFile, RootProvider};
 pub use store::{Destruction, KeyState, StoreError};
+pub use versions::SecretVersion;
 pub use wrap::SivKey;
 
 pub(crate) use versions::{KeyVersion, KeyVersions};
@@ -199,6 +200,41 @@ impl Keyring {
         Ok(entry.active(name)?.1.clone())
     }
 
+    /// Every version of the secret that is not destroyed, oldest first, as the store has them now; the first is made when
+    /// there is none.
+    ///
+    /// # Errors
+    /// As [`Keyring::named_secret`].
+    pub async fn secret_versions(&self, secret: Secret) -> Result<Vec<SecretVersion>, KeyError> {
+        let name = KeyName::Secret(secret);
+        self.usable(&[name]).await?;
+        let rows = self.store.fetch(&[name]).await?;
+        let found = versions::group(self.unwrap_rows(rows).await?);
+        Ok(found.get(&name).map(|versions| versions.secrets()).unwrap_or_default())
+    }
+
+    /// Makes the version of a secret that follows version `last`, which is kept and, if `compromised`, marked so with all
+    /// before it. `false` when another is in force by now. At once on this node; others notice as with [`Keyring::destroy`].
+    ///
+    /// # Errors
+    /// When the keyring cannot be reached; whether it is made is then unknown: ask for the versions.
+    pub async fn rotate_secret(
+        &self,
+        secret: Secret,
+        last: u16,
+        compromised: bool,
+    ) -> Result<bool, KeyError> {
+        let name = KeyName::Secret(secret);
+        self.reload_shards().await?;
+        let version =
+            last.checked_add(1).ok_or_else(|| KeyError::Damaged("no version is left".to_owned()))?;
+        let row = self.shards().wrap_new(name, version, &entropy::random()?)?;
+        let before = if compromised { KeyState::Compromised } else { KeyState::DecryptOnly };
+        let made = self.store.insert_next(&row, before).await;
+        self.invalidate(name);
+        Ok(made?)
+    }
+
     /// Keyed BLAKE3 of `bytes` under the secret: finds equal values without telling what they are.
     ///
     /// # Errors
@@ -289,7 +325,7 @@ impl Keyring {
         let mut rows = Vec::with_capacity(names.len());
         for name in names {
             let key = entropy::random()?;
-            rows.push(shards.wrap_first(*name, &key)?);
+            rows.push(shards.wrap_new(*name, 1, &key)?);
         }
         self.store.insert_first(&rows).await?;
         let found = self.versions(names).await?;

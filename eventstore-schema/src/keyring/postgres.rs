@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool};
+use domain::Timestamp;
 use tokio_postgres::Row;
 
 use super::names::KeyName;
@@ -16,7 +17,7 @@ const INSERT_SHARDS: &str = "
     SELECT shard, $2, $1, 1, wrapped FROM unnest($3::smallint[], $4::bytea[]) AS new (shard, wrapped)";
 const SHARDS: &str = "SELECT shard, version, state, wrapped FROM keyring.shards WHERE state <> 4";
 const FETCH: &str = "
-    SELECT kind, id, version, state, shard_version, wrapped
+    SELECT kind, id, version, state, shard_version, wrapped, (extract(epoch FROM created_at) * 1000000)::bigint AS made_at
     FROM keyring.keys JOIN unnest($1::smallint[], $2::bytea[]) AS wanted (kind, id) USING (kind, id)";
 /// The share lock keeps a rotation of the shard key from passing between its reader and this insert.
 const INSERT_FIRST: &str = "
@@ -28,6 +29,13 @@ const INSERT_FIRST: &str = "
     ORDER BY new.kind, new.id
     FOR SHARE OF shards
     ON CONFLICT DO NOTHING";
+const RETIRE: &str = "
+    UPDATE keyring.keys SET state = $4 WHERE kind = $1 AND id = $2 AND version = $3 AND state = 1";
+const COMPROMISE: &str = "UPDATE keyring.keys SET state = 3 WHERE kind = $1 AND id = $2 AND state = 2";
+const INSERT_NEXT: &str = "
+    INSERT INTO keyring.keys (kind, id, version, state, shard, shard_version, wrapped)
+    SELECT $1, $2, $3, 1, $4, $5, $6 FROM keyring.shards WHERE shard = $4 AND version = $5 AND state = 1
+    FOR SHARE OF shards";
 const INSERT_TOMBSTONE: &str = "
     INSERT INTO keyring.keys (kind, id, version, state, shard, shard_version, wrapped, destroyed_position, destroyed_at)
     VALUES ($1, $2, 1, 4, $3, NULL, NULL, $4, $5) ON CONFLICT DO NOTHING";
@@ -84,6 +92,7 @@ fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
         state: state(row)?,
         shard_version: number(shard_version, "shard_version")?,
         wrapped: column(row, "wrapped")?,
+        made_at: Timestamp::from_micros(column(row, "made_at")?),
     })
 }
 
@@ -163,6 +172,31 @@ impl KeyStore for PostgresKeys {
             .await
             .map_err(unavailable(attempt))?;
         Ok(())
+    }
+
+    async fn insert_next(&self, row: &KeyRow, before: KeyState) -> Result<bool, StoreError> {
+        let attempt = "storing the next version of a key";
+        let (kind, id) = (i16::from(row.name.kind().code()), row.name.id());
+        let (last, state) = (i32::from(row.version) - 1, i16::from(before.code()));
+        let (version, shard) = (i32::from(row.version), i16::from(row.name.shard()));
+        let (shard_version, wrapped) = (i64::from(row.shard_version), row.wrapped.as_deref());
+        let mut client = self.client(attempt).await?;
+        let transaction = client.transaction().await.map_err(unavailable(attempt))?;
+        let retired = transaction.execute(RETIRE, &[&kind, &id, &last, &state]).await;
+        if retired.map_err(unavailable(attempt))? != 1 {
+            return Ok(false);
+        }
+        if before == KeyState::Compromised {
+            transaction.execute(COMPROMISE, &[&kind, &id]).await.map_err(unavailable(attempt))?;
+        }
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+            [&kind, &id, &version, &shard, &shard_version, &wrapped];
+        let inserted = transaction.execute(INSERT_NEXT, &values).await.map_err(unavailable(attempt))?;
+        if inserted != 1 {
+            return Ok(false);
+        }
+        transaction.commit().await.map_err(unavailable(attempt))?;
+        Ok(true)
     }
 
     async fn destroy(&self, name: KeyName, destruction: Destruction) -> Result<(), StoreError> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use domain::Timestamp;
+
 use super::names::KeyName;
 use super::root::RootProvider;
 use super::store::{KeyRow, KeyState, KeyStore, RootRow, ShardRow};
@@ -23,10 +25,11 @@ impl Shards {
             .all(|row| self.0.contains_key(&(row.name.shard(), row.shard_version)))
     }
 
-    /// Wraps the first version of a key under the active key of its shard.
-    pub(super) fn wrap_first(
+    /// Wraps a new version of a key under the active key of its shard.
+    pub(super) fn wrap_new(
         &self,
         name: KeyName,
+        version: u16,
         key: &zeroize::Zeroizing<[u8; 32]>,
     ) -> Result<KeyRow, KeyError> {
         let shard = name.shard();
@@ -37,21 +40,21 @@ impl Shards {
             .ok_or_else(|| KeyError::Damaged(format!("shard {shard} has no active key")))?;
         let ((_, shard_version), (_, shard_key)) = active;
         let wrapped =
-            wrap::wrap_named(shard_key, name, 1, key).map_err(|_| KeyError::Corrupt { key: name })?;
-        let (version, state) = (1, KeyState::Active);
-        Ok(KeyRow { name, version, state, shard_version: *shard_version, wrapped: Some(wrapped) })
+            wrap::wrap_named(shard_key, name, version, key).map_err(|_| KeyError::Corrupt { key: name })?;
+        let (state, wrapped, made_at) = (KeyState::Active, Some(wrapped), Timestamp::from_micros(0));
+        Ok(KeyRow { name, version, state, shard_version: *shard_version, wrapped, made_at })
     }
 
     /// Unwraps a stored key.
     pub(super) fn unwrap_row(&self, row: KeyRow) -> Result<(KeyName, KeyVersion), KeyError> {
-        let KeyRow { name, version, state, shard_version, wrapped } = row;
+        let KeyRow { name, version, state, shard_version, wrapped, made_at } = row;
         let Some(wrapped) = wrapped else {
-            return Ok((name, KeyVersion { version, state, key: None }));
+            return Ok((name, KeyVersion { version, state, key: None, made_at }));
         };
         let corrupt = KeyError::Corrupt { key: name };
         let Some((_, shard_key)) = self.0.get(&(name.shard(), shard_version)) else { return Err(corrupt) };
         let key = wrap::unwrap_named(shard_key, name, version, &wrapped).map_err(|_| corrupt)?;
-        Ok((name, KeyVersion { version, state, key: Some(key) }))
+        Ok((name, KeyVersion { version, state, key: Some(key), made_at }))
     }
 }
 

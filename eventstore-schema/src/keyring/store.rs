@@ -71,6 +71,8 @@ pub(super) struct KeyRow {
     pub(super) state: KeyState,
     pub(super) shard_version: u32,
     pub(super) wrapped: Option<Vec<u8>>,
+    /// By the store's clock; of a row to be stored it is ignored.
+    pub(super) made_at: Timestamp,
 }
 
 /// Why the store did not answer.
@@ -106,6 +108,10 @@ pub(super) trait KeyStore: Send + Sync + 'static {
 
     /// Stores first versions, where there is none and the shard key is still active.
     async fn insert_first(&self, rows: &[KeyRow]) -> Result<(), StoreError>;
+
+    /// Stores a version that takes the place of the one before, which has to be active and gets the state `before`;
+    /// [`KeyState::Compromised`] all earlier ones get with it. `false` when it is not, or the shard key is not active any more.
+    async fn insert_next(&self, row: &KeyRow, before: KeyState) -> Result<bool, StoreError>;
 
     /// Records the destruction of every version of a key, also of one that was never made. A repetition changes
     /// nothing.

@@ -254,6 +254,10 @@ impl KeyStore for Gated {
         self.inner.insert_first(rows).await
     }
 
+    async fn insert_next(&self, row: &KeyRow, before: KeyState) -> Result<bool, StoreError> {
+        self.inner.insert_next(row, before).await
+    }
+
     async fn destroy(&self, name: KeyName, destruction: Destruction) -> Result<(), StoreError> {
         self.inner.destroy(name, destruction).await
     }
@@ -356,4 +360,26 @@ proptest::proptest! {
             proptest::prop_assert_eq!((name.kind().code(), name.id()), (kind, id));
         }
     }
+}
+
+#[tokio::test]
+async fn of_two_nodes_that_rotate_a_secret_at_once_one_does_and_both_see_it() {
+    let database = TestDatabase::create().await;
+    let (one, two) = (node(&database).await, node(&database).await);
+    let secret = Secret::AccessTokenSigning;
+    let states = async |keyring: &Keyring| {
+        let versions = keyring.secret_versions(secret).await.unwrap();
+        versions.iter().map(|one| (one.version, one.is_compromised)).collect::<Vec<_>>()
+    };
+    let first = one.secret_versions(secret).await.unwrap().remove(0).key;
+    let done = tokio::join!(one.rotate_secret(secret, 1, false), two.rotate_secret(secret, 1, false));
+    assert_ne!(done.0.unwrap(), done.1.unwrap());
+    for keyring in [&one, &two] {
+        assert_eq!(states(keyring).await, [(1, false), (2, false)]);
+        assert!(keyring.named_secret(secret).await.unwrap() != first);
+    }
+    assert!(!two.rotate_secret(secret, 1, true).await.unwrap(), "version 1 is not in force any more");
+    assert!(two.rotate_secret(secret, 2, true).await.unwrap());
+    assert_eq!(states(&one).await, [(1, true), (2, true), (3, false)]);
+    assert!(one.secret_versions(secret).await.unwrap()[0].key == first);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::Timestamp;
 use zeroize::Zeroizing;
 
 use super::KeyError;
@@ -15,6 +16,19 @@ pub(crate) struct KeyVersion {
     pub(crate) state: KeyState,
     /// There exactly when the state is not destroyed.
     pub(crate) key: Option<Zeroizing<[u8; 32]>>,
+    pub(crate) made_at: Timestamp,
+}
+
+/// One version of a named secret, for those who need more than the one in force.
+pub struct SecretVersion {
+    /// Its number, from 1.
+    pub version: u16,
+    /// When it was made, by the store's clock.
+    pub made_at: Timestamp,
+    /// Whether it is known to others.
+    pub is_compromised: bool,
+    /// The secret.
+    pub key: Zeroizing<[u8; 32]>,
 }
 
 /// Every version of one key; none of one that is unknown. Wiped when dropped.
@@ -23,7 +37,22 @@ pub(crate) struct KeyVersions(Vec<KeyVersion>);
 
 pub(super) type Grouped = BTreeMap<KeyName, Arc<KeyVersions>>;
 
+impl SecretVersion {
+    fn of(one: &KeyVersion) -> Option<Self> {
+        let KeyVersion { version, state, ref key, made_at } = *one;
+        let is_compromised = state == KeyState::Compromised;
+        Some(Self { version, made_at, is_compromised, key: key.clone()? })
+    }
+}
+
 impl KeyVersions {
+    /// Those that are not destroyed, oldest first.
+    pub(super) fn secrets(&self) -> Vec<SecretVersion> {
+        let mut secrets: Vec<_> = self.0.iter().filter_map(SecretVersion::of).collect();
+        secrets.sort_by_key(|one| one.version);
+        secrets
+    }
+
     /// Whether nothing is known of the key.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

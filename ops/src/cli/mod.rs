@@ -77,7 +77,7 @@ enum Verb {
     Dev(dev::Args),
     /// Find what is wrong with an installation and how to mend it.
     Doctor(doctor::Args),
-    /// Make the root key.
+    /// Make the root key; rotate the one that signs access tokens.
     Keys(keys::Args),
     /// Copy the log into another engine.
     Log(log::Args),
@@ -119,7 +119,7 @@ async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Demo(args) => demo::run(global, args).await,
         Verb::Dev(args) => dev::run(global, args).await,
         Verb::Doctor(args) => doctor::run(global, args).await,
-        Verb::Keys(args) => keys::run(global, args),
+        Verb::Keys(args) => keys::run(global, args).await,
         Verb::Log(args) => log::run(global, args).await,
         Verb::Migrate(args) => migrate::run(global, args).await,
         Verb::Projections(args) => projections::run(global, args).await,

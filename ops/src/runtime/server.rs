@@ -60,6 +60,7 @@ pub struct Server {
     edge: Option<api::server::Running>,
     reactions: Option<reactions::Running>,
     _revocations: commands::auth::revocations::Follower,
+    _keys: commands::auth::signing_keys::KeyFollower,
 }
 
 impl Server {
@@ -76,6 +77,7 @@ impl Server {
         let auth = &backend.parts.auth;
         let (clock, measures) = (backend.parts.clock.clone(), backend.parts.metrics.clone());
         let revocations = auth.revocations.follow(Arc::clone(&backend.log), clock, measures);
+        let keys = auth.tokens.follow(Arc::clone(&backend.keyring));
         let metrics = projections::Metrics::register(&backend.registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
         let leads = roles.contains(&Role::Projector);
@@ -90,7 +92,7 @@ impl Server {
         } else {
             None
         };
-        Ok(Self { backend, projections, edge, reactions, _revocations: revocations })
+        Ok(Self { backend, projections, edge, reactions, _revocations: revocations, _keys: keys })
     }
 
     /// Where clients reach it; none without the role [`Role::Api`].

@@ -17,5 +17,6 @@ mod live;
 mod mail;
 mod outage;
 mod overload;
+mod signing_keys;
 mod surface;
 mod tokens;

@@ -44,6 +44,7 @@ const EVENTS: &[(&str, &str, &str)] = &[
     ("device.revoked", "account", "closes"),
     ("operations.parked_stream_discarded", "nobody", ""),
     ("operations.parked_stream_retried", "nobody", ""),
+    ("operations.signing_key_rotated", "nobody", ""),
     ("organization.created", "account", ""),
     ("organization.invitation_created", "nobody", ""),
     ("organization.invitation_revoked", "nobody", ""),

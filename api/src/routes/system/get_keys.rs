@@ -22,6 +22,6 @@ impl Endpoint for GetKeys {
     type Answer = Value;
 
     async fn handle(state: &State, _: Input<Self>) -> Result<Reply<Value>, Problem> {
-        Ok(Reply::new(state.auth.tokens.jwks()))
+        Ok(Reply::new(state.auth.tokens.jwks(state.clock.now())))
     }
 }

@@ -2,9 +2,11 @@
 
 mod discard_parked_stream;
 mod retry_parked_stream;
+mod rotate_signing_key;
 
 pub use discard_parked_stream::DiscardParkedStream;
 pub use retry_parked_stream::RetryParkedStream;
+pub use rotate_signing_key::RotateSigningKey;
 
 use crate::Digest;
 use crate::aggregate::{ActorKind, Context};
@@ -14,10 +16,11 @@ use crate::rejection::Rejection;
 use super::{Operations, OperationsEvent};
 
 commands! {
-    /// A command about a projection's parked stream.
+    /// A command about a projection's parked stream, or about the signing key.
     pub enum OperationsCommand to Operations yielding OperationsEvent {
         RetryParkedStream(RetryParkedStream);
         DiscardParkedStream(DiscardParkedStream);
+        RotateSigningKey(RotateSigningKey);
     }
 }
 
