@@ -16,7 +16,7 @@ use commands::{Parts, Services};
 use domain::Timestamp;
 use eventstore_schema::database::{self, Config, Role};
 use eventstore_schema::keyring::{RootKeyFile, Secret};
-use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
+use eventstore_schema::testing::{Engine, LogOptions, TestDatabase, TestLog};
 use eventstore_schema::{EventLog, Keyring, Sealer};
 use projections::{Feed, Projections, Reader, State as ProjectionState};
 use prometheus::Registry;
@@ -70,10 +70,10 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Rate limits; none when none are given.
     pub rates: Option<api::Rates>,
-    /// One-event appends that the log lets wait; as many as a server's when none are given.
-    pub appends_max: Option<usize>,
     /// What keeps the log.
     pub engine: Engine,
+    /// How the log is opened.
+    pub log: LogOptions,
     /// How e-mails leave; into files when nothing is said.
     pub mail: Option<Mailer>,
 }
@@ -105,7 +105,7 @@ impl TestServer {
         let registry = Registry::new();
         // Before anything else: a client of EventStoreDB sets up TLS for the process.
         let engine = TestLog::create(options.engine, config).await;
-        let log = engine.open_with(options.appends_max, &registry).await;
+        let log = engine.open_with(options.log, &registry).await;
         let pool = database::pool(config, Role::App, POOL_SIZE).expect("a pool");
         let root = RootKeyFile::open_or_create(&directory.path().join("root.key")).expect("a root key");
         let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.expect("a keyring"));

@@ -1,6 +1,7 @@
 //! Engines of the log to run a test over: it is written once, with [`crate::over_engines`] listing it for each of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventstore_double::{Double, DoubleConfig};
 use prometheus::Registry;
@@ -24,6 +25,15 @@ pub enum Engine {
 impl Engine {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Postgres, Self::EventStoreDb];
+}
+
+/// What differs from how a server opens its log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogOptions {
+    /// One-event appends that may wait at most.
+    pub waiting_max: Option<usize>,
+    /// How long an append is tried while the engine cannot be reached.
+    pub patience: Option<Duration>,
 }
 
 /// A log of a test's own in some engine.
@@ -50,14 +60,15 @@ impl TestLog {
     /// A handle such as a process has. Where EventStoreDB is among the engines of a process, its first handle has to be
     /// opened before anything sets up TLS.
     pub async fn open(&self) -> Arc<dyn EventLog> {
-        self.open_with(None, &Registry::new()).await
+        self.open_with(LogOptions::default(), &Registry::new()).await
     }
 
-    /// The same, which lets at most so many one-event appends wait and shows what it measures in `registry`.
-    pub async fn open_with(&self, waiting_max: Option<usize>, registry: &Registry) -> Arc<dyn EventLog> {
+    /// The same with other options, showing what it measures in `registry`.
+    pub async fn open_with(&self, options: LogOptions, registry: &Registry) -> Arc<dyn EventLog> {
         let Some(double) = &self.double else {
             let mut config = PgLogConfig::new(self.database.clone());
-            config.queue_events_max = waiting_max.unwrap_or(config.queue_events_max);
+            config.queue_events_max = options.waiting_max.unwrap_or(config.queue_events_max);
+            config.patience = options.patience.unwrap_or(config.patience);
             let log = PgEventLog::connect(config).await.expect("the log opens");
             log.metrics().register(registry).expect("metrics");
             return Arc::new(log);
@@ -65,7 +76,8 @@ impl TestLog {
         let settings = EsdbSettings::parse(&double.url()).expect("a connection string");
         let snapshots = database::pool(&self.database, Role::App, 2).expect("a pool");
         let mut config = EsdbLogConfig::new(settings, snapshots);
-        config.appends_max = waiting_max.unwrap_or(config.appends_max);
+        config.appends_max = options.waiting_max.unwrap_or(config.appends_max);
+        config.patience = options.patience.unwrap_or(config.patience);
         let log = EsdbEventLog::connect(config).await.expect("the log opens");
         log.metrics().register(registry).expect("metrics");
         Arc::new(log)

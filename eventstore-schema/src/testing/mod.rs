@@ -15,5 +15,5 @@ mod process;
 mod server;
 
 pub use database::TestDatabase;
-pub use engine::{Engine, TestLog};
+pub use engine::{Engine, LogOptions, TestLog};
 pub use server::{TestServer, stop};

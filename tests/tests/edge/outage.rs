@@ -13,7 +13,7 @@ use envoi_client::api::dto::{NewGroup, Registration};
 use envoi_client::live::{Incoming, Live};
 use eventstore_schema::cluster::{Cluster, ClusterConfig};
 use eventstore_schema::database::Config;
-use eventstore_schema::testing::Engine;
+use eventstore_schema::testing::{Engine, LogOptions};
 use eventstore_schema::{ReadFilter, catalogue, over_engines};
 use serde_json::json;
 use tests::http::Http;
@@ -31,6 +31,8 @@ const DATABASE: &str = "envoi";
 const WRITERS: usize = 6;
 /// Acknowledged messages before it goes, and again after it came back.
 const MESSAGES: usize = 40;
+/// How long an append is tried before its caller is told; servers try longer, which a test would only wait for.
+const LOG_PATIENCE: Duration = Duration::from_millis(500);
 /// Between two tries of a message; clients wait longer.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -78,7 +80,8 @@ impl Postgres {
 
     /// A server over it, with its log in `engine`.
     async fn serve(&self, engine: Engine) -> TestServer {
-        TestServer::over(&self.config(), Options { engine, ..Options::default() }).await
+        let log = LogOptions { patience: Some(LOG_PATIENCE), ..LogOptions::default() };
+        TestServer::over(&self.config(), Options { engine, log, ..Options::default() }).await
     }
 
     async fn destroy(self) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::conversation::ConversationEvent;
 use domain::{Blob, ConversationId, Event, MessageId};
 use envoi_client::api::dto::NewGroup;
-use eventstore_schema::testing::Engine;
+use eventstore_schema::testing::{Engine, LogOptions};
 use eventstore_schema::{EventLog, ReadFilter, catalogue, over_engines};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -69,7 +69,11 @@ async fn messages(log: &dyn EventLog) -> Vec<MessageId> {
 }
 
 async fn a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing(engine: Engine) {
-    let options = Options { engine, appends_max: Some(APPENDS_MAX), ..Options::default() };
+    let options = Options {
+        engine,
+        log: LogOptions { waiting_max: Some(APPENDS_MAX), ..LogOptions::default() },
+        ..Options::default()
+    };
     let mut server = TestServer::start_with(options).await;
     let ann = Person::with_device(&server, "ann").await;
     let organization = ann.client.create_organization("Acme").await.unwrap();
