@@ -12,6 +12,7 @@ use crate::config::Config;
 pub const POSTGRES: &str = "postgres";
 
 /// What the configuration chooses.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, on its way")]
 enum Choice {
     Postgres,
     #[cfg(feature = "eventstoredb")]

@@ -1,6 +1,6 @@
 //! Events of others, in streams of others and in ours.
 
-use eventstore_schema::{AppendError, EventLog, LogError, ReadFilter, Revision};
+use eventstore_schema::{AppendError, LogError, ReadFilter, Revision};
 
 use super::Esdb;
 use crate::engine::Engine;

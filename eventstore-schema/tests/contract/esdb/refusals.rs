@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use eventstore_double::{DoubleConfig, TlsIdentity};
-use eventstore_schema::{AppendError, EventLog, LogError, NewEvent, StreamAppend};
+use eventstore_schema::{AppendError, LogError, NewEvent, StreamAppend};
 
 use super::Esdb;
 use crate::engine::Engine;
