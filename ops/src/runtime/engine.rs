@@ -16,7 +16,7 @@ pub const POSTGRES: &str = "postgres";
 enum Choice {
     Postgres,
     #[cfg(feature = "eventstoredb")]
-    EventStoreDb(eventstore_schema::EsdbSettings),
+    EventStoreDb(Box<eventstore_schema::EsdbSettings>),
 }
 
 fn choice(config: &Config) -> Result<Choice, CliError> {
@@ -26,7 +26,7 @@ fn choice(config: &Config) -> Result<Choice, CliError> {
     #[cfg(feature = "eventstoredb")]
     if eventstore_schema::EsdbSettings::recognizes(&config.log) {
         return eventstore_schema::EsdbSettings::parse(&config.log)
-            .map(Choice::EventStoreDb)
+            .map(|settings| Choice::EventStoreDb(Box::new(settings)))
             .map_err(|error| CliError::usage("`log` cannot be used").because(&error));
     }
     // The text may hold a password: it is not repeated.
@@ -67,7 +67,7 @@ pub async fn open(
             Ok(Arc::new(log))
         }
         #[cfg(feature = "eventstoredb")]
-        Choice::EventStoreDb(settings) => event_store_db(config, database, registry, settings).await,
+        Choice::EventStoreDb(settings) => event_store_db(config, database, registry, *settings).await,
     }
 }
 
