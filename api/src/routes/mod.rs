@@ -62,6 +62,7 @@ pub static ROUTES: &[Route] = &[
     Route::of::<messages::list_messages::ListMessages>(),
     Route::of::<messages::list_pins::ListPins>(),
     Route::of::<messages::list_reactions::ListReactions>(),
+    Route::of::<messages::list_receipts::ListReceipts>(),
     Route::of::<messages::pin_message::PinMessage>(),
     Route::of::<messages::record_receipt::RecordReceipt>(),
     Route::of::<messages::send_message::SendMessage>(),

@@ -56,6 +56,18 @@ crate::result! {
 }
 
 crate::result! {
+    /// How far a member has come.
+    pub struct ReceiptView {
+        /// Who.
+        account_id: AccountId,
+        /// One of their devices has got all up to this message.
+        delivered_up_to: u64,
+        /// They have read all up to this message.
+        read_up_to: u64,
+    }
+}
+
+crate::result! {
     /// What a member's reaction slot on a message holds.
     pub struct ReactionView {
         /// The message.
@@ -185,6 +197,25 @@ pub async fn deliveries(
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
     let (after, limit) = (Sql(page.after), page.limit());
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &after, &limit]).await
+}
+
+/// How far the members have come who have a device, by account.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn receipts(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    page: Page<AccountId>,
+) -> Result<Vec<ReceiptView>, QueryError> {
+    const SQL: &str = "SELECT w.account_id, max(w.delivered_up_to) AS delivered_up_to, max(w.read_up_to) AS read_up_to \
+         FROM read.message_watermarks AS w WHERE w.conversation_id = $2 AND w.until_number IS NULL \
+         AND EXISTS (SELECT FROM read.conversation_members AS v \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
+         AND ($3::uuid IS NULL OR w.account_id > $3) GROUP BY w.account_id ORDER BY w.account_id LIMIT $4";
+    let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
 }
 
 /// Reactions on a message, by account and slot.

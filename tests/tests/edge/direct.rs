@@ -13,10 +13,19 @@ async fn a_deleted_direct_conversation_is_opened_again_without_its_past() {
     let organization = ann.client.create_organization("Acme").await.unwrap();
     ann.bring(organization, &bob, OrganizationRole::Member).await;
     let id = ann.client.open_direct(organization, bob.id()).await.unwrap();
+    let receipts = async |by: &Person| {
+        let page = envoi_client::api::messages::receipts(by.client.session(), id, None).await.unwrap();
+        let rows = page.items.into_iter().map(|one| (one.account_id, (one.delivered_up_to, one.read_up_to)));
+        rows.collect::<std::collections::BTreeMap<_, _>>()
+    };
     let past = ann.client.send_text(id, "to be forgotten").await.unwrap();
     server.settled().await;
     let before = bob.client.latest(id, 10).await.unwrap();
     assert_eq!(before[0].body.text(), Some("to be forgotten"));
+    assert_eq!(receipts(&ann).await[&bob.id()], (0, 0));
+    bob.client.record_receipt(id, past.number, 0).await.unwrap();
+    server.settled().await;
+    assert_eq!(receipts(&ann).await[&bob.id()], (past.number, 0));
     let path = format!("/v1/conversations/{id}");
     let (anns, bobs) = (ann.http().await, bob.http().await);
     bobs.delete(&path).await.expect(204);

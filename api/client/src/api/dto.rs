@@ -362,6 +362,17 @@ pub struct Delivery {
     pub at: Timestamp,
 }
 
+/// How far a member of a conversation has come.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Receipt {
+    /// Who.
+    pub account_id: AccountId,
+    /// One of their devices has got the messages up to this number.
+    pub delivered_up_to: u64,
+    /// They have read the messages up to this number.
+    pub read_up_to: u64,
+}
+
 /// A pinned message.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Pin {

@@ -159,6 +159,19 @@ pub async fn deliveries(
     Ok(session.call(Outgoing::get(path).query("cursor", cursor)).await?.body)
 }
 
+/// How far the members of a conversation have come, one page.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn receipts(
+    session: &Session,
+    conversation: ConversationId,
+    cursor: Option<&str>,
+) -> Result<dto::Page<dto::Receipt>, ApiError> {
+    let path = format!("/v1/conversations/{conversation}/receipts");
+    Ok(session.call(Outgoing::get(path).query("cursor", cursor)).await?.body)
+}
+
 /// The pinned messages of a conversation.
 ///
 /// # Errors

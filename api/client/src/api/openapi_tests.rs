@@ -289,6 +289,7 @@ async fn messages_are_as_documented() {
     assert_eq!(messages::reactions(session, TALK, 1).await.unwrap().len(), 1);
     assert_eq!(messages::deliveries(session, TALK, 1, Some("c")).await.unwrap().items.len(), 1);
     assert_eq!(messages::pins(session, TALK).await.unwrap().len(), 1);
+    assert_eq!(messages::receipts(session, TALK, Some("c")).await.unwrap().items.len(), 1);
     documented.check();
 }
 
