@@ -98,6 +98,8 @@ struct Shared {
     metrics: LogMetrics,
     /// Names this handle in the server's ids of its events.
     writer: Uuid,
+    /// Where the log begins: on a shared server everything before is of others.
+    begin: AtomicU64,
     /// A position of ours that is in the log.
     known: AtomicU64,
     /// The last position at which something foreign was reported.
@@ -107,6 +109,11 @@ struct Shared {
 }
 
 impl Shared {
+    /// Where to read on behind a position, or from the start.
+    fn from(&self, after: Option<u64>) -> u64 {
+        after.unwrap_or_else(|| self.begin.load(Ordering::Relaxed))
+    }
+
     /// The log reaches at least to `position`.
     fn know(&self, position: Position) {
         self.known.fetch_max(position.get(), Ordering::Relaxed);
@@ -176,6 +183,7 @@ impl EsdbEventLog {
             snapshots: Snapshots::new(config.snapshots.clone()),
             metrics,
             writer,
+            begin: AtomicU64::new(0),
             known: AtomicU64::new(0),
             foreign: AtomicU64::new(0),
             appends: Arc::new(Semaphore::new(config.appends_max)),

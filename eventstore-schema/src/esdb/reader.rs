@@ -215,10 +215,10 @@ pub(super) async fn read_all(
     let mut found = Vec::new();
     let mut after = after.map(Position::get);
     while found.len() < limit {
-        let from = after.map_or(StreamPosition::Start, |after| StreamPosition::Position(at(after)));
-        // The server begins with the event at the position.
+        let from = StreamPosition::Position(at(shared.from(after)));
+        // The server begins with the event at the position, which was read before or says which log this is.
         let more = if *filter == ReadFilter::all() { limit - found.len() } else { PAGE_EVENTS_MAX };
-        let page = all_page(shared, from, more + usize::from(after.is_some()), false).await?;
+        let page = all_page(shared, from, more + 1, false).await?;
         let is_new = |event: &RecordedEvent| after.is_none_or(|after| event.position.get() > after);
         let passes = |event: &RecordedEvent| filter.passes(event.stream.category, event.event_type.as_str());
         found.extend(page.events.into_iter().filter(|event| is_new(event) && passes(event)));
@@ -255,7 +255,7 @@ async fn last_position(shared: &Shared) -> Result<Option<Position>, LogError> {
             shared.know(last.position);
             return Ok(Some(last.position));
         }
-        if page.is_end {
+        if page.is_end || page.scanned_to <= shared.from(None) {
             return Ok(None);
         }
         // Everything between the end and what is known was looked at, and none of it is ours.

@@ -121,7 +121,7 @@ async fn follow(
     filter: &ReadFilter,
     arrivals: &mpsc::Sender<Arrival>,
 ) -> Result<(), Failure> {
-    let from = after.map_or(StreamPosition::Start, |after| StreamPosition::Position(at(after)));
+    let from = StreamPosition::Position(at(shared.from(after)));
     let options = SubscribeToAllOptions::default()
         .position(from)
         .filter(server_filter(shared, filter))
