@@ -256,6 +256,10 @@ impl Shared {
                     Outcome::Written
                 }
                 Err(AppendError::Unavailable { .. }) => Outcome::Unavailable,
+                Err(AppendError::Overloaded { .. }) => {
+                    self.metrics.refused();
+                    continue;
+                }
                 Err(_) => Outcome::Conflict,
             };
             self.metrics.appended(outcome, started.elapsed());
