@@ -3,8 +3,8 @@
 //! Reserve, append, confirm. A crash leaves a pending row: a retry of the same command takes it up again; another command may
 //! take it over once it expired and its owner turns out not to exist.
 
-use deadpool_postgres::Pool;
 use domain::{CommandId, Timestamp};
+use eventstore_schema::database::Pool;
 use uuid::Uuid;
 
 /// What is reserved.
@@ -236,7 +236,10 @@ impl Reservations {
         Ok(changed == 1)
     }
 
-    async fn client(&self, attempt: &'static str) -> Result<deadpool_postgres::Object, ReservationError> {
+    async fn client(
+        &self,
+        attempt: &'static str,
+    ) -> Result<eventstore_schema::database::Connection, ReservationError> {
         self.pool.get().await.map_err(|error| ReservationError { attempt, reason: error.to_string() })
     }
 }

@@ -1,17 +1,31 @@
 //! Connections to PostgreSQL, each in the role of its part of the product.
 
 mod config;
+mod pool;
 mod tls;
 
 use std::fmt;
+use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolBuilder, RecyclingMethod, Runtime};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Error, NoTls};
 
 pub use config::{Config, ConfigError};
+pub use deadpool_postgres::PoolError;
+pub use pool::{Connection, Pool, PoolOptions};
+
+/// How long connecting may take.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long sent bytes may go unacknowledged (TCP_USER_TIMEOUT, RFC 5482) before a connection counts as lost.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+/// After how long without traffic the peer is asked whether it is there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(4);
+/// How long it is given to answer, each time.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is asked before the connection counts as lost.
+const KEEPALIVE_RETRIES: u32 = 3;
 
 /// A role inside the database: what a part of the product may do there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,23 +74,29 @@ pub fn with_options(config: &Config, more: &str) -> Config {
     config
 }
 
-/// A pool of at most `size` connections in a role. Nothing is connected yet.
+/// A pool of at most `size` connections in a role, for requests and reactions. Nothing is connected yet.
 ///
 /// # Errors
 /// When `size` is zero.
 pub fn pool(config: &Config, role: Role, size: usize) -> Result<Pool, deadpool_postgres::BuildError> {
-    pool_builder(config, role, size).build()
+    Pool::new(config, role, PoolOptions::of_size(size))
 }
 
-/// The same before it is built, for those who set more.
-pub fn pool_builder(config: &Config, role: Role, size: usize) -> PoolBuilder {
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let connection = tokio_postgres::Config::clone(&in_role(config, role));
-    let manager = match &config.tls {
-        None => Manager::from_config(connection, NoTls, recycling),
-        Some(tls) => Manager::from_config(connection, tls.clone(), recycling),
-    };
-    Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1)
+/// What every connection has unless its configuration says otherwise: a server or a path to it that is gone is noticed in
+/// seconds, and no query is compiled, which costs more than any of ours runs.
+fn with_defaults(config: &Config) -> Config {
+    let mut config = with_options(config, "-c jit=off");
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_WAIT_MAX);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(TCP_TIMEOUT);
+    }
+    config.keepalives(true).keepalives_idle(KEEPALIVE_IDLE);
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(KEEPALIVE_INTERVAL).keepalives_retries(KEEPALIVE_RETRIES);
+    }
+    config
 }
 
 /// A connection of its own, kept alive by a task until the client is dropped.
@@ -101,6 +121,7 @@ pub(crate) type Messages = BoxStream<'static, Result<AsyncMessage, Error>>;
 
 /// A connection of its own, kept alive by whoever reads its messages.
 pub(crate) async fn open(config: &Config) -> Result<(Client, Messages), Error> {
+    let config = &with_defaults(config);
     match &config.tls {
         None => config.connect(NoTls).await.map(|(client, connection)| (client, messages(connection))),
         Some(tls) => {
@@ -109,7 +130,7 @@ pub(crate) async fn open(config: &Config) -> Result<(Client, Messages), Error> {
     }
 }
 
-fn messages<S, T>(mut connection: Connection<S, T>) -> Messages
+fn messages<S, T>(mut connection: tokio_postgres::Connection<S, T>) -> Messages
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,

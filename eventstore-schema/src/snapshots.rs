@@ -1,7 +1,7 @@
 //! Snapshots of aggregates, in PostgreSQL whichever engine keeps the log. Losing them costs time only.
 
+use crate::database::Pool;
 use bytes::Bytes;
-use deadpool_postgres::Pool;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 

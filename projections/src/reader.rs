@@ -1,7 +1,7 @@
 //! Queries: what a viewer may see, enforced by PostgreSQL even when a query forgets to ask.
 
-use deadpool_postgres::{Object, Pool, PoolError};
 use domain::{AccountId, OrganizationId};
+use eventstore_schema::database::{Connection, Pool, PoolError};
 use futures_util::future::{join4, try_join};
 use tokio_postgres::types::ToSql;
 
@@ -151,7 +151,7 @@ const SETTINGS: &str =
 /// All four statements are sent before the first answer comes: one round trip, and a caller that goes away cannot leave
 /// a transaction open behind it.
 async fn run(
-    client: &Object,
+    client: &Connection,
     viewer: &Viewer,
     sql: &'static str,
     parameters: &[&(dyn ToSql + Sync)],

@@ -3,8 +3,8 @@
 //! A try is counted before the password is verified and taken back when it was right: otherwise many tries at once would all
 //! be verified before the first of them counts.
 
-use deadpool_postgres::Pool;
 use domain::Timestamp;
+use eventstore_schema::database::Pool;
 
 /// Tries in a row that are free: people mistype, and several devices of one person log in at once.
 const FREE_FAILURES: i32 = 10;

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
 use domain::conversation::commands::{AddRecipient, ConversationCommand, RemoveRecipient};
 use domain::conversation::{Conversation, ConversationEvent, Recipient};
 use domain::device::DeviceEvent;
 use domain::{AccountId, ConversationId, Event, RecipientId};
 use eventstore_schema::RecordedEvent;
+use eventstore_schema::database::Pool;
 use futures_util::{StreamExt, stream};
 
 use super::membership_index::{self, Memberships};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadpool_postgres::{Pool, Transaction};
+use eventstore_schema::database::{Connection, Pool};
 use eventstore_schema::{Incarnation, Position};
 use tokio_postgres::Client;
 
@@ -47,11 +47,10 @@ pub async fn relocate(
     to: Incarnation,
     moved: &BTreeMap<Position, Position>,
 ) -> Result<bool, ReactionError> {
-    let mut client = pool.get().await?;
-    let transaction = client.transaction().await?;
-    transaction.execute("LOCK TABLE write.reaction_checkpoints IN EXCLUSIVE MODE", &[]).await?;
-    let followed =
-        transaction.query_opt("SELECT incarnation FROM write.followed_log FOR UPDATE", &[]).await?;
+    let client = pool.get().await?;
+    client.begin().await?;
+    client.execute("LOCK TABLE write.reaction_checkpoints IN EXCLUSIVE MODE", &[]).await?;
+    let followed = client.query_opt("SELECT incarnation FROM write.followed_log FOR UPDATE", &[]).await?;
     let followed = followed.map(|row| row.try_get(0).map(Incarnation)).transpose()?;
     match followed {
         Some(followed) if followed == to => return Ok(false),
@@ -60,16 +59,16 @@ pub async fn relocate(
         }
         Some(_) | None => {}
     }
-    move_all(&transaction, moved).await?;
+    move_all(&client, moved).await?;
     let follow = "INSERT INTO write.followed_log (incarnation) VALUES ($1) \
                   ON CONFLICT (singleton) DO UPDATE SET incarnation = excluded.incarnation";
-    transaction.execute(follow, &[&to.0]).await?;
-    transaction.commit().await?;
+    client.execute(follow, &[&to.0]).await?;
+    client.commit().await?;
     Ok(true)
 }
 
 async fn move_all(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     moved: &BTreeMap<Position, Position>,
 ) -> Result<(), ReactionError> {
     for row in transaction.query("SELECT reaction, position FROM write.reaction_checkpoints", &[]).await? {

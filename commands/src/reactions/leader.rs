@@ -3,7 +3,8 @@
 
 use std::ops::Deref;
 
-use deadpool_postgres::{ClientWrapper, Object, Pool};
+use deadpool_postgres::ClientWrapper;
+use eventstore_schema::database::Pool;
 
 use super::ReactionError;
 
@@ -16,7 +17,7 @@ impl Leader {
     /// Connects, without the lead.
     pub(super) async fn connect(pool: &Pool) -> Result<Self, ReactionError> {
         // Taken out of the pool: it must close, not go back, when the lead ends.
-        Ok(Self { connection: Object::take(pool.get().await?) })
+        Ok(Self { connection: pool.get().await?.detach()? })
     }
 
     /// Takes the lead, unless another process has it.

@@ -2,11 +2,11 @@
 //! what happens to an account has to reach all of its own.
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
 use domain::conversation::ConversationEvent;
 use domain::workspace::WorkspaceEvent;
 use domain::{AccountId, Event};
 use eventstore_schema::RecordedEvent;
+use eventstore_schema::database::Pool;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 

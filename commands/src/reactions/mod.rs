@@ -92,8 +92,8 @@ impl From<LogError> for ReactionError {
     }
 }
 
-impl From<deadpool_postgres::PoolError> for ReactionError {
-    fn from(error: deadpool_postgres::PoolError) -> Self {
+impl From<eventstore_schema::database::PoolError> for ReactionError {
+    fn from(error: eventstore_schema::database::PoolError) -> Self {
         ReactionError::Unavailable(error.to_string())
     }
 }

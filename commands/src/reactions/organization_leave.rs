@@ -2,7 +2,6 @@
 //! moment too early is put right by the event of joining.
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
 use domain::conversation::commands::{ConversationCommand, RemoveMember};
 use domain::conversation::{Conversation, ConversationEvent};
 use domain::organization::OrganizationEvent;
@@ -10,6 +9,7 @@ use domain::workspace::commands::{RemoveWorkspaceMember, WorkspaceCommand};
 use domain::workspace::{Workspace, WorkspaceEvent};
 use domain::{AccountId, ConversationId, Event, WorkspaceId};
 use eventstore_schema::RecordedEvent;
+use eventstore_schema::database::Pool;
 use futures_util::{StreamExt, stream};
 
 use super::membership_index::{self, Memberships};

@@ -91,7 +91,7 @@ impl Reactions {
 struct Runner {
     reaction: Arc<dyn Reaction>,
     log: Arc<dyn EventLog>,
-    pool: deadpool_postgres::Pool,
+    pool: eventstore_schema::database::Pool,
     clock: Clock,
     metrics: Metrics,
     filter: ReadFilter,

@@ -2,13 +2,13 @@
 //! an account's sessions, in the order of the log, so that no session is missed.
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
 use domain::account::{AccountEvent, PasswordCause, PasswordSet};
 use domain::device::{DeviceEvent, DeviceSet};
 use domain::session::commands::{RevokeSession, SessionCommand};
 use domain::session::{Session, SessionEvent, SessionRevocationCause};
 use domain::{AccountId, DeviceId, Event, SessionId};
 use eventstore_schema::RecordedEvent;
+use eventstore_schema::database::Pool;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! Checkpoints and parked events in schema `write`.
 
-use deadpool_postgres::Pool;
 use domain::Timestamp;
+use eventstore_schema::database::Pool;
 use eventstore_schema::{Position, RecordedEvent, Revision, StreamId};
 use tokio_postgres::{Client, Row};
 
@@ -99,9 +99,10 @@ pub(super) async fn parked_count(client: &Client, reaction: &str) -> Result<i64,
 
 /// How far a reaction has come, and what it set aside (at most `limit` events).
 pub(super) async fn status(pool: &Pool, reaction: &str, limit: i64) -> Result<ReactionStatus, ReactionError> {
-    let client = pool.get().await?;
-    let position = checkpoint(&client, reaction).await?;
-    let parked = due(&client, reaction, Timestamp::from_micros(i64::MAX), limit).await?;
+    let connection = pool.get().await?;
+    let client = connection.client()?;
+    let position = checkpoint(client, reaction).await?;
+    let parked = due(client, reaction, Timestamp::from_micros(i64::MAX), limit).await?;
     Ok(ReactionStatus { reaction: reaction.to_owned(), position, parked })
 }
 

@@ -41,7 +41,7 @@ pub struct Parts {
     /// Seals what is personal.
     pub sealer: Arc<Sealer>,
     /// Connections to schema `write`, as role `envoi_app`.
-    pub pool: deadpool_postgres::Pool,
+    pub pool: eventstore_schema::database::Pool,
     /// Time and randomness.
     pub clock: Clock,
     /// Registered once a process.

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
+use crate::database::Pool;
 use zeroize::Zeroizing;
 
 use crate::entropy::{self, EntropyError};

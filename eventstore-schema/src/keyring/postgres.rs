@@ -1,9 +1,10 @@
 //! Wrapped keys in PostgreSQL, schema `keyring`.
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Pool};
 use domain::Timestamp;
 use tokio_postgres::Row;
+
+use crate::database::{Connection, Pool};
 
 use super::names::KeyName;
 use super::root::RootId;
@@ -54,7 +55,7 @@ impl PostgresKeys {
         Self { pool }
     }
 
-    async fn client(&self, attempt: &'static str) -> Result<Object, StoreError> {
+    async fn client(&self, attempt: &'static str) -> Result<Connection, StoreError> {
         self.pool.get().await.map_err(|error| StoreError::Unavailable { attempt, reason: error.to_string() })
     }
 }
@@ -113,21 +114,21 @@ impl KeyStore for PostgresKeys {
 
     async fn initialise(&self, root: &RootRow, shards: &[ShardRow]) -> Result<(), StoreError> {
         let attempt = "recording its root";
-        let mut client = self.client(attempt).await?;
-        let transaction = client.transaction().await.map_err(unavailable(attempt))?;
+        let client = self.client(attempt).await?;
+        client.begin().await.map_err(unavailable(attempt))?;
         let (root_version, root_id) = (i64::from(root.version), root.id.as_bytes().as_slice());
-        let inserted = transaction.execute(INSERT_ROOT, &[&root_version, &root_id]).await;
+        let inserted = client.execute(INSERT_ROOT, &[&root_version, &root_id]).await;
         if inserted.map_err(unavailable(attempt))? == 0 {
             return Ok(());
         }
         let numbers: Vec<i16> = shards.iter().map(|row| i16::from(row.shard)).collect();
         let wrapped: Vec<&[u8]> = shards.iter().map(|row| row.wrapped.as_slice()).collect();
         let version = shards.first().map_or(1, |row| i64::from(row.version));
-        transaction
+        client
             .execute(INSERT_SHARDS, &[&root_version, &version, &numbers, &wrapped])
             .await
             .map_err(unavailable(attempt))?;
-        transaction.commit().await.map_err(unavailable(attempt))
+        client.commit().await.map_err(unavailable(attempt))
     }
 
     async fn shards(&self) -> Result<Vec<ShardRow>, StoreError> {
@@ -180,22 +181,22 @@ impl KeyStore for PostgresKeys {
         let (last, state) = (i32::from(row.version) - 1, i16::from(before.code()));
         let (version, shard) = (i32::from(row.version), i16::from(row.name.shard()));
         let (shard_version, wrapped) = (i64::from(row.shard_version), row.wrapped.as_deref());
-        let mut client = self.client(attempt).await?;
-        let transaction = client.transaction().await.map_err(unavailable(attempt))?;
-        let retired = transaction.execute(RETIRE, &[&kind, &id, &last, &state]).await;
+        let client = self.client(attempt).await?;
+        client.begin().await.map_err(unavailable(attempt))?;
+        let retired = client.execute(RETIRE, &[&kind, &id, &last, &state]).await;
         if retired.map_err(unavailable(attempt))? != 1 {
             return Ok(false);
         }
         if before == KeyState::Compromised {
-            transaction.execute(COMPROMISE, &[&kind, &id]).await.map_err(unavailable(attempt))?;
+            client.execute(COMPROMISE, &[&kind, &id]).await.map_err(unavailable(attempt))?;
         }
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
             [&kind, &id, &version, &shard, &shard_version, &wrapped];
-        let inserted = transaction.execute(INSERT_NEXT, &values).await.map_err(unavailable(attempt))?;
+        let inserted = client.execute(INSERT_NEXT, &values).await.map_err(unavailable(attempt))?;
         if inserted != 1 {
             return Ok(false);
         }
-        transaction.commit().await.map_err(unavailable(attempt))?;
+        client.commit().await.map_err(unavailable(attempt))?;
         Ok(true)
     }
 
@@ -204,13 +205,13 @@ impl KeyStore for PostgresKeys {
         let (kind, id, shard) = (i16::from(name.kind().code()), name.id(), i16::from(name.shard()));
         let position: i64 = destruction.position.get().try_into().unwrap_or(i64::MAX);
         let at = destruction.at.as_micros();
-        let mut client = self.client(attempt).await?;
-        let transaction = client.transaction().await.map_err(unavailable(attempt))?;
-        transaction
+        let client = self.client(attempt).await?;
+        client.begin().await.map_err(unavailable(attempt))?;
+        client
             .execute(INSERT_TOMBSTONE, &[&kind, &id, &shard, &position, &at])
             .await
             .map_err(unavailable(attempt))?;
-        transaction.execute(DESTROY, &[&kind, &id, &position, &at]).await.map_err(unavailable(attempt))?;
-        transaction.commit().await.map_err(unavailable(attempt))
+        client.execute(DESTROY, &[&kind, &id, &position, &at]).await.map_err(unavailable(attempt))?;
+        client.commit().await.map_err(unavailable(attempt))
     }
 }

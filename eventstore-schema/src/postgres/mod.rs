@@ -20,11 +20,10 @@ use std::time::Duration;
 
 use crate::database::Config;
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
 use domain::{CommandId, Digest};
 use tokio::sync::oneshot;
 
-use crate::database::{self, Role};
+use crate::database::{Pool, PoolOptions, Role};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
 use crate::log::{
     AppendError, Appended, EventLog, Expected, Head, LogError, ReadFilter, Snapshot, StreamAppend,
@@ -43,12 +42,12 @@ use tail::Tail;
 const ANY_ATTEMPTS_MAX: usize = 32;
 /// What a refused caller waits: about the time in which a full queue is written.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(250);
-/// How long a read waits for a free connection, or for a new one.
-const POOL_WAIT: Duration = Duration::from_secs(5);
 /// Options of every connection that reads. All reads are index scans in order; statistics of a young table must not talk
 /// the planner into anything else.
 const READER_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_sort=off -c enable_seqscan=off \
-    -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c statement_timeout=60s";
+    -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
+/// A page of a filtered read looks through thousands of events of a log that may lie on a slow disk.
+const READ_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// How the engine connects and what it holds at most.
 #[derive(Clone, Debug)]
@@ -115,10 +114,13 @@ impl PgEventLog {
     /// When the server cannot be reached or holds no log of this form. Later interruptions heal by themselves.
     pub async fn connect(config: PgLogConfig) -> Result<Self, LogError> {
         let unavailable = |reason: String| LogError::Unavailable { attempt: "connecting", reason };
-        let reading = database::with_options(&config.connection, READER_OPTIONS);
-        let mut pool = database::pool_builder(&reading, Role::App, config.readers);
-        pool = pool.wait_timeout(Some(POOL_WAIT)).create_timeout(Some(POOL_WAIT));
-        let pool = pool.build().map_err(|error| unavailable(error.to_string()))?;
+        let options = PoolOptions {
+            size: config.readers,
+            statement_wait_max: READ_WAIT_MAX,
+            server_options: READER_OPTIONS,
+        };
+        let pool = Pool::new(&config.connection, Role::App, options)
+            .map_err(|error| unavailable(error.to_string()))?;
         let limits = QueueLimits { events_max: config.queue_events_max, bytes_max: config.queue_bytes_max };
         let metrics = LogMetrics::new("postgres").map_err(|error| unavailable(error.to_string()))?;
         let shared = Arc::new(Shared {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_postgres::Object;
 use domain::{CommandId, Digest};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -11,6 +10,7 @@ use tokio_postgres::types::ToSql;
 use super::Shared;
 use super::batch::recorded_command;
 use super::rows::{self, COLUMNS, category_code, describe};
+use crate::database::Connection;
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
 use crate::log::{Appended, Head, Incarnation, LogError, ReadFilter, Subscription};
 
@@ -28,7 +28,7 @@ fn unavailable(attempt: &'static str, error: &tokio_postgres::Error) -> LogError
     LogError::Unavailable { attempt, reason: describe(error) }
 }
 
-pub(super) async fn connection(shared: &Shared, attempt: &'static str) -> Result<Object, LogError> {
+pub(super) async fn connection(shared: &Shared, attempt: &'static str) -> Result<Connection, LogError> {
     shared.pool.get().await.map_err(|error| LogError::Unavailable { attempt, reason: error.to_string() })
 }
 

@@ -23,8 +23,6 @@ use crate::metrics;
 const BATCHES_IN_FLIGHT_MAX: usize = 2;
 /// Pause between attempts to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a lost peer may go unnoticed.
-const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Durability and isolation that the guarantees rest on, whatever the server's defaults; a batch that takes longer than
 /// the timeout waits for somebody else's lock.
 const WRITER_OPTIONS: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
@@ -71,7 +69,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Session, String> {
     let text = |error: tokio_postgres::Error| describe(&error);
     let mut config = database::in_role(&shared.config.connection, Role::App);
     config = database::with_options(&config, WRITER_OPTIONS);
-    config.tcp_user_timeout(TCP_TIMEOUT).application_name("envoi log writer");
+    config.application_name("envoi log writer");
     let client = database::connect(&config).await.map_err(text)?;
     let statement = client.prepare(APPEND).await.map_err(text)?;
     shared.room.make(&client, shared.signals.position()).await.map_err(text)?;

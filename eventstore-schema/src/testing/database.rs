@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
+use crate::database::Pool;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 

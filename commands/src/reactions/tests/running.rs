@@ -180,11 +180,16 @@ async fn a_checkpoint_never_goes_back() {
     let stage = Stage::new().await;
     let client = stage.parts.pool.get().await.unwrap();
     for position in [5, 3] {
-        store::save_checkpoint(&client, "one", Position::new(position), stage.parts.clock.now())
-            .await
-            .unwrap();
+        store::save_checkpoint(
+            client.client().unwrap(),
+            "one",
+            Position::new(position),
+            stage.parts.clock.now(),
+        )
+        .await
+        .unwrap();
     }
-    assert_eq!(store::checkpoint(&client, "one").await.unwrap(), Some(Position::new(5)));
+    assert_eq!(store::checkpoint(client.client().unwrap(), "one").await.unwrap(), Some(Position::new(5)));
 }
 
 #[tokio::test]
