@@ -67,6 +67,15 @@ async fn parts(state: &State) -> BTreeMap<String, Part> {
         };
         parts.insert(format!("projection:{name}"), Part::new(ready, progress.state.as_str()));
     }
+    // What this node could lead: without a leader it stands still, however well the node is.
+    for (lease, is_led) in state.leases.watched() {
+        let name = lease.replacen('/', ":", 1);
+        if !is_led {
+            parts.insert(name, Part::new(false, "leaderless"));
+        } else {
+            parts.entry(name).or_insert_with(|| Part::new(true, "led"));
+        }
+    }
     parts
 }
 

@@ -7,6 +7,7 @@ use commands::auth::access_token::Identity;
 use commands::clock::Clock;
 use commands::services::{AuthenticateError, Services};
 use domain::Record;
+use eventstore_schema::lease::Leases;
 use eventstore_schema::{Incarnation, Opened, SealedCell, Sealer};
 use projections::{Projections, QueryError, Reader};
 use prometheus::Registry;
@@ -34,6 +35,8 @@ pub struct State {
     pub live: Live,
     /// Proves who somebody is.
     pub auth: Arc<Auth>,
+    /// Who leads what this process could lead.
+    pub leases: Leases,
     /// Seals positions and cursors.
     pub cursors: Cursors,
     /// Which log positions are of.

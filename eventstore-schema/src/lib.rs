@@ -36,6 +36,7 @@ mod envelope;
 mod esdb;
 pub mod golden;
 pub mod keyring;
+pub mod lease;
 mod log;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;

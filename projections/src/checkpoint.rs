@@ -1,6 +1,7 @@
 //! How far a projection is: which event it folded last, of which log, into which generation of its tables.
 
 use domain::Digest;
+use eventstore_schema::lease::Lease;
 use eventstore_schema::{EventLog, Incarnation, LogError, Position};
 use tokio_postgres::{Client, Row, Statement};
 
@@ -85,20 +86,22 @@ impl Checkpoint {
     /// The statement of [`Checkpoint::advance`].
     pub(crate) const ADVANCE: &'static str = "UPDATE projection.checkpoints \
          SET position = $1, hash = $2, moved_at = now() \
-         WHERE name = $3 AND generation = $4 AND position IS NOT DISTINCT FROM $5";
+         WHERE name = $3 AND generation = $4 AND position IS NOT DISTINCT FROM $5 AND lease.hold($6, $7)";
 
-    /// Moves the checkpoint to `mark` if it still is where this one says.
+    /// Moves the checkpoint to `mark` if it still is where this one says, and the lease is not somebody else's.
     pub(crate) async fn advance(
         &self,
         client: &Client,
         statement: &Statement,
+        lease: &Lease,
         name: &'static str,
         mark: Mark,
     ) -> Result<Self, StoreError> {
+        let (position, generation, before) = (Sql(mark.position), self.generation, Sql(self.position()));
         let moved = client
             .execute(
                 statement,
-                &[&Sql(mark.position), &Sql(mark.hash), &name, &self.generation, &Sql(self.position())],
+                &[&position, &Sql(mark.hash), &name, &generation, &before, &lease.name(), &lease.epoch()],
             )
             .await
             .map_err(StoreError::at("moving a checkpoint"))?;
@@ -125,17 +128,18 @@ impl Checkpoint {
     }
 }
 
-/// Records in which state a projection is, for those who look from other processes.
+/// Records in which state a projection is, for those who look from other processes; its leader alone does.
 pub(crate) async fn put_state(
     client: &Client,
+    lease: &Lease,
     name: &str,
     state: &str,
     error: Option<&str>,
 ) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE projection.checkpoints SET state = $2, error = $3 WHERE name = $1 \
-         AND (state, error) IS DISTINCT FROM ($2, $3)";
+         AND (state, error) IS DISTINCT FROM ($2, $3) AND lease.hold($4, $5)";
     client
-        .execute(SQL, &[&name, &state, &error])
+        .execute(SQL, &[&name, &state, &error, &lease.name(), &lease.epoch()])
         .await
         .map_err(StoreError::at("recording a projection's state"))?;
     Ok(())

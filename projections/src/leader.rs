@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::operations::OperationsEvent;
 use domain::{Digest, Event};
+use eventstore_schema::lease::Lease;
 use eventstore_schema::{Position, Revision, StreamId};
 use futures_util::future::try_join3;
 use tokio::time::Instant;
@@ -31,6 +32,7 @@ const PAGE_EVENTS: usize = 1_024;
 
 pub(crate) struct Leader<'a> {
     context: &'a Arc<Context>,
+    lease: Lease,
     store: Store,
     schema: String,
     /// As it stands in the database.
@@ -47,6 +49,7 @@ pub(crate) struct Leader<'a> {
 impl<'a> Leader<'a> {
     pub(crate) fn new(
         context: &'a Arc<Context>,
+        lease: Lease,
         store: Store,
         checkpoint: Checkpoint,
         parked: HashSet<StreamId>,
@@ -54,6 +57,7 @@ impl<'a> Leader<'a> {
         let schema = Layout(&*context.projector).schema(checkpoint.generation);
         Self {
             context,
+            lease,
             store,
             schema,
             checkpoint,
@@ -224,7 +228,7 @@ impl<'a> Leader<'a> {
         let changes = self.store.prepare_changes(&self.schema, &outcome.pending, Mode::Live).await?;
         // All in one round trip; what stands first here is sent first.
         let client = &self.store.client;
-        let advance = self.checkpoint.advance(client, &advance, name, mark);
+        let advance = self.checkpoint.advance(client, &advance, &self.lease, name, mark);
         let sent = try_join3(self.store.execute("BEGIN"), advance, self.store.run(&changes));
         let ((), checkpoint, ()) = sent.await?;
         if let Some(stream) = cleared {
@@ -239,8 +243,8 @@ impl<'a> Leader<'a> {
     async fn save(&mut self) -> Result<(), StoreError> {
         if let Some(mark) = self.unsaved.take() {
             let advance = self.store.prepare(Checkpoint::ADVANCE.to_owned()).await?;
-            let name = self.name();
-            self.checkpoint = self.checkpoint.advance(&self.store.client, &advance, name, mark).await?;
+            let (client, name) = (&self.store.client, self.name());
+            self.checkpoint = self.checkpoint.advance(client, &advance, &self.lease, name, mark).await?;
         }
         self.saved_at = Instant::now();
         Ok(())

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use eventstore_schema::database::Config;
 use eventstore_schema::database::{self, Role};
+use eventstore_schema::lease::{self, Leases};
 use eventstore_schema::{EventLog, LogError, Position};
 use tokio::task::JoinHandle;
 
@@ -14,6 +15,7 @@ use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::progress::{Gauge, Progress, WaitError};
 use crate::projector::Projector;
+use crate::rebuild;
 use crate::runner::{self, Context};
 use crate::store::StoreError;
 
@@ -23,14 +25,14 @@ pub struct Projections {
 }
 
 impl Projections {
-    /// Starts `projectors`, each as a task with a connection of its own. A process that does not lead only watches, so that
-    /// waiting works in it.
+    /// Starts `projectors`, each as a task with a connection of its own. A process without leases does not lead but watches,
+    /// so that waiting works in it.
     pub fn start(
         config: &Config,
         feed: &Arc<Feed>,
         projectors: Vec<Arc<dyn Projector>>,
         metrics: &Metrics,
-        leads: bool,
+        leases: Option<&Leases>,
     ) -> Self {
         let start = |projector| {
             let context = Arc::new(Context {
@@ -39,7 +41,7 @@ impl Projections {
                 projector,
                 gauge: Gauge::new(),
                 metrics: metrics.clone(),
-                leads,
+                leases: leases.cloned(),
             });
             (Arc::clone(&context), tokio::spawn(runner::run(context)))
         };
@@ -105,6 +107,10 @@ pub struct Status {
     pub parked_events: u64,
     /// What keeps it from going on.
     pub error: Option<String>,
+    /// Host and process that lead it.
+    pub led_by: Option<String>,
+    /// Host and process that fill its tables anew, or compare them with the log.
+    pub rebuilt_by: Option<String>,
 }
 
 /// Why the status cannot be told.
@@ -130,10 +136,13 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
     let failed = || StoreError::at("reading the projections' status");
     let client = connect(config).await?;
     let rows = client.query(SQL, &[]).await.map_err(failed())?;
+    let holders = lease::holders(&client).await.map_err(failed())?;
     let read = |row| {
+        let name: String = get(row, "name")?;
+        let (lead, rebuild) = (runner::lease_name(&name), rebuild::lease_name(&name));
         let position: Option<Position> = get(row, "position")?;
         Ok(Status {
-            projection: get(row, "name")?,
+            projection: name,
             generation: get(row, "generation")?,
             state: get(row, "state")?,
             position,
@@ -141,6 +150,8 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
             parked_streams: get(row, "streams")?,
             parked_events: get(row, "events")?,
             error: get(row, "error")?,
+            led_by: holders.get(&lead).cloned(),
+            rebuilt_by: holders.get(&rebuild).cloned(),
         })
     };
     let mut all = rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(failed())?;

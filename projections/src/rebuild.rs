@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eventstore_schema::database::Config;
+use eventstore_schema::lease::Leases;
 use eventstore_schema::{EventLog, Head, LogError, Position, ReadFilter};
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 
 use crate::projector::{Item, Projector};
 use crate::store::StoreError;
-pub(crate) use builder::{Builder, Keying, Scope};
+pub(crate) use builder::{Builder, Keying, Scope, lease_name};
 
 /// Events in one page of the log, folded in one transaction: enough that statements cost little by event.
 const PAGE_EVENTS: usize = 8_192;
@@ -37,10 +38,12 @@ pub enum RebuildError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// The projection is being rebuilt elsewhere.
-    #[error("{projection} is being rebuilt by somebody else")]
+    #[error("{projection} is being rebuilt or verified by {holder} already")]
     Busy {
         /// The projection.
         projection: &'static str,
+        /// Host and process.
+        holder: String,
     },
     /// The process is being shut down.
     #[error("the rebuild was broken off")]
@@ -87,16 +90,28 @@ pub async fn rebuild(
     projectors: Vec<Arc<dyn Projector>>,
     report: &(dyn Fn(RebuildProgress) + Send + Sync),
 ) -> Result<Rebuilt, RebuildError> {
-    match fill(config, &log, &projectors, report, Keying::Late).await {
+    rebuild_under(&Leases::start(config), config, log, projectors, report).await
+}
+
+/// As [`rebuild`], under leases that are renewed with others of the process.
+pub(crate) async fn rebuild_under(
+    leases: &Leases,
+    config: &Config,
+    log: Arc<dyn EventLog>,
+    projectors: Vec<Arc<dyn Projector>>,
+    report: &(dyn Fn(RebuildProgress) + Send + Sync),
+) -> Result<Rebuilt, RebuildError> {
+    match fill(leases, config, &log, &projectors, report, Keying::Late).await {
         // Some row was added twice. With keys from the start, the event that did it is found and parked.
         Err(RebuildError::Store(error)) if error.is_unique_violation() => {
-            fill(config, &log, &projectors, report, Keying::Early).await
+            fill(leases, config, &log, &projectors, report, Keying::Early).await
         }
         result => result,
     }
 }
 
 async fn fill(
+    leases: &Leases,
     config: &Config,
     log: &Arc<dyn EventLog>,
     projectors: &[Arc<dyn Projector>],
@@ -107,7 +122,7 @@ async fn fill(
     let head = log.head().await?;
     let builders = projectors
         .iter()
-        .map(|projector| Builder::begin(config, Arc::clone(projector), head.incarnation, keying));
+        .map(|projector| Builder::begin(leases, config, Arc::clone(projector), head.incarnation, keying));
     let mut builders = try_join_all(builders).await?;
     let mut meter = Meter::new(head, report);
     let mut after = None;

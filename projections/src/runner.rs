@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use eventstore_schema::LogError;
 use eventstore_schema::database::Config;
+use eventstore_schema::lease::{Lease, Leases, Taken};
 
 use crate::batch::{chain, parked_streams};
 use crate::checkpoint::{Checkpoint, Layout, put_state};
@@ -43,6 +44,9 @@ pub(crate) enum RunError {
     /// The tables could not be filled anew.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    /// Another process leads, or may by now.
+    #[error("the lease is lost")]
+    Lost,
 }
 
 /// What a runner works with.
@@ -52,8 +56,8 @@ pub(crate) struct Context {
     pub(crate) projector: Arc<dyn Projector>,
     pub(crate) gauge: Gauge,
     pub(crate) metrics: Metrics,
-    /// Whether this process may lead.
-    pub(crate) leads: bool,
+    /// The leases under which this process leads, if it may.
+    pub(crate) leases: Option<Leases>,
 }
 
 impl Context {
@@ -62,59 +66,84 @@ impl Context {
     }
 }
 
+/// Name of the lease of whoever leads a projection.
+pub(crate) fn lease_name(projection: &str) -> String {
+    format!("projection/{projection}")
+}
+
 /// Runs a projection for ever.
 pub(crate) async fn run(context: Arc<Context>) {
     let name = context.name();
     let mut retry = RETRY_FIRST;
+    if let Some(leases) = &context.leases {
+        leases.watch(&lease_name(name));
+    }
     loop {
         let before = context.gauge.get().position;
-        let Err(error) = lead(&context).await;
+        let mut led = None;
+        let Err(error) = lead(&context, &mut led).await;
         context.metrics.leading.with_label_values(&[name]).set(0);
         if context.gauge.get().position > before {
             retry = RETRY_FIRST;
         }
-        if matches!(&error, RunError::Store(error) if error.is_fenced()) {
-            tracing::info!(projection = name, "starts over: its checkpoint was moved");
-        } else {
-            let reason = chain(&error);
-            tracing::warn!(projection = name, error = reason, "starts over");
-            context.metrics.failures.with_label_values(&[name]).inc();
-            let _ = tokio::time::timeout(REPORT_TIMEOUT, report_failure(&context, &reason)).await;
-            context.gauge.set_state(State::Failing, Some(reason));
+        match &error {
+            RunError::Lost => tracing::info!(projection = name, "starts over: its lease is lost"),
+            RunError::Store(error) if error.is_fenced() => {
+                tracing::info!(projection = name, "starts over: its checkpoint was moved");
+            }
+            RunError::Store(_) | RunError::Log(_) | RunError::Rebuild(_) => {
+                let reason = chain(&error);
+                tracing::warn!(projection = name, error = reason, "starts over");
+                context.metrics.failures.with_label_values(&[name]).inc();
+                if let Some(lease) = led {
+                    let report = report_failure(&context, &lease, &reason);
+                    let _ = tokio::time::timeout(REPORT_TIMEOUT, report).await;
+                }
+                context.gauge.set_state(State::Failing, Some(reason));
+            }
         }
         tokio::time::sleep(retry).await;
         retry = retry.saturating_mul(2).min(RETRY_MAX);
     }
 }
 
-/// Leaves word for those who look from other processes, if PostgreSQL is there to take it.
-async fn report_failure(context: &Context, reason: &str) -> Result<(), StoreError> {
+/// Leaves word for those who look from other processes, if PostgreSQL is there to take it and nobody else leads.
+async fn report_failure(context: &Context, lease: &Lease, reason: &str) -> Result<(), StoreError> {
     let store = Store::connect(&context.config).await?;
-    put_state(&store.client, context.name(), State::Failing.as_str(), Some(reason)).await
+    put_state(&store.client, lease, context.name(), State::Failing.as_str(), Some(reason)).await
 }
 
-/// Leads the projection until something goes wrong. The connection that writes holds the lead, so losing the one is
-/// losing the other; a leader that does not know yet that it lost it is refused by the checkpoint.
-async fn lead(context: &Arc<Context>) -> Result<std::convert::Infallible, RunError> {
+/// Leads the projection until something goes wrong. What is written goes through the connection that took the lease, in
+/// transactions that ask for it. Everything known about the tables is read anew: a crash may have taken back what was not
+/// on disk.
+async fn lead(context: &Arc<Context>, led: &mut Option<Lease>) -> Result<std::convert::Infallible, RunError> {
     let mut store = Store::connect(&context.config).await?;
-    wait_for_lead(context, &store).await?;
+    let lease = led.insert(wait_for_lead(context, &store).await?).clone();
     context.metrics.leading.with_label_values(&[context.name()]).set(1);
-    let checkpoint = install(context, &mut store).await?;
-    context.gauge.set_position(checkpoint.position());
-    wait_until_same(context, &store, &checkpoint).await?;
-    let parked = parked_streams(&store.client, context.name()).await?;
-    context.gauge.set_state(State::Following, None);
-    put_state(&store.client, context.name(), State::Following.as_str(), None).await?;
-    Leader::new(context, store, checkpoint, parked).follow().await
+    let leading = async {
+        let checkpoint = install(context, &lease, &mut store).await?;
+        context.gauge.set_position(checkpoint.position());
+        wait_until_same(context, &lease, &store, &checkpoint).await?;
+        let parked = parked_streams(&store.client, context.name()).await?;
+        context.gauge.set_state(State::Following, None);
+        put_state(&store.client, &lease, context.name(), State::Following.as_str(), None).await?;
+        Leader::new(context, lease.clone(), store, checkpoint, parked).follow().await
+    };
+    tokio::select! {
+        // A leader that is idle learns only so that its connection is gone.
+        () = lease.lost() => Err(RunError::Lost),
+        result = leading => result,
+    }
 }
 
-async fn wait_for_lead(context: &Context, store: &Store) -> Result<(), RunError> {
-    const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('envoi projection ' || $1, 0))";
+async fn wait_for_lead(context: &Context, store: &Store) -> Result<Lease, RunError> {
+    let name = lease_name(context.name());
     loop {
-        if context.leads {
-            let row = store.client.query_one(LOCK, &[&context.name()]).await;
-            if row.and_then(|row| row.try_get(0)).map_err(StoreError::at("trying for the lead"))? {
-                return Ok(());
+        if let Some(leases) = &context.leases {
+            let taken = leases.take(&store.client, &name).await;
+            match taken.map_err(StoreError::at("trying for the lead"))? {
+                Taken::Ours(lease) => return Ok(lease),
+                Taken::Theirs(_) => {}
             }
         }
         if let Some(checkpoint) = Checkpoint::read(&store.client, context.name()).await? {
@@ -130,13 +159,13 @@ async fn wait_for_lead(context: &Context, store: &Store) -> Result<(), RunError>
 }
 
 /// The checkpoint, with tables of this release's shape behind it.
-async fn install(context: &Context, store: &mut Store) -> Result<Checkpoint, RunError> {
+async fn install(context: &Context, lease: &Lease, store: &mut Store) -> Result<Checkpoint, RunError> {
     let log = context.feed.log();
     let found = Checkpoint::read(&store.client, context.name()).await?;
     let head = log.head().await?;
     let checkpoint = match found {
         Some(checkpoint) => checkpoint,
-        None => install_empty(context, store, head.incarnation).await?,
+        None => install_empty(context, lease, store, head.incarnation).await?,
     };
     let is_current = checkpoint.fingerprint == context.projector.fingerprint();
     let is_new = checkpoint.mark.is_none();
@@ -145,16 +174,18 @@ async fn install(context: &Context, store: &mut Store) -> Result<Checkpoint, Run
         return Ok(checkpoint);
     }
     context.gauge.set_state(State::Rebuilding, None);
-    put_state(&store.client, context.name(), State::Rebuilding.as_str(), None).await?;
+    put_state(&store.client, lease, context.name(), State::Rebuilding.as_str(), None).await?;
     tracing::info!(projection = context.name(), "its tables are filled anew");
     let projectors = vec![Arc::clone(&context.projector)];
-    rebuild::rebuild(&context.config, Arc::clone(log), projectors, &|_| {}).await?;
+    let Some(leases) = &context.leases else { return Err(RunError::Lost) };
+    rebuild::rebuild_under(leases, &context.config, Arc::clone(log), projectors, &|_| {}).await?;
     let rebuilt = Checkpoint::read(&store.client, context.name()).await?;
     rebuilt.ok_or(RunError::Store(StoreError::Fenced { projection: context.name() }))
 }
 
 async fn install_empty(
     context: &Context,
+    lease: &Lease,
     store: &mut Store,
     incarnation: eventstore_schema::Incarnation,
 ) -> Result<Checkpoint, StoreError> {
@@ -163,7 +194,7 @@ async fn install_empty(
     let schema = layout.schema(GENERATION);
     let fingerprint = context.projector.fingerprint();
     let checkpoint = Checkpoint { generation: GENERATION, fingerprint, incarnation, mark: None };
-    store.execute("BEGIN").await?;
+    store.begin_under(lease).await?;
     store.execute(&layout.create(&schema)).await?;
     store.execute(&layout.create_keys(&schema)).await?;
     store.execute(&layout.create_indexes(&schema)).await?;
@@ -175,11 +206,16 @@ async fn install_empty(
 
 /// Ends at once when the log is the one that the checkpoint was made from. Otherwise the projection stands still until a
 /// rebuild has moved its checkpoint.
-async fn wait_until_same(context: &Context, store: &Store, checkpoint: &Checkpoint) -> Result<(), RunError> {
+async fn wait_until_same(
+    context: &Context,
+    lease: &Lease,
+    store: &Store,
+    checkpoint: &Checkpoint,
+) -> Result<(), RunError> {
     let Some(difference) = checkpoint.compare(&**context.feed.log()).await? else { return Ok(()) };
     let name = context.name();
     tracing::error!(projection = name, difference, "stops: the log is not the one that it followed");
-    put_state(&store.client, name, State::Diverged.as_str(), Some(&difference)).await?;
+    put_state(&store.client, lease, name, State::Diverged.as_str(), Some(&difference)).await?;
     context.gauge.set_state(State::Diverged, Some(difference));
     loop {
         tokio::time::sleep(DIVERGED_POLL).await;

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use bytes::{Bytes, BytesMut};
 use eventstore_schema::database::Config;
 use eventstore_schema::database::{self, Role};
+use eventstore_schema::lease::{self, Lease};
 use futures_util::SinkExt;
 use futures_util::future::try_join_all;
 use tokio_postgres::error::SqlState;
@@ -24,9 +25,10 @@ const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const COPY_TRAILER: &[u8] = &(-1i16).to_be_bytes();
 /// Settings of a projection's connection. Rows are only ever sought by key, so plans that read whole tables are kept out
 /// however small a table was when the plan was made. Commits need not wait for the disk: rows and checkpoint are lost
-/// together, and the log has the events still.
+/// together, and the log has the events still. A process that hangs inside a transaction loses it, and what it holds.
 const OPTIONS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
      -c plan_cache_mode=force_generic_plan -c synchronous_commit=off -c client_min_messages=warning \
+     -c idle_in_transaction_session_timeout=5s \
      -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
 
 /// Why rows could not be loaded or written. Nothing of the batch is kept then.
@@ -58,7 +60,7 @@ pub enum StoreError {
         /// The field.
         source: CellError,
     },
-    /// Somebody else moved the checkpoint: another leader, or a rebuild that was switched to.
+    /// Somebody else moved the checkpoint: a rebuild that was switched to.
     #[error("the checkpoint of {projection} was moved by somebody else")]
     Fenced {
         /// The projection.
@@ -72,11 +74,14 @@ impl StoreError {
         move |source| StoreError::Postgres { attempt, source }
     }
 
-    /// Whether the checkpoint is somebody else's now: it was moved, or its tables are gone because a rebuild was switched to.
+    /// Whether the checkpoint is somebody else's now: the lease is, it was moved, or its tables are gone because a rebuild was
+    /// switched to.
     pub(crate) fn is_fenced(&self) -> bool {
         match self {
             StoreError::Postgres { source, .. } => {
-                matches!(source.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME))
+                let code = source.code();
+                lease::is_lost(source)
+                    || matches!(code, Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME))
             }
             StoreError::Fenced { .. } => true,
             StoreError::Touched { .. } | StoreError::Shape { .. } => false,
@@ -116,6 +121,18 @@ impl Store {
 
     pub(crate) async fn execute(&self, sql: &str) -> Result<(), StoreError> {
         self.client.batch_execute(sql).await.map_err(StoreError::at(first_words(sql)))
+    }
+
+    /// Executes statements in one transaction, refused when the lease is somebody else's.
+    pub(crate) async fn execute_under(&self, lease: &Lease, sql: &str) -> Result<(), StoreError> {
+        // Several statements in one message are one transaction.
+        let both = format!("{}; {sql}", lease.check_sql());
+        self.client.batch_execute(&both).await.map_err(StoreError::at(first_words(sql)))
+    }
+
+    /// Begins a transaction, refused when the lease is somebody else's.
+    pub(crate) async fn begin_under(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.execute(&format!("BEGIN; {}", lease.check_sql())).await
     }
 
     /// Loads the wanted rows into `rows`.

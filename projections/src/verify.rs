@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::Digest;
 use eventstore_schema::database::Config;
+use eventstore_schema::lease::Leases;
 use eventstore_schema::{EventLog, Position, ReadFilter};
 use futures_util::TryStreamExt;
 use tokio_postgres::Client;
@@ -90,9 +91,9 @@ pub async fn verify(
     report: &(dyn Fn(RebuildProgress) + Send + Sync),
 ) -> Result<Vec<Verified>, VerifyError> {
     let head = log.head().await.map_err(RebuildError::from)?;
-    let mut verified = Vec::new();
+    let (leases, mut verified) = (Leases::start(config), Vec::new());
     for projector in projectors {
-        let mut builder = Builder::begin(config, projector, head.incarnation, Keying::Early).await?;
+        let mut builder = Builder::begin(&leases, config, projector, head.incarnation, Keying::Early).await?;
         let live = live(&builder.store.client, &*builder.projector).await?;
         if let Some(until) = live.position() {
             let mut meter = Meter::new(head, report);
@@ -101,7 +102,7 @@ pub async fn verify(
             builder = one;
         }
         verified.push(compare(&mut builder, &*log).await?);
-        builder.store.execute(&format!("DROP SCHEMA {} CASCADE", builder.schema)).await?;
+        builder.execute(&format!("DROP SCHEMA {} CASCADE", builder.schema)).await?;
         builder.release().await?;
     }
     Ok(verified)

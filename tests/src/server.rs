@@ -16,6 +16,7 @@ use commands::{Parts, Services};
 use domain::Timestamp;
 use eventstore_schema::database::{self, Config, Role};
 use eventstore_schema::keyring::{RootKeyFile, Secret};
+use eventstore_schema::lease::Leases;
 use eventstore_schema::testing::{Engine, LogOptions, TestDatabase, TestLog};
 use eventstore_schema::{EventLog, Keyring, Sealer};
 use projections::{Feed, Projections, Reader, State as ProjectionState};
@@ -124,11 +125,13 @@ impl TestServer {
             clock: clock.clone(),
             metrics: commands::metrics::Metrics::register(&registry).expect("metrics"),
             auth: Arc::clone(&auth),
+            leases: Leases::start(config),
         };
         let services = Services::new(&parts);
         let feed = Arc::new(Feed::start(Arc::clone(&log)).await.expect("a feed"));
         let metrics = projections::Metrics::register(&registry).expect("metrics");
-        let projections = Projections::start(config, &feed, projections::registry(), &metrics, true);
+        let projections =
+            Projections::start(config, &feed, projections::registry(), &metrics, Some(&parts.leases));
         let projections = Arc::new(projections);
         follow(&projections).await;
         let revocations = auth.revocations.follow(Arc::clone(&log), clock.clone(), parts.metrics.clone());
@@ -144,6 +147,7 @@ impl TestServer {
             projections: Arc::clone(&projections),
             live: api::Live::start(Arc::clone(&feed), &clock, &measures).await.expect("live sockets"),
             auth,
+            leases: parts.leases.clone(),
             cursors: api::Cursors::new(&secret),
             incarnation: log.head().await.expect("a head").incarnation,
             rates: options.rates,

@@ -8,7 +8,7 @@ use domain::account::{Account, AccountEvent, IssuedToken, PasswordCause};
 use domain::{AccountId, Digest, Event};
 use eventstore_schema::RecordedEvent;
 
-use super::{Reaction, ReactionError};
+use super::{Lead, Reaction, ReactionError};
 use crate::auth::email_token::EmailTokenPurpose;
 use crate::auth::{Auth, AuthError};
 use crate::clock::Clock;
@@ -36,12 +36,14 @@ impl AccountMail {
     /// Sends an e-mail. One that no server will ever take is given up: who asks for another gets another.
     async fn send(
         &self,
+        lead: &Lead,
         recorded: &RecordedEvent,
         account_id: AccountId,
         mail: &Mail,
     ) -> Result<(), ReactionError> {
         // Whoever was erased gets no mail.
         let Some(contact) = self.services.credentials.contact(account_id).await? else { return Ok(()) };
+        lead.check()?;
         let sent = self.auth.mailer.send(&contact.email, mail, recorded.event_id.as_uuid()).await;
         let outcome = sent.as_ref().map_or_else(MailError::outcome, |()| "sent");
         self.metrics.mails.with_label_values(&[mail.name(), outcome]).inc();
@@ -57,6 +59,7 @@ impl AccountMail {
     /// Sends a token unless it was used, replaced or has expired since.
     async fn send_token(
         &self,
+        lead: &Lead,
         recorded: &RecordedEvent,
         purpose: EmailTokenPurpose,
         account_id: AccountId,
@@ -84,11 +87,12 @@ impl AccountMail {
             EmailTokenPurpose::ConfirmEmail => Mail::ConfirmEmail { url, token },
             EmailTokenPurpose::ResetPassword => Mail::ResetPassword { url, token },
         };
-        self.send(recorded, account_id, &mail).await
+        self.send(lead, recorded, account_id, &mail).await
     }
 
     async fn password_set(
         &self,
+        lead: &Lead,
         recorded: &RecordedEvent,
         account_id: AccountId,
         cause: PasswordCause,
@@ -96,8 +100,8 @@ impl AccountMail {
         let is_news = self.clock.now() < recorded.origin.recorded_at.plus_seconds(NEWS_SECONDS);
         match cause {
             PasswordCause::Change | PasswordCause::Reset if is_news => {
-                self.send(recorded, account_id, &Mail::PasswordChanged { url: self.auth.public_url.clone() })
-                    .await
+                let mail = Mail::PasswordChanged { url: self.auth.public_url.clone() };
+                self.send(lead, recorded, account_id, &mail).await
             }
             PasswordCause::Registration
             | PasswordCause::Upgrade
@@ -117,19 +121,19 @@ impl Reaction for AccountMail {
         &["account.email_confirmation_requested", "account.password_reset_requested", "account.password_set"]
     }
 
-    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+    async fn react(&self, lead: &Lead, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
         let Event::Account(event) = event else { return Ok(()) };
         match event {
             AccountEvent::EmailConfirmationRequested(event) => {
                 let purpose = EmailTokenPurpose::ConfirmEmail;
-                self.send_token(recorded, purpose, event.account_id, event.token_hash).await
+                self.send_token(lead, recorded, purpose, event.account_id, event.token_hash).await
             }
             AccountEvent::PasswordResetRequested(event) => {
                 let purpose = EmailTokenPurpose::ResetPassword;
-                self.send_token(recorded, purpose, event.account_id, event.token_hash).await
+                self.send_token(lead, recorded, purpose, event.account_id, event.token_hash).await
             }
             AccountEvent::PasswordSet(event) => {
-                self.password_set(recorded, event.account_id, event.cause).await
+                self.password_set(lead, recorded, event.account_id, event.cause).await
             }
             AccountEvent::Registered(_)
             | AccountEvent::EmailConfirmed(_)

@@ -15,7 +15,7 @@ use eventstore_schema::database::Pool;
 use futures_util::{StreamExt, stream};
 
 use super::membership_index::{self, Memberships};
-use super::{Reaction, ReactionError};
+use super::{Lead, Reaction, ReactionError};
 use crate::clock::Clock;
 use crate::executor::Executor;
 use crate::limits::REACTION_COMMANDS_AT_ONCE;
@@ -36,11 +36,16 @@ impl DeviceFanout {
         Self { executor, pool, clock }
     }
 
-    async fn everywhere(&self, event: &RecordedEvent, account_id: AccountId) -> Result<(), ReactionError> {
+    async fn everywhere(
+        &self,
+        lead: &Lead,
+        event: &RecordedEvent,
+        account_id: AccountId,
+    ) -> Result<(), ReactionError> {
         let conversations = Memberships::Conversations.of_account(&self.pool, account_id).await?;
         let recipients = facts::recipients(&self.executor, account_id).await?;
         let answers: Vec<_> = stream::iter(conversations)
-            .map(|id| self.settle(event, ConversationId::from(id), account_id, recipients.clone()))
+            .map(|id| self.settle(lead, event, ConversationId::from(id), account_id, recipients.clone()))
             .buffer_unordered(REACTION_COMMANDS_AT_ONCE)
             .collect()
             .await;
@@ -51,6 +56,7 @@ impl DeviceFanout {
     /// Makes the conversation's recipients of an account those that the account has.
     async fn settle(
         &self,
+        lead: &Lead,
         event: &RecordedEvent,
         id: ConversationId,
         account_id: AccountId,
@@ -65,19 +71,21 @@ impl DeviceFanout {
         for recipient_id in present {
             if missing.remove(&recipient_id).is_none() {
                 let command = RemoveRecipient { account_id, recipient_id };
-                self.give(event, id, "remove", recipient_id, ConversationCommand::RemoveRecipient(command))
-                    .await?;
+                let command = ConversationCommand::RemoveRecipient(command);
+                self.give(lead, event, id, "remove", recipient_id, command).await?;
             }
         }
         for (recipient_id, recipient) in missing {
             let command = AddRecipient { account_id, recipient };
-            self.give(event, id, "add", recipient_id, ConversationCommand::AddRecipient(command)).await?;
+            let command = ConversationCommand::AddRecipient(command);
+            self.give(lead, event, id, "add", recipient_id, command).await?;
         }
         Ok(())
     }
 
     async fn give(
         &self,
+        lead: &Lead,
         event: &RecordedEvent,
         id: ConversationId,
         verb: &str,
@@ -86,6 +94,7 @@ impl DeviceFanout {
     ) -> Result<(), ReactionError> {
         let target = [id.as_bytes().as_slice(), recipient_id.as_bytes(), verb.as_bytes()].concat();
         let request = Request::reaction(NAME, event, &target, self.clock.now());
+        lead.check()?;
         self.executor.execute::<Conversation>(id, command, &request).await?;
         Ok(())
     }
@@ -105,19 +114,23 @@ impl Reaction for DeviceFanout {
         &[membership_index::NAME]
     }
 
-    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+    async fn react(&self, lead: &Lead, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
         match event {
             Event::Device(DeviceEvent::IdentityPublished(event)) => {
-                self.everywhere(recorded, event.account_id).await
+                self.everywhere(lead, recorded, event.account_id).await
             }
-            Event::Device(DeviceEvent::Enrolled(event)) => self.everywhere(recorded, event.account_id).await,
-            Event::Device(DeviceEvent::Revoked(event)) => self.everywhere(recorded, event.account_id).await,
+            Event::Device(DeviceEvent::Enrolled(event)) => {
+                self.everywhere(lead, recorded, event.account_id).await
+            }
+            Event::Device(DeviceEvent::Revoked(event)) => {
+                self.everywhere(lead, recorded, event.account_id).await
+            }
             Event::Conversation(ConversationEvent::MemberJoined(event)) => {
                 let recipients = facts::recipients(&self.executor, event.account_id).await?;
                 if same(&recipients, &event.recipients) {
                     return Ok(());
                 }
-                self.settle(recorded, event.conversation_id, event.account_id, recipients).await
+                self.settle(lead, recorded, event.conversation_id, event.account_id, recipients).await
             }
             _ => Ok(()),
         }

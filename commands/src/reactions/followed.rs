@@ -5,17 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eventstore_schema::database::{Connection, Pool};
 use eventstore_schema::{Incarnation, Position};
-use tokio_postgres::Client;
 
-use super::ReactionError;
 use super::store::{position, stored};
+use super::{Lead, ReactionError};
 
 /// Refuses a log that is not the one that is followed; the first one ever is.
-pub(super) async fn check(client: &Client, log: Incarnation) -> Result<(), ReactionError> {
+pub(super) async fn check(lead: &Lead, log: Incarnation) -> Result<(), ReactionError> {
     let insert = "INSERT INTO write.followed_log (incarnation) VALUES ($1) ON CONFLICT DO NOTHING";
-    client.execute(insert, &[&log.0]).await?;
+    lead.write(insert, &[&log.0]).await?;
     let followed: uuid::Uuid =
-        client.query_one("SELECT incarnation FROM write.followed_log", &[]).await?.try_get(0)?;
+        lead.query_one("SELECT incarnation FROM write.followed_log", &[]).await?.try_get(0)?;
     if followed == log.0 {
         return Ok(());
     }

@@ -10,35 +10,27 @@ use eventstore_schema::database::Pool;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Reaction, ReactionError, store};
+use super::{Lead, Reaction, ReactionError, store};
 
 /// Its name: reactions that read the index follow it.
 pub(super) const NAME: &str = "membership_index";
 
 /// The reaction.
-pub(super) struct MembershipIndex {
-    pool: Pool,
-}
+pub(super) struct MembershipIndex;
 
 impl MembershipIndex {
-    pub(super) fn new(pool: Pool) -> Self {
-        Self { pool }
-    }
-
-    async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<(), ReactionError> {
-        let client = self.pool.get().await?;
-        let statement = client.prepare_cached(sql).await?;
-        client.execute(&statement, values).await?;
-        Ok(())
-    }
-
-    async fn join(&self, sql: &str, account: AccountId, event: &RecordedEvent) -> Result<(), ReactionError> {
+    async fn join(
+        lead: &Lead,
+        sql: &str,
+        account: AccountId,
+        event: &RecordedEvent,
+    ) -> Result<u64, ReactionError> {
         let Some(organization) = event.origin.organization_id else {
             return Err(ReactionError::Failed("a membership without organization".to_owned()));
         };
         let position = store::stored(event.position)?;
         let (account, organization) = (account.as_uuid(), organization.as_uuid());
-        self.execute(sql, &[&account, &event.stream.id, &organization, &position]).await
+        lead.write(sql, &[&account, &event.stream.id, &organization, &position]).await
     }
 }
 
@@ -58,11 +50,12 @@ impl Reaction for MembershipIndex {
         ]
     }
 
-    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+    async fn react(&self, lead: &Lead, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
         let stream = &recorded.stream.id;
-        match event {
+        let written = match event {
             Event::Conversation(ConversationEvent::MemberJoined(event)) => {
-                self.join(
+                Self::join(
+                    lead,
                     "INSERT INTO write.conversation_members_by_account \
                      (account_id, conversation_id, organization_id, position) VALUES ($1, $2, $3, $4) \
                      ON CONFLICT (account_id, conversation_id) DO UPDATE SET position = excluded.position",
@@ -74,14 +67,15 @@ impl Reaction for MembershipIndex {
             Event::Conversation(ConversationEvent::MemberLeft(event)) => {
                 let sql = "DELETE FROM write.conversation_members_by_account \
                            WHERE account_id = $1 AND conversation_id = $2";
-                self.execute(sql, &[&event.account_id.as_uuid(), stream]).await
+                lead.write(sql, &[&event.account_id.as_uuid(), stream]).await
             }
             Event::Conversation(ConversationEvent::Deleted(_)) => {
                 let sql = "DELETE FROM write.conversation_members_by_account WHERE conversation_id = $1";
-                self.execute(sql, &[stream]).await
+                lead.write(sql, &[stream]).await
             }
             Event::Workspace(WorkspaceEvent::MemberJoined(event)) => {
-                self.join(
+                Self::join(
+                    lead,
                     "INSERT INTO write.workspace_members_by_account \
                      (account_id, workspace_id, organization_id, position) VALUES ($1, $2, $3, $4) \
                      ON CONFLICT (account_id, workspace_id) DO UPDATE SET position = excluded.position",
@@ -93,10 +87,11 @@ impl Reaction for MembershipIndex {
             Event::Workspace(WorkspaceEvent::MemberRemoved(event)) => {
                 let sql = "DELETE FROM write.workspace_members_by_account \
                            WHERE account_id = $1 AND workspace_id = $2";
-                self.execute(sql, &[&event.account_id.as_uuid(), stream]).await
+                lead.write(sql, &[&event.account_id.as_uuid(), stream]).await
             }
-            _ => Ok(()),
-        }
+            _ => Ok(0),
+        };
+        written.map(|_| ())
     }
 }
 

@@ -3,7 +3,8 @@
 //! Each reaction has a checkpoint of its own and answers every event at least once, in order; an event is answered before the
 //! checkpoint moves past it, and the checkpoint never goes back. So a reaction must be able to answer an event again: its
 //! commands carry ids derived from the event ([`crate::request::Request::reaction`]), and what it does follows from the state
-//! as it is now rather than from the event alone.
+//! as it is now rather than from the event alone. One process at a time leads a reaction; one that was suspended and wakes
+//! begins nothing more.
 
 mod account_mail;
 mod device_fanout;
@@ -15,7 +16,7 @@ mod runner;
 mod session_revoke;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::executor::ExecuteError;
 use crate::services::{Parts, Services};
 
 pub use followed::{checkpoints, relocate};
+pub use leader::Lead;
 pub use runner::{Reactions, Running};
 pub use store::{ParkedEvent, ReactionStatus};
 
@@ -44,11 +46,12 @@ pub trait Reaction: Send + Sync + 'static {
         &[]
     }
 
-    /// Answers an event. It may have been answered before, wholly or in part.
+    /// Answers an event. It may have been answered before, wholly or in part. It writes through [`Lead::write`] only, and asks
+    /// [`Lead::check`] right before each command, e-mail or other thing that it sets off.
     ///
     /// # Errors
     /// See [`ReactionError`].
-    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError>;
+    async fn react(&self, lead: &Lead, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError>;
 }
 
 /// Every reaction of the product, in the order in which they are named in metrics.
@@ -58,7 +61,7 @@ pub fn all(services: &Services, parts: &Parts) -> Vec<Arc<dyn Reaction>> {
     let auth = Arc::clone(&parts.auth);
     vec![
         Arc::new(account_mail::AccountMail::new(services.clone(), auth, clock(), parts.metrics.clone())),
-        Arc::new(membership_index::MembershipIndex::new(pool())),
+        Arc::new(membership_index::MembershipIndex),
         Arc::new(device_fanout::DeviceFanout::new(executor(), pool(), clock())),
         Arc::new(organization_leave::OrganizationLeave::new(executor(), pool(), clock())),
         Arc::new(session_revoke::SessionRevoke::new(executor(), pool(), clock())),

@@ -13,7 +13,7 @@ use eventstore_schema::database::Pool;
 use futures_util::{StreamExt, stream};
 
 use super::membership_index::{self, Memberships};
-use super::{Reaction, ReactionError};
+use super::{Lead, Reaction, ReactionError};
 use crate::clock::Clock;
 use crate::executor::Executor;
 use crate::limits::REACTION_COMMANDS_AT_ONCE;
@@ -34,16 +34,21 @@ impl OrganizationLeave {
         Self { executor, pool, clock }
     }
 
-    async fn leave_all(&self, event: &RecordedEvent, account: AccountId) -> Result<(), ReactionError> {
+    async fn leave_all(
+        &self,
+        lead: &Lead,
+        event: &RecordedEvent,
+        account: AccountId,
+    ) -> Result<(), ReactionError> {
         let conversations = Memberships::Conversations.before(&self.pool, account, event).await?;
         let workspaces = Memberships::Workspaces.before(&self.pool, account, event).await?;
         let conversations: Vec<_> = stream::iter(conversations)
-            .map(|id| self.leave_conversation(event, ConversationId::from(id), account))
+            .map(|id| self.leave_conversation(lead, event, ConversationId::from(id), account))
             .buffer_unordered(REACTION_COMMANDS_AT_ONCE)
             .collect()
             .await;
         let workspaces: Vec<_> = stream::iter(workspaces)
-            .map(|id| self.leave_workspace(event, WorkspaceId::from(id), account))
+            .map(|id| self.leave_workspace(lead, event, WorkspaceId::from(id), account))
             .buffer_unordered(REACTION_COMMANDS_AT_ONCE)
             .collect()
             .await;
@@ -53,24 +58,28 @@ impl OrganizationLeave {
 
     async fn leave_conversation(
         &self,
+        lead: &Lead,
         event: &RecordedEvent,
         id: ConversationId,
         account_id: AccountId,
     ) -> Result<(), ReactionError> {
         let request = self.request(event, id.as_bytes(), account_id);
         let command = ConversationCommand::RemoveMember(RemoveMember { account_id });
+        lead.check()?;
         self.executor.execute::<Conversation>(id, command, &request).await?;
         Ok(())
     }
 
     async fn leave_workspace(
         &self,
+        lead: &Lead,
         event: &RecordedEvent,
         id: WorkspaceId,
         account_id: AccountId,
     ) -> Result<(), ReactionError> {
         let request = self.request(event, id.as_bytes(), account_id);
         let command = RemoveWorkspaceMember { account_id, actor_organization_role: None };
+        lead.check()?;
         self.executor.execute::<Workspace>(id, WorkspaceCommand::RemoveMember(command), &request).await?;
         Ok(())
     }
@@ -100,22 +109,22 @@ impl Reaction for OrganizationLeave {
         &[membership_index::NAME]
     }
 
-    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+    async fn react(&self, lead: &Lead, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
         match event {
             Event::Organization(OrganizationEvent::MemberRemoved(event)) => {
-                self.leave_all(recorded, event.account_id).await
+                self.leave_all(lead, recorded, event.account_id).await
             }
             Event::Conversation(ConversationEvent::MemberJoined(event)) => {
                 if self.is_member(recorded, event.account_id).await? {
                     return Ok(());
                 }
-                self.leave_conversation(recorded, event.conversation_id, event.account_id).await
+                self.leave_conversation(lead, recorded, event.conversation_id, event.account_id).await
             }
             Event::Workspace(WorkspaceEvent::MemberJoined(event)) => {
                 if self.is_member(recorded, event.account_id).await? {
                     return Ok(());
                 }
-                self.leave_workspace(recorded, event.workspace_id, event.account_id).await
+                self.leave_workspace(lead, recorded, event.workspace_id, event.account_id).await
             }
             _ => Ok(()),
         }

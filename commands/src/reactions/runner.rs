@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use domain::Timestamp;
+use eventstore_schema::lease::Leases;
 use eventstore_schema::{EventLog, Position, ReadFilter, RecordedEvent, catalogue};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::leader::Leader;
-use super::{Reaction, ReactionError, ReactionStatus, followed, store};
+use super::leader::{self, Asked, Candidate};
+use super::{Lead, Reaction, ReactionError, ReactionStatus, followed, store};
 use crate::clock::Clock;
 use crate::limits::{
     REACTION_ATTEMPTS_MAX, REACTION_BATCH_EVENTS, REACTION_LEAD_POLL, REACTION_PARKED_RETRY_SECONDS,
@@ -55,6 +56,7 @@ impl Reactions {
                 reaction: Arc::clone(reaction),
                 log: Arc::clone(&self.parts.log),
                 pool: self.parts.pool.clone(),
+                leases: self.parts.leases.clone(),
                 clock: self.parts.clock.clone(),
                 metrics: self.parts.metrics.clone(),
                 filter: ReadFilter { event_types: event_types.clone(), ..ReadFilter::default() },
@@ -92,6 +94,7 @@ struct Runner {
     reaction: Arc<dyn Reaction>,
     log: Arc<dyn EventLog>,
     pool: eventstore_schema::database::Pool,
+    leases: Leases,
     clock: Clock,
     metrics: Metrics,
     filter: ReadFilter,
@@ -104,16 +107,20 @@ impl Runner {
         let mut stopped = self.stopped.clone();
         let name = self.reaction.name();
         let mut waiting = None;
+        self.leases.watch(&leader::lease_name(name));
         while !*stopped.borrow() {
-            match self.take_lead(waiting.take()).await {
-                Ok((leader, true)) => {
+            match self.ask_for_lead(waiting.take()).await {
+                Ok(Asked::Leads(lead)) => {
                     self.metrics.reaction_leader.with_label_values(&[name]).set(1);
-                    if let Err(error) = self.lead(&leader).await {
-                        tracing::warn!(reaction = name, %error, "a reaction stopped: it starts again soon");
+                    match self.lead(&lead).await {
+                        Ok(()) => lead.give_back().await,
+                        Err(error) => {
+                            tracing::warn!(reaction = name, %error, "a reaction stopped: it starts again soon");
+                        }
                     }
                     self.metrics.reaction_leader.with_label_values(&[name]).set(0);
                 }
-                Ok((other, false)) => waiting = Some(other),
+                Ok(Asked::Waits(candidate)) => waiting = Some(candidate),
                 Err(error) => {
                     tracing::warn!(reaction = name, %error, "cannot ask for the lead of a reaction")
                 }
@@ -124,55 +131,55 @@ impl Runner {
     }
 
     /// Asks for the lead on the connection that waits for it, or a new one.
-    async fn take_lead(&self, waiting: Option<Leader>) -> Result<(Leader, bool), ReactionError> {
-        let leader = match waiting.filter(Leader::is_connected) {
-            Some(leader) => leader,
-            None => Leader::connect(&self.pool).await?,
+    async fn ask_for_lead(&self, waiting: Option<Candidate>) -> Result<Asked, ReactionError> {
+        let candidate = match waiting.filter(Candidate::is_connected) {
+            Some(candidate) => candidate,
+            None => Candidate::connect(&self.pool).await?,
         };
-        let leads = leader.take(self.reaction.name()).await?;
-        Ok((leader, leads))
+        candidate.ask(&self.leases, self.reaction.name()).await
     }
 
-    async fn lead(&self, leader: &Leader) -> Result<(), ReactionError> {
+    async fn lead(&self, lead: &Lead) -> Result<(), ReactionError> {
         let name = self.reaction.name();
         let mut stopped = self.stopped.clone();
-        followed::check(leader, self.log.head().await?.incarnation).await?;
-        let after = store::checkpoint(leader, name).await?;
+        followed::check(lead, self.log.head().await?.incarnation).await?;
+        let after = store::checkpoint(lead, name).await?;
         let mut subscription = self.log.subscribe(after, self.filter.clone()).await?;
         let mut followed = None;
-        self.retry_parked(leader).await?;
-        while leader.is_connected() {
+        self.retry_parked(lead).await?;
+        while lead.holds() {
             let batch = tokio::select! {
                 _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
+                () = lead.lost() => break,
                 batch = timeout(REACTION_TICK, subscription.next(REACTION_BATCH_EVENTS)) => batch,
             };
             let Ok(batch) = batch else {
                 self.metrics.reaction_lag.with_label_values(&[name]).set(0);
-                self.retry_parked(leader).await?;
+                self.retry_parked(lead).await?;
                 continue;
             };
             let mut passed = None;
             for recorded in batch? {
-                if !self.pass(leader, &recorded, &mut followed).await? {
+                if !self.pass(lead, &recorded, &mut followed).await? {
                     break;
                 }
                 passed = Some(recorded);
             }
             if let Some(last) = passed {
-                store::save_checkpoint(leader, name, last.position, self.clock.now()).await?;
+                store::save_checkpoint(lead, name, last.position, self.clock.now()).await?;
                 self.gauge_lag(&last);
             }
             if *stopped.borrow() {
                 return Ok(());
             }
         }
-        Err(ReactionError::Unavailable("the connection that holds the lead closed".to_owned()))
+        Err(ReactionError::Unavailable("the lead is lost".to_owned()))
     }
 
     /// Answers an event or sets it aside. `false`: stopped before it was answered.
     async fn pass(
         &self,
-        leader: &Leader,
+        lead: &Lead,
         recorded: &RecordedEvent,
         followed: &mut Option<Position>,
     ) -> Result<bool, ReactionError> {
@@ -181,9 +188,9 @@ impl Runner {
         }
         let mut failures = 0;
         let mut delay = REACTION_RETRY_DELAY_MIN;
-        while !*self.stopped.borrow() && leader.is_connected() {
-            let answer = match self.wait_for_followed(leader, recorded.position, followed).await? {
-                true => self.answer(recorded).await,
+        while !*self.stopped.borrow() && lead.holds() {
+            let answer = match self.wait_for_followed(lead, recorded.position, followed).await? {
+                true => self.answer(lead, recorded).await,
                 false => Err(ReactionError::Unavailable("a reaction before it is behind".to_owned())),
             };
             match answer {
@@ -194,7 +201,7 @@ impl Runner {
                 Err(ReactionError::Failed(reason)) => {
                     failures += 1;
                     if failures >= REACTION_ATTEMPTS_MAX {
-                        self.park(leader, recorded, &reason).await?;
+                        self.park(lead, recorded, &reason).await?;
                         return Ok(true);
                     }
                 }
@@ -214,16 +221,16 @@ impl Runner {
         Ok(false)
     }
 
-    async fn answer(&self, recorded: &RecordedEvent) -> Result<(), ReactionError> {
+    async fn answer(&self, lead: &Lead, recorded: &RecordedEvent) -> Result<(), ReactionError> {
         let event = catalogue::decode_recorded(recorded);
         let event = event.map_err(|error| ReactionError::Failed(error.to_string()))?;
-        self.reaction.react(recorded, &event).await
+        self.reaction.react(lead, recorded, &event).await
     }
 
     /// Whether every reaction that this one follows has passed `position`.
     async fn wait_for_followed(
         &self,
-        leader: &Leader,
+        lead: &Lead,
         position: Position,
         followed: &mut Option<Position>,
     ) -> Result<bool, ReactionError> {
@@ -232,22 +239,22 @@ impl Runner {
         }
         let mut passed = None;
         for name in self.reaction.follows() {
-            let Some(at) = store::checkpoint(leader, name).await? else { return Ok(false) };
+            let Some(at) = store::checkpoint(lead, name).await? else { return Ok(false) };
             passed = Some(passed.map_or(at, |least: Position| least.min(at)));
         }
         *followed = passed;
         Ok(passed.is_some_and(|passed| passed >= position))
     }
 
-    async fn park(&self, leader: &Leader, event: &RecordedEvent, reason: &str) -> Result<(), ReactionError> {
+    async fn park(&self, lead: &Lead, event: &RecordedEvent, reason: &str) -> Result<(), ReactionError> {
         let name = self.reaction.name();
         tracing::error!(
             reaction = name, position = %event.position, stream = %event.stream, event_type = event.event_type,
             reason, "an event is set aside: it could not be answered"
         );
         self.count("parked");
-        store::park(leader, name, event, reason, self.next_try()).await?;
-        self.gauge_parked(leader).await
+        store::park(lead, name, event, reason, self.next_try()).await?;
+        self.gauge_parked(lead).await
     }
 
     fn next_try(&self) -> Timestamp {
@@ -255,30 +262,30 @@ impl Runner {
     }
 
     /// Tries events again that were set aside.
-    async fn retry_parked(&self, leader: &Leader) -> Result<(), ReactionError> {
+    async fn retry_parked(&self, lead: &Lead) -> Result<(), ReactionError> {
         let name = self.reaction.name();
-        for parked in store::due(leader, name, self.clock.now(), REACTION_PARKED_SHOWN_MAX).await? {
+        for parked in store::due(lead, name, self.clock.now(), REACTION_PARKED_SHOWN_MAX).await? {
             let events = self.log.read_stream(parked.stream, parked.revision, 1).await?;
             let Some(recorded) = events.first().filter(|event| event.revision == parked.revision) else {
                 continue;
             };
-            match self.answer(recorded).await {
+            match self.answer(lead, recorded).await {
                 Ok(()) => {
                     self.count("answered");
-                    store::unpark(leader, name, parked.position).await?;
+                    store::unpark(lead, name, parked.position).await?;
                 }
                 Err(ReactionError::Failed(reason)) => {
-                    store::park(leader, name, recorded, &reason, self.next_try()).await?;
+                    store::park(lead, name, recorded, &reason, self.next_try()).await?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.gauge_parked(leader).await
+        self.gauge_parked(lead).await
     }
 
-    async fn gauge_parked(&self, leader: &Leader) -> Result<(), ReactionError> {
+    async fn gauge_parked(&self, lead: &Lead) -> Result<(), ReactionError> {
         let name = self.reaction.name();
-        let parked = store::parked_count(leader, name).await?;
+        let parked = store::parked_count(lead, name).await?;
         self.metrics.reactions_parked.with_label_values(&[name]).set(parked);
         Ok(())
     }

@@ -9,10 +9,9 @@ use domain::session::{Session, SessionEvent, SessionRevocationCause};
 use domain::{AccountId, DeviceId, Event, SessionId};
 use eventstore_schema::RecordedEvent;
 use eventstore_schema::database::Pool;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Reaction, ReactionError};
+use super::{Lead, Reaction, ReactionError};
 use crate::clock::Clock;
 use crate::executor::Executor;
 use crate::request::Request;
@@ -37,13 +36,6 @@ impl SessionRevoke {
         Self { executor, pool, clock }
     }
 
-    async fn index(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<(), ReactionError> {
-        let client = self.pool.get().await?;
-        let statement = client.prepare_cached(sql).await?;
-        client.execute(&statement, values).await?;
-        Ok(())
-    }
-
     /// An account's sessions with their devices.
     async fn sessions(
         &self,
@@ -62,12 +54,14 @@ impl SessionRevoke {
 
     async fn revoke(
         &self,
+        lead: &Lead,
         event: &RecordedEvent,
         id: SessionId,
         cause: SessionRevocationCause,
     ) -> Result<(), ReactionError> {
         let request = Request::reaction(NAME, event, id.as_bytes(), self.clock.now());
         let command = SessionCommand::Revoke(RevokeSession { cause });
+        lead.check()?;
         self.executor.execute::<Session>(id, command, &request).await?;
         Ok(())
     }
@@ -75,6 +69,7 @@ impl SessionRevoke {
     /// Ends a session that acts for a device which was revoked while the session was being made.
     async fn check_device(
         &self,
+        lead: &Lead,
         event: &RecordedEvent,
         account_id: AccountId,
         session_id: SessionId,
@@ -83,14 +78,14 @@ impl SessionRevoke {
         let Some(device_id) = device_id else { return Ok(()) };
         let look = move |state: &DeviceSet, _| state.is_revoked(device_id);
         if self.executor.view(account_id, look).await? {
-            self.revoke(event, session_id, SessionRevocationCause::DeviceRevoked).await?;
+            self.revoke(lead, event, session_id, SessionRevocationCause::DeviceRevoked).await?;
         }
         Ok(())
     }
 
     /// Takes sessions out of the index that were over long ago, a few at a time. Of one that was refreshed it notes until
     /// when it lives now.
-    async fn forget_stale(&self) -> Result<(), ReactionError> {
+    async fn forget_stale(&self, lead: &Lead) -> Result<(), ReactionError> {
         let now = self.clock.now();
         let over = now.plus_seconds(-FORGET_SECONDS);
         let client = self.pool.get().await?;
@@ -113,50 +108,62 @@ impl SessionRevoke {
             if let Some(expires) = expires.filter(|expires| *expires > over) {
                 let sql = "UPDATE write.sessions_by_account SET expires_at = $3 \
                            WHERE account_id = $1 AND session_id = $2";
-                self.index(sql, &[&account, &session, &expires.as_micros()]).await?;
+                lead.write(sql, &[&account, &session, &expires.as_micros()]).await?;
             } else {
                 let sql = "DELETE FROM write.sessions_by_account WHERE account_id = $1 AND session_id = $2";
-                self.index(sql, &[&account, &session]).await?;
+                lead.write(sql, &[&account, &session]).await?;
             }
         }
         Ok(())
     }
 
-    async fn session(&self, recorded: &RecordedEvent, event: &SessionEvent) -> Result<(), ReactionError> {
+    async fn session(
+        &self,
+        lead: &Lead,
+        recorded: &RecordedEvent,
+        event: &SessionEvent,
+    ) -> Result<(), ReactionError> {
         match event {
             SessionEvent::Started(event) => {
-                self.forget_stale().await?;
+                self.forget_stale(lead).await?;
                 let sql = "INSERT INTO write.sessions_by_account (account_id, session_id, device_id, expires_at) \
                            VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, session_id) DO NOTHING";
                 let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
                 let device = event.device_id.map(|id| id.as_uuid());
-                self.index(sql, &[&account, &session, &device, &event.expires_at.as_micros()]).await?;
-                self.check_device(recorded, event.account_id, event.session_id, event.device_id).await
+                lead.write(sql, &[&account, &session, &device, &event.expires_at.as_micros()]).await?;
+                self.check_device(lead, recorded, event.account_id, event.session_id, event.device_id).await
             }
             SessionEvent::DeviceBound(event) => {
                 let sql = "UPDATE write.sessions_by_account SET device_id = $3 \
                            WHERE account_id = $1 AND session_id = $2";
                 let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
-                self.index(sql, &[&account, &session, &event.device_id.as_uuid()]).await?;
-                self.check_device(recorded, event.account_id, event.session_id, Some(event.device_id)).await
+                lead.write(sql, &[&account, &session, &event.device_id.as_uuid()]).await?;
+                self.check_device(lead, recorded, event.account_id, event.session_id, Some(event.device_id))
+                    .await
             }
             SessionEvent::Revoked(event) => {
                 let sql = "DELETE FROM write.sessions_by_account WHERE account_id = $1 AND session_id = $2";
-                self.index(sql, &[&event.account_id.as_uuid(), &event.session_id.as_uuid()]).await
+                lead.write(sql, &[&event.account_id.as_uuid(), &event.session_id.as_uuid()]).await?;
+                Ok(())
             }
             SessionEvent::Refreshed(_) => Ok(()),
         }
     }
 
     /// The session in which the password was changed goes on; a reset ends all.
-    async fn password_set(&self, recorded: &RecordedEvent, event: &PasswordSet) -> Result<(), ReactionError> {
+    async fn password_set(
+        &self,
+        lead: &Lead,
+        recorded: &RecordedEvent,
+        event: &PasswordSet,
+    ) -> Result<(), ReactionError> {
         match event.cause {
             PasswordCause::Registration | PasswordCause::Upgrade => return Ok(()),
             PasswordCause::Change | PasswordCause::Reset => {}
         }
         for (session_id, _) in self.sessions(event.account_id).await? {
             if event.session_id != Some(session_id) {
-                self.revoke(recorded, session_id, SessionRevocationCause::PasswordChanged).await?;
+                self.revoke(lead, recorded, session_id, SessionRevocationCause::PasswordChanged).await?;
             }
         }
         Ok(())
@@ -179,18 +186,21 @@ impl Reaction for SessionRevoke {
         ]
     }
 
-    async fn react(&self, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+    async fn react(&self, lead: &Lead, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
         match event {
-            Event::Session(event) => self.session(recorded, event).await,
+            Event::Session(event) => self.session(lead, recorded, event).await,
             Event::Device(DeviceEvent::Revoked(event)) => {
                 for (session_id, device_id) in self.sessions(event.account_id).await? {
                     if device_id == Some(event.device_id) {
-                        self.revoke(recorded, session_id, SessionRevocationCause::DeviceRevoked).await?;
+                        self.revoke(lead, recorded, session_id, SessionRevocationCause::DeviceRevoked)
+                            .await?;
                     }
                 }
                 Ok(())
             }
-            Event::Account(AccountEvent::PasswordSet(event)) => self.password_set(recorded, event).await,
+            Event::Account(AccountEvent::PasswordSet(event)) => {
+                self.password_set(lead, recorded, event).await
+            }
             _ => Ok(()),
         }
     }

@@ -2,10 +2,11 @@
 
 use domain::Timestamp;
 use eventstore_schema::database::Pool;
+use eventstore_schema::lease;
 use eventstore_schema::{Position, RecordedEvent, Revision, StreamId};
 use tokio_postgres::{Client, Row};
 
-use super::ReactionError;
+use super::{Lead, ReactionError, leader};
 
 /// How far a reaction has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub struct ReactionStatus {
     pub position: Option<Position>,
     /// Events set aside.
     pub parked: Vec<ParkedEvent>,
+    /// Host and process that lead it.
+    pub led_by: Option<String>,
 }
 
 /// An event that a reaction could not answer.
@@ -42,7 +45,7 @@ pub(super) async fn checkpoint(client: &Client, reaction: &str) -> Result<Option
 
 /// Moves a checkpoint on; never back.
 pub(super) async fn save_checkpoint(
-    client: &Client,
+    lead: &Lead,
     reaction: &str,
     at: Position,
     now: Timestamp,
@@ -50,13 +53,13 @@ pub(super) async fn save_checkpoint(
     let sql = "INSERT INTO write.reaction_checkpoints AS c (reaction, position, updated_at) VALUES ($1, $2, $3) \
                ON CONFLICT (reaction) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at \
                WHERE c.position < excluded.position";
-    client.execute(sql, &[&reaction, &stored(at)?, &now.as_micros()]).await?;
+    lead.write(sql, &[&reaction, &stored(at)?, &now.as_micros()]).await?;
     Ok(())
 }
 
 /// Sets an event aside, or notes that it failed again.
 pub(super) async fn park(
-    client: &Client,
+    lead: &Lead,
     reaction: &str,
     event: &RecordedEvent,
     reason: &str,
@@ -68,14 +71,14 @@ pub(super) async fn park(
     let revision = i64::try_from(event.revision.get()).unwrap_or(i64::MAX);
     let stream = event.stream.to_string();
     let position = stored(event.position)?;
-    client.execute(sql, &[&reaction, &position, &stream, &revision, &reason, &retry_at.as_micros()]).await?;
+    lead.write(sql, &[&reaction, &position, &stream, &revision, &reason, &retry_at.as_micros()]).await?;
     Ok(())
 }
 
 /// An event that was set aside is answered.
-pub(super) async fn unpark(client: &Client, reaction: &str, at: Position) -> Result<(), ReactionError> {
+pub(super) async fn unpark(lead: &Lead, reaction: &str, at: Position) -> Result<(), ReactionError> {
     let sql = "DELETE FROM write.reaction_parked WHERE reaction = $1 AND position = $2";
-    client.execute(sql, &[&reaction, &stored(at)?]).await?;
+    lead.write(sql, &[&reaction, &stored(at)?]).await?;
     Ok(())
 }
 
@@ -103,7 +106,8 @@ pub(super) async fn status(pool: &Pool, reaction: &str, limit: i64) -> Result<Re
     let client = connection.client()?;
     let position = checkpoint(client, reaction).await?;
     let parked = due(client, reaction, Timestamp::from_micros(i64::MAX), limit).await?;
-    Ok(ReactionStatus { reaction: reaction.to_owned(), position, parked })
+    let led_by = lease::holders(client).await?.remove(&leader::lease_name(reaction));
+    Ok(ReactionStatus { reaction: reaction.to_owned(), position, parked, led_by })
 }
 
 fn parked(row: &Row) -> Result<ParkedEvent, ReactionError> {

@@ -16,6 +16,7 @@ mod workspaces;
 
 use std::sync::Arc;
 
+use eventstore_schema::lease::Leases;
 use eventstore_schema::{EventLog, Sealer};
 
 use crate::auth::Auth;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Proves who somebody is.
     pub auth: Arc<Auth>,
+    /// What this process does that one at a time may do.
+    pub leases: Leases,
 }
 
 /// Everything that can be done, made once a process. Clones share everything.
@@ -73,7 +76,7 @@ pub struct Services {
 impl Services {
     /// Makes them.
     pub fn new(parts: &Parts) -> Self {
-        let Parts { log, sealer, pool, clock, metrics, auth } = parts;
+        let Parts { log, sealer, pool, clock, metrics, auth, .. } = parts;
         let executor = Executor::new(Arc::clone(log), Arc::clone(sealer), clock.clone(), metrics.clone());
         let credentials = credentials::Credentials {
             executor: executor.clone(),

@@ -18,10 +18,11 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     let rows = Reactions::new(all, backend.parts).status().await.map_err(unreadable)?;
     let value: Vec<Value> = rows.iter().map(value).collect();
     global.output.result(&json!({ "reactions": value }), || {
-        let head = ["REACTION", "POSITION", "SET ASIDE"].map(str::to_owned).to_vec();
+        let head = ["REACTION", "POSITION", "SET ASIDE", "LED BY"].map(str::to_owned).to_vec();
         let cells = |row: &ReactionStatus| {
             let position = row.position.map_or_else(|| "-".to_owned(), |at| at.to_string());
-            vec![row.reaction.clone(), position, row.parked.len().to_string()]
+            let leader = row.led_by.clone().unwrap_or_else(|| "-".to_owned());
+            vec![row.reaction.clone(), position, row.parked.len().to_string(), leader]
         };
         let mut report =
             text::table(&std::iter::once(head).chain(rows.iter().map(cells)).collect::<Vec<_>>());
@@ -51,5 +52,6 @@ fn value(row: &ReactionStatus) -> Value {
     });
     json!({
         "reaction": row.reaction, "position": row.position.map(|at| at.get()), "parked": parked.collect::<Vec<_>>(),
+        "led_by": row.led_by,
     })
 }

@@ -135,7 +135,7 @@ impl Backstage {
         let metrics = projections::Metrics::register(&registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
         let all = projections::registry();
-        let projections = Projections::start(&database, &Arc::new(feed), all, &metrics, false);
+        let projections = Projections::start(&database, &Arc::new(feed), all, &metrics, None);
         Self::new(database, log, Arc::new(projections)).await
     }
 

@@ -15,6 +15,7 @@ use commands::mail::Mailer;
 use commands::{Parts, Services};
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::keyring::RootKeyFile;
+use eventstore_schema::lease::Leases;
 
 use eventstore_schema::{EventLog, Keyring, Sealer};
 use prometheus::Registry;
@@ -128,6 +129,7 @@ impl Backend {
             clock,
             metrics,
             auth: Arc::new(auth),
+            leases: Leases::start(&database),
         };
         let services = Services::new(&parts);
         Ok(Self { database, log, keyring, sealer, parts, services, registry })

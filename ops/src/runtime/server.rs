@@ -80,9 +80,10 @@ impl Server {
         let keys = auth.tokens.follow(Arc::clone(&backend.keyring));
         let metrics = projections::Metrics::register(&backend.registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
-        let leads = roles.contains(&Role::Projector);
+        let leases = roles.contains(&Role::Projector).then_some(&backend.parts.leases);
         let projectors = projections::registry();
-        let projections = Arc::new(Projections::start(&backend.database, &feed, projectors, &metrics, leads));
+        let projections = Projections::start(&backend.database, &feed, projectors, &metrics, leases);
+        let projections = Arc::new(projections);
         let reactions = roles.contains(&Role::Reactor).then(|| {
             let all = reactions::all(&backend.services, &backend.parts);
             Reactions::new(all, backend.parts.clone()).start()
@@ -147,6 +148,7 @@ async fn edge(
         projections: Arc::clone(projections),
         live,
         auth: Arc::clone(&backend.parts.auth),
+        leases: backend.parts.leases.clone(),
         cursors: api::Cursors::new(&*secret(Secret::PositionSealing).await?),
         incarnation: head.incarnation,
         rates: config.server.rate_limits.then(|| rates(&config.server)),

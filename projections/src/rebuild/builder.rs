@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use eventstore_schema::database::Config;
+use eventstore_schema::lease::{Lease, Leases, Taken};
 use eventstore_schema::{Incarnation, Position, StreamId};
 use tokio::sync::mpsc;
 
@@ -38,6 +39,7 @@ pub(crate) enum Scope {
 pub(crate) struct Builder {
     pub(crate) projector: Arc<dyn Projector>,
     pub(crate) store: Store,
+    lease: Lease,
     pub(crate) schema: String,
     generation: i32,
     incarnation: Incarnation,
@@ -49,36 +51,50 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// Makes the schema of the next generation. The connection holds a lock, so that one rebuild of a projection runs at a
-    /// time, and older attempts can be told from running ones.
+    /// Makes the schema of the next generation, under a lease, so that one rebuild of a projection runs at a time, and older
+    /// attempts can be told from running ones.
     pub(crate) async fn begin(
+        leases: &Leases,
         config: &Config,
         projector: Arc<dyn Projector>,
         incarnation: Incarnation,
         keying: Keying,
     ) -> Result<Self, RebuildError> {
-        const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('envoi rebuild ' || $1, 0))";
         let name = projector.name();
         let store = Store::connect(config).await?;
-        let row = store.client.query_one(LOCK, &[&name]).await;
-        if !row.and_then(|row| row.try_get::<_, bool>(0)).map_err(StoreError::at("locking a rebuild"))? {
-            return Err(RebuildError::Busy { projection: name });
-        }
+        let taken = leases.take(&store.client, &lease_name(name)).await;
+        let lease = match taken.map_err(StoreError::at("taking the lease of a rebuild"))? {
+            Taken::Ours(lease) => lease,
+            Taken::Theirs(holder) => return Err(RebuildError::Busy { projection: name, holder }),
+        };
         let live = Checkpoint::read(&store.client, name).await?.map(|checkpoint| checkpoint.generation);
-        let generation = remove_leftovers(&store, name, live).await?.max(live.unwrap_or(0)).saturating_add(1);
+        let highest = remove_leftovers(&store, &lease, name, live).await?;
+        let generation = highest.max(live.unwrap_or(0)).saturating_add(1);
         let schema = Layout(&*projector).schema(generation);
-        store.execute(&Layout(&*projector).create(&schema)).await?;
+        store.execute_under(&lease, &Layout(&*projector).create(&schema)).await?;
         let (mark, keyed, parked) = (None, HashSet::new(), Vec::new());
-        let mut builder = Self { projector, store, schema, generation, incarnation, mark, keyed, parked };
+        let mut builder =
+            Self { projector, store, lease, schema, generation, incarnation, mark, keyed, parked };
         if keying == Keying::Early {
-            builder.make_keys(|_| true).await?;
+            builder.make_keys(Scope::Own, |_| true).await?;
         }
         Ok(builder)
     }
 
-    /// Gives the lock back. The end of the connection does so, too, but only when the server notices it.
+    /// Gives the lease back. The end of the connection does so, too, but only when the server notices it.
     pub(crate) async fn release(self) -> Result<(), StoreError> {
-        self.store.execute("SELECT pg_advisory_unlock_all()").await
+        let back = self.lease.give_back(&self.store.client).await;
+        back.map_err(StoreError::at("giving back the lease of a rebuild"))
+    }
+
+    /// Executes statements in a transaction of their own.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.store.execute_under(&self.lease, sql).await
+    }
+
+    /// Begins a transaction that writes.
+    pub(super) async fn begin_transaction(&self) -> Result<(), StoreError> {
+        self.store.begin_under(&self.lease).await
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -118,17 +134,26 @@ impl Builder {
 
     /// Makes all keys that are still missing, and what only queries need.
     pub(crate) async fn index(&mut self) -> Result<(), StoreError> {
-        self.make_keys(|_| true).await?;
+        self.make_keys(Scope::Own, |_| true).await?;
         let layout = Layout(&*self.projector);
-        self.store.execute(&layout.create_indexes(&self.schema)).await?;
-        self.store.execute(&layout.analyze(&self.schema)).await
+        self.execute(&layout.create_indexes(&self.schema)).await?;
+        self.execute(&layout.analyze(&self.schema)).await
     }
 
-    async fn make_keys(&mut self, is_needed: impl Fn(&Table) -> bool) -> Result<(), StoreError> {
+    async fn make_keys(
+        &mut self,
+        scope: Scope,
+        is_needed: impl Fn(&Table) -> bool,
+    ) -> Result<(), StoreError> {
         let missing = self.projector.tables().iter().map(TableDef::table);
         for table in missing.filter(|table| is_needed(table)) {
             if self.keyed.insert(table.name) {
-                self.store.execute(&table.create_key(&self.schema)).await?;
+                let sql = table.create_key(&self.schema);
+                // A transaction that is open has asked for the lease, or writes nothing that stays.
+                match scope {
+                    Scope::Own => self.execute(&sql).await?,
+                    Scope::Open => self.store.execute(&sql).await?,
+                }
             }
         }
         Ok(())
@@ -184,14 +209,14 @@ impl Builder {
             return Ok(());
         }
         let streams: HashSet<StreamId> = self.parked.iter().map(|(parked, _)| parked.stream).collect();
-        let mut outcome = self.outcome(items, &streams, true).await?;
+        let mut outcome = self.outcome(items, &streams, scope, true).await?;
         if let Err(error) = self.write(&mut outcome.pending, scope).await {
             if !error.is_unique_violation() {
                 return Err(error);
             }
             // A row that was declared as new is there already: fold again, looking at every key, to find whose event.
             self.store.execute(if scope == Scope::Own { "ROLLBACK" } else { "ROLLBACK TO part" }).await?;
-            outcome = self.outcome(items, &streams, false).await?;
+            outcome = self.outcome(items, &streams, scope, false).await?;
             self.write(&mut outcome.pending, scope).await?;
         }
         for one in outcome.parked {
@@ -206,12 +231,13 @@ impl Builder {
         &mut self,
         items: &[Item],
         parked: &HashSet<StreamId>,
+        scope: Scope,
         trusts_fresh: bool,
     ) -> Result<Outcome, StoreError> {
         let projector = Arc::clone(&self.projector);
         let mut folding = Folding::begin(&*projector, items, parked, trusts_fresh);
         let sought = folding.sought();
-        self.make_keys(|table| sought.contains(&table.name)).await?;
+        self.make_keys(scope, |table| sought.contains(&table.name)).await?;
         folding.load(&mut self.store, &self.schema).await?;
         Ok(folding.apply())
     }
@@ -221,15 +247,28 @@ impl Builder {
             return Ok(());
         }
         let sought: HashSet<_> = pending.iter().filter(|one| one.seeks()).map(|one| one.table.name).collect();
-        self.make_keys(|table| sought.contains(&table.name)).await?;
-        self.store.execute(if scope == Scope::Own { "BEGIN" } else { "SAVEPOINT part" }).await?;
+        self.make_keys(scope, |table| sought.contains(&table.name)).await?;
+        match scope {
+            Scope::Own => self.begin_transaction().await?,
+            Scope::Open => self.store.execute("SAVEPOINT part").await?,
+        }
         self.store.write(&self.schema, pending, Mode::Build).await?;
         self.store.execute(if scope == Scope::Own { "COMMIT" } else { "RELEASE part" }).await
     }
 }
 
+/// Name of the lease of whoever rebuilds or verifies a projection.
+pub(crate) fn lease_name(projection: &str) -> String {
+    format!("rebuild/{projection}")
+}
+
 /// Removes schemas of rebuilds that were broken off; answers the highest generation seen.
-async fn remove_leftovers(store: &Store, name: &str, live: Option<i32>) -> Result<i32, StoreError> {
+async fn remove_leftovers(
+    store: &Store,
+    lease: &Lease,
+    name: &str,
+    live: Option<i32>,
+) -> Result<i32, StoreError> {
     const SQL: &str = "SELECT nspname::text, substring(nspname FROM '[0-9]+$')::int FROM pg_namespace \
          WHERE nspname ~ ('^rm_' || $1 || '_[0-9]+$')";
     let failed = || StoreError::at("looking for earlier generations");
@@ -239,7 +278,7 @@ async fn remove_leftovers(store: &Store, name: &str, live: Option<i32>) -> Resul
         let generation: i32 = row.try_get(1).map_err(failed())?;
         highest = highest.max(generation);
         if Some(generation) != live {
-            store.execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await?;
+            store.execute_under(lease, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await?;
         }
     }
     Ok(highest)

@@ -55,7 +55,7 @@ fn is_lock_timeout(error: &StoreError) -> bool {
 /// Answers the generation that was live before.
 async fn try_switch(builder: &mut Builder, log: &dyn EventLog) -> Result<Option<i32>, RebuildError> {
     let name = builder.name();
-    builder.store.execute("BEGIN").await?;
+    builder.begin_transaction().await?;
     // From here on what is written has to be on disk when the transaction ends, with all before it.
     builder
         .store
@@ -108,9 +108,9 @@ async fn fold_up_to(
 async fn drop_generation(builder: &Builder, before: Option<i32>) {
     let Some(generation) = before else { return };
     let schema = Layout(&*builder.projector).schema(generation);
-    let sql = format!("SET lock_timeout = '{LOCK_TIMEOUT}'; DROP SCHEMA IF EXISTS {schema} CASCADE");
+    let sql = format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; DROP SCHEMA IF EXISTS {schema} CASCADE");
     for _ in 0..ATTEMPTS_MAX {
-        match builder.store.execute(&sql).await {
+        match builder.execute(&sql).await {
             Ok(()) => return,
             Err(error) => {
                 tracing::debug!(%error, schema, "an earlier generation is still being read");

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventstore_schema::database::Config;
+use eventstore_schema::lease::Leases;
 use eventstore_schema::memory::MemoryEventLog;
 use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
 use eventstore_schema::{EventLog, Position};
@@ -68,7 +69,8 @@ impl Bench {
     async fn start_with(&self, projectors: Vec<Arc<dyn Projector>>, leads: bool) -> Projections {
         let feed = Arc::new(Feed::start(self.log()).await.expect("a feed"));
         let metrics = Metrics::register(&Registry::new()).expect("metrics");
-        Projections::start(&self.config(), &feed, projectors, &metrics, leads)
+        let leases = Leases::start(&self.config());
+        Projections::start(&self.config(), &feed, projectors, &metrics, leads.then_some(&leases))
     }
 
     fn head(&self) -> Position {

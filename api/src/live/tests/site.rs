@@ -22,6 +22,7 @@ use domain::{
 };
 use eventstore_schema::database::Role;
 use eventstore_schema::keyring::{RootKeyFile, Secret};
+use eventstore_schema::lease::Leases;
 use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{
     CommandRef, EventLog, Expected, KeyRef, Keyring, NewEvent, Origin, PgEventLog, PgLogConfig, Position,
@@ -117,11 +118,13 @@ impl Site {
             clock: self.clock.clone(),
             metrics: commands::metrics::Metrics::register(&registry).unwrap(),
             auth: Arc::new(auth),
+            leases: Leases::start(&config),
         };
         let feed = Arc::new(Feed::start(Arc::clone(&log)).await.unwrap());
         let needed = projections::registry().into_iter().filter(|one| one.name() == "conversations");
         let counters = projections::Metrics::register(&registry).unwrap();
-        let projections = Projections::start(&config, &feed, needed.collect(), &counters, true);
+        let projections =
+            Projections::start(&config, &feed, needed.collect(), &counters, Some(&parts.leases));
         let metrics = Metrics::new(&registry).unwrap();
         let delay = Delay { clock: self.clock.clone(), seconds: metrics.live_delay.clone() };
         let relay = Arc::new(InProcess::default());
@@ -134,6 +137,7 @@ impl Site {
             projections: Arc::new(projections),
             live,
             auth: Arc::clone(&parts.auth),
+            leases: parts.leases.clone(),
             cursors: Cursors::new(&keyring.named_secret(Secret::PositionSealing).await.unwrap()),
             incarnation: log.head().await.unwrap().incarnation,
             rates: None,

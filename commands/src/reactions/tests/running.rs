@@ -9,9 +9,10 @@ use domain::{Event, OrganizationId};
 use eventstore_schema::testing::Engine;
 use eventstore_schema::{Position, RecordedEvent, over_engines};
 
+use super::leading::lead;
 use super::watch::*;
 use crate::limits::{REACTION_ATTEMPTS_MAX, REACTION_PARKED_RETRY_SECONDS};
-use crate::reactions::{Reaction, ReactionError, Reactions, Running, store};
+use crate::reactions::{Lead, Reaction, ReactionError, Reactions, Running, store};
 use crate::services::tests::stage::*;
 
 over_engines! {
@@ -52,7 +53,7 @@ impl Reaction for Recorder {
         &["organization.profile_changed"]
     }
 
-    async fn react(&self, recorded: &RecordedEvent, _: &Event) -> Result<(), ReactionError> {
+    async fn react(&self, _: &Lead, recorded: &RecordedEvent, _: &Event) -> Result<(), ReactionError> {
         let revision = recorded.revision.get();
         let times = {
             let mut seen = self.seen.lock().unwrap();
@@ -164,8 +165,7 @@ async fn a_leader_whose_connection_breaks_goes_on_with_another() {
     let recorder = Recorder::new(|_, _| Ok(()));
     let (reactions, running) = run(&stage, &recorder);
     settled(&stage, &reactions).await;
-    let kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let kill = "SELECT pg_terminate_backend(pid) FROM lease.leases WHERE pid IS NOT NULL";
     assert!(!stage.database.client().await.query(kill, &[]).await.unwrap().is_empty());
     change(&stage, id).await;
     settled(&stage, &reactions).await;
@@ -178,18 +178,11 @@ async fn a_leader_whose_connection_breaks_goes_on_with_another() {
 #[tokio::test]
 async fn a_checkpoint_never_goes_back() {
     let stage = Stage::new().await;
-    let client = stage.parts.pool.get().await.unwrap();
+    let lead = lead(&stage.parts.pool, &stage.parts.leases, "one").await.expect("nobody else leads");
     for position in [5, 3] {
-        store::save_checkpoint(
-            client.client().unwrap(),
-            "one",
-            Position::new(position),
-            stage.parts.clock.now(),
-        )
-        .await
-        .unwrap();
+        store::save_checkpoint(&lead, "one", Position::new(position), stage.parts.clock.now()).await.unwrap();
     }
-    assert_eq!(store::checkpoint(client.client().unwrap(), "one").await.unwrap(), Some(Position::new(5)));
+    assert_eq!(store::checkpoint(&lead, "one").await.unwrap(), Some(Position::new(5)));
 }
 
 #[tokio::test]

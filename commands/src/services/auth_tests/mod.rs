@@ -10,6 +10,7 @@ use std::time::Duration;
 use domain::{AccountId, Actor, Context, CorrelationId, DeviceId, Timestamp};
 use eventstore_schema::database::Role;
 use eventstore_schema::keyring::RootKeyFile;
+use eventstore_schema::lease::Leases;
 
 use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reactions;
+use crate::reactions::tests::leading::next_lead;
 use crate::request::{Request, command_id, fingerprint};
 
 const EMAIL: &str = "ann@example.org";
@@ -68,6 +70,7 @@ impl Site {
             clock: self.clock.clone(),
             metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
             auth: Arc::new(auth),
+            leases: Leases::start(&self.database.config()),
         };
         Node { services: Services::new(&parts), parts }
     }
@@ -155,16 +158,17 @@ impl Node {
     /// Lets every reaction answer the whole log once, again and again until nothing more happens.
     async fn settle(&self) {
         let reactions = reactions::all(&self.services, &self.parts);
+        let lead = next_lead(&self.parts.pool, &self.parts.leases, "all").await;
         let mut after = None;
         loop {
             let events = self.parts.log.read_all(after, 1_000, &ReadFilter::all()).await.unwrap();
-            let Some(last) = events.last() else { return };
+            let Some(last) = events.last() else { return lead.give_back().await };
             after = Some(last.position);
             for recorded in &events {
                 let event = catalogue::decode_recorded(recorded).unwrap();
                 for reaction in &reactions {
                     if reaction.event_types().contains(&recorded.event_type.as_str()) {
-                        reaction.react(recorded, &event).await.unwrap();
+                        reaction.react(&lead, recorded, &event).await.unwrap();
                     }
                 }
             }

@@ -15,6 +15,7 @@ use domain::{
 };
 use ed25519_dalek::{Signer, SigningKey};
 use eventstore_schema::database::Role;
+use eventstore_schema::lease::Leases;
 use eventstore_schema::memory::MemoryEventLog;
 use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
 use eventstore_schema::{CommandRef, EventLog, Keyring, Sealer};
@@ -93,7 +94,7 @@ pub(crate) struct Stage {
     pub(crate) faulty: MemoryEventLog,
     pub(crate) database: TestDatabase,
     _engine: Option<TestLog>,
-    _outbox: tempfile::TempDir,
+    outbox: tempfile::TempDir,
     next: AtomicU64,
 }
 
@@ -124,6 +125,7 @@ impl Stage {
             log,
             sealer: Arc::new(Sealer::new(keyring)),
             pool: database.pool(Role::App),
+            leases: Leases::start(&database.config()),
             clock,
             auth: Arc::new(auth),
             metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
@@ -134,9 +136,14 @@ impl Stage {
             faulty,
             database,
             _engine: None,
-            _outbox: outbox,
+            outbox,
             next: AtomicU64::new(0),
         }
+    }
+
+    /// E-mails that were handed over.
+    pub(crate) fn mails(&self) -> usize {
+        std::fs::read_dir(self.outbox.path()).unwrap().count()
     }
 
     /// A command of somebody's device, under a key of its own.

@@ -118,7 +118,7 @@ impl Site {
         let metrics = Metrics::register(&self.backend.registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
         let projectors = vec![Arc::clone(&self.projector)];
-        let watching = Projections::start(&self.backend.database, &feed, projectors, &metrics, false);
+        let watching = Projections::start(&self.backend.database, &feed, projectors, &metrics, None);
         let bar = Bar::waiting(self.output, format!("waiting for the projector of {name}"));
         let reached = watching.wait_for(name, position, self.wait).await;
         bar.finish();

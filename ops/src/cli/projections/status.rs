@@ -18,7 +18,7 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
         "projections": rows.iter().map(|row| json!({
             "projection": row.projection, "generation": row.generation, "state": row.state,
             "position": row.position.map(|at| at.get()), "lag": row.lag, "parked_streams": row.parked_streams,
-            "parked_events": row.parked_events, "error": row.error,
+            "parked_events": row.parked_events, "error": row.error, "led_by": row.led_by, "rebuilt_by": row.rebuilt_by,
         })).collect::<Vec<Value>>(),
         "parked": parked.iter().map(parked::value).collect::<Vec<Value>>(),
     });
@@ -28,17 +28,21 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
                 .to_owned();
         }
         let mut text = format!(
-            "{:<16} {:>10} {:<11} {:>12} {:>8} {:>7}\n",
-            "PROJECTION", "GENERATION", "STATE", "POSITION", "LAG", "PARKED"
+            "{:<16} {:>10} {:<11} {:>12} {:>8} {:>7}  {}\n",
+            "PROJECTION", "GENERATION", "STATE", "POSITION", "LAG", "PARKED", "LED BY"
         );
         for row in &rows {
             let position = row.position.map_or_else(|| "-".to_owned(), |at| at.to_string());
             let more = if row.lag >= projections::LAG_EVENTS_MAX { "+" } else { "" };
             let lag = format!("{}{more}", row.lag);
+            let leader = row.led_by.as_deref().unwrap_or("-");
             text.push_str(&format!(
-                "{:<16} {:>10} {:<11} {position:>12} {lag:>8} {:>7}\n",
+                "{:<16} {:>10} {:<11} {position:>12} {lag:>8} {:>7}  {leader}\n",
                 row.projection, row.generation, row.state, row.parked_streams
             ));
+            if let Some(holder) = &row.rebuilt_by {
+                text.push_str(&format!("    rebuilt or verified by {holder}\n"));
+            }
             if let Some(error) = &row.error {
                 text.push_str(&format!("    {error}\n"));
             }
