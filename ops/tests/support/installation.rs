@@ -61,6 +61,11 @@ impl Installation {
         Self { log: Arc::new(log), database, runtime, cluster: Some(cluster), config, directory }
     }
 
+    /// E-mails that were handed over so far.
+    pub fn mails(&self) -> usize {
+        std::fs::read_dir(self.directory.path().join("mail")).map_or(0, |mails| mails.count())
+    }
+
     /// Runs a verb of the binary over this installation.
     pub fn runs(&self, arguments: &[&str]) -> Ran {
         Ran::of(self.command(arguments))
@@ -76,8 +81,9 @@ impl Installation {
             self.command(&["serve", "--json", "--roles", roles]).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let told = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().next();
-        told.expect("the server ended before it ran").unwrap();
-        Serving { child }
+        let told = told.expect("the server ended before it ran").unwrap();
+        let url = told["listening"].as_str().map(|address| format!("http://{address}"));
+        Serving { child, url }
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -154,11 +160,25 @@ impl Drop for Installation {
 /// A server in a process of its own, stopped when dropped.
 pub struct Serving {
     child: Child,
+    url: Option<String>,
 }
 
 impl Serving {
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where clients reach it.
+    #[track_caller]
+    pub fn url(&self) -> &str {
+        self.url.as_deref().expect("it answers clients")
+    }
+
+    /// Sends it a signal, as `kill` names it.
+    pub fn signal(&self, name: &str) {
+        let sent =
+            std::process::Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Ends it as `kill -9` does.
