@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
+use crate::budget::Budget;
 use crate::cursor::Place;
 use crate::endpoint::{Access, Outcome, Route};
 use crate::extract::{Call, Identity, Origin, is_request_id, push_parameter};
@@ -123,7 +124,8 @@ async fn answer(
     origin: &Origin,
     headers: &mut HeaderMap,
 ) -> Result<(Outcome, Option<Identity>), Problem> {
-    let identity = admit(route.access, state, request, origin, headers).await?;
+    let mut budget = Budget::default();
+    let identity = budget.spend(admit(route.access, state, request, origin, headers)).await?;
     let text = |name: &str| header_text(request, name);
     let path = path_parameters(request)?;
     if request.query_string().len() > QUERY_BYTES_MAX {
@@ -139,8 +141,9 @@ async fn answer(
         idempotency_key: text("idempotency-key")?,
         if_match: text("if-match")?,
         min_position: text("envoi-min-position")?,
+        deadline: budget.deadline(),
     };
-    Ok(((route.answer)(state, call).await?, identity))
+    Ok((budget.spend((route.answer)(state, call)).await?, identity))
 }
 
 /// Finds out who asks and counts the request against their rate.

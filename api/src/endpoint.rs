@@ -287,6 +287,8 @@ pub struct Input<E: Endpoint> {
     pub body: E::Body,
     /// Where the request comes from.
     pub origin: extract::Origin,
+    /// When the caller gets an answer, whichever: for handlers that would rather answer a part in time.
+    pub deadline: tokio::time::Instant,
 }
 
 /// One endpoint.
@@ -414,8 +416,9 @@ async fn answer<E: Endpoint>(state: &State, call: Call<'_>) -> Result<Outcome, P
         extract::json(b"{}")?
     };
     let intent = E::Intent::read(state, &E::ABOUT, &call).await?;
-    let origin = call.origin.clone();
-    let reply = E::handle(state, Input { caller, intent, path, query, body, origin }).await?;
+    let (origin, deadline) = (call.origin.clone(), call.deadline);
+    let input = Input { caller, intent, path, query, body, origin, deadline };
+    let reply = E::handle(state, input).await?;
     let body = if is_something::<E::Answer>() {
         serde_json::to_vec(&reply.answer).map_err(Problem::internal)?
     } else {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
+use crate::budget::until;
 use crate::cursor::Place;
 use crate::endpoint::{Access, IntentKind, Outcome};
 use crate::extract::{Call, Identity, Origin, push_parameter};
@@ -79,8 +81,14 @@ impl Invocation {
 }
 
 /// Executes one command for somebody who is logged in, and answers a refusal as it would be answered over HTTP.
-pub async fn invoke(state: &State, identity: Identity, origin: &Origin, invocation: &Invocation) -> Answered {
-    attempt(state, identity, origin, invocation).await.unwrap_or_else(|problem| {
+pub async fn invoke(
+    state: &State,
+    identity: Identity,
+    origin: &Origin,
+    invocation: &Invocation,
+    deadline: Instant,
+) -> Answered {
+    attempt(state, identity, origin, invocation, deadline).await.unwrap_or_else(|problem| {
         problem.log(&origin.request_id);
         let body = serde_json::value::to_raw_value(&problem.to_json(&origin.request_id)).ok();
         let status = problem.status().as_u16();
@@ -91,14 +99,15 @@ pub async fn invoke(state: &State, identity: Identity, origin: &Origin, invocati
 /// Executes one command for somebody who is logged in. Each counts against their rate.
 ///
 /// # Errors
-/// What would be answered over HTTP.
+/// What would be answered over HTTP; behind the deadline, that it cannot be done now.
 pub async fn attempt(
     state: &State,
     identity: Identity,
     origin: &Origin,
     invocation: &Invocation,
+    deadline: Instant,
 ) -> Result<Answered, Problem> {
-    let outcome = outcome(state, identity, origin, invocation).await?;
+    let outcome = until(deadline, outcome(state, identity, origin, invocation, deadline)).await?;
     answered(state, identity, outcome)
 }
 
@@ -107,6 +116,7 @@ async fn outcome(
     identity: Identity,
     origin: &Origin,
     invocation: &Invocation,
+    deadline: Instant,
 ) -> Result<Outcome, Problem> {
     if let Some(rates) = &state.rates {
         rates.account(identity.account_id).admit()?;
@@ -134,6 +144,7 @@ async fn outcome(
         idempotency_key: invocation.idempotency_key.as_deref(),
         if_match: invocation.if_match.as_deref(),
         min_position: None,
+        deadline,
     };
     (route.answer)(state, call).await
 }

@@ -23,6 +23,7 @@
 //!    missing, and `UPDATE_AUTHORIZATION=1 cargo test -p tests authorization` writes `ops/docs/authorization.md` anew.
 
 mod access;
+mod budget;
 mod cursor;
 mod edge;
 mod health;

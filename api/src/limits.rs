@@ -29,8 +29,13 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
 /// Most open connections a worker: each costs a file and some kilobytes.
 pub const WORKER_CONNECTIONS_MAX: usize = 25_000;
+/// Longest time from the last byte of a request's body to the first of its answer, sockets apart: proxies and people wait
+/// longer, and what hangs is told while they do. The rest up to three seconds is for threads that are busy.
+pub const REQUEST_WAIT_MAX: Duration = Duration::from_millis(2_800);
+/// What of a batch's time is kept for writing its answer.
+pub const BATCH_ANSWER_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait of a query for the position that it asks for: a projection that is further behind is reported as such.
-pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(3);
+pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// What a client that was sent away for overload or outage is told to wait when the part itself gave no time.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest a readiness probe waits for one part.
@@ -124,6 +129,7 @@ pub const LIVE_KEY_TRIES_MAX: usize = 10;
 /// How long written bytes may stay untaken before the kernel gives a connection up (TCP_USER_TIMEOUT).
 pub const UNREAD_WAIT_MAX: Duration = Duration::from_secs(60);
 
+const _: () = assert!(REQUEST_WAIT_MAX.as_millis() > MIN_POSITION_WAIT_MAX.as_millis());
 const _: () = assert!(LIVE_SILENCE_MAX.as_secs() > 2 * LIVE_HEARTBEAT_EVERY.as_secs());
 const _: () = assert!(LIVE_QUEUE_MAX > LIVE_ATTACH_EVENTS_MAX + LIVE_SIGNAL_RECIPIENTS_MAX);
 const _: () = assert!(LIVE_RECENT_EVENTS_MAX > LIVE_ATTACH_EVENTS_MAX);

@@ -12,6 +12,7 @@ use eventstore_schema::{Incarnation, Opened, SealedCell, Sealer};
 use projections::{Projections, QueryError, Reader};
 use prometheus::Registry;
 
+use crate::budget::{Budget, until};
 use crate::cursor::{Cursors, Place};
 use crate::limits::MIN_POSITION_WAIT_MAX;
 use crate::live::Live;
@@ -57,10 +58,13 @@ impl State {
     /// # Errors
     /// [`Code::Unauthenticated`] whatever is wrong with it; [`Code::Unavailable`] when that cannot be told.
     pub async fn authenticate(&self, token: &str) -> Result<Identity, Problem> {
-        self.services.sessions.authenticate(token).await.map_err(|error| match error {
-            AuthenticateError::Token(_) | AuthenticateError::Ended => Code::Unauthenticated.into(),
-            AuthenticateError::Unavailable(error) => error.into(),
-        })
+        let identity = async {
+            self.services.sessions.authenticate(token).await.map_err(|error| match error {
+                AuthenticateError::Token(_) | AuthenticateError::Ended => Code::Unauthenticated.into(),
+                AuthenticateError::Unavailable(error) => error.into(),
+            })
+        };
+        until(Budget::default().deadline(), identity).await
     }
 
     /// Waits until the read models show a place.

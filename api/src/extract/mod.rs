@@ -57,6 +57,8 @@ pub struct Call<'a> {
     pub if_match: Option<&'a str>,
     /// `Envoi-Min-Position`.
     pub min_position: Option<&'a str>,
+    /// When the caller gets an answer, whichever.
+    pub deadline: tokio::time::Instant,
 }
 
 /// Reads path parameters. One that cannot be the id of anything is answered like one that is the id of nothing.

@@ -18,6 +18,7 @@ use super::close::Close;
 use super::event::{LiveEvent, RenderError};
 use super::frames::{self, Authenticate, Down, Hello, ResetReason, Up};
 use super::hub::{Delivery, Joined, Seat};
+use crate::budget::Budget;
 use crate::cursor::Place;
 use crate::extract::{Identity, Origin};
 use crate::invoke::{Answered, Invocation, attempt};
@@ -434,7 +435,8 @@ fn command<'a>(
     invocation: Invocation,
 ) -> InProgress<'a> {
     Box::pin(async move {
-        let result = attempt(state, identity, origin, &invocation).await;
+        let deadline = Budget::default().deadline();
+        let result = attempt(state, identity, origin, &invocation, deadline).await;
         (id, result)
     })
 }

@@ -17,6 +17,8 @@ mod live;
 mod mail;
 mod outage;
 mod overload;
+mod postgres;
 mod signing_keys;
 mod surface;
+mod time_budget;
 mod tokens;

@@ -1,7 +1,6 @@
 //! The log gone, in every engine: requests are sent away with a time to come back, nothing is lost, and all goes on by itself.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,22 +10,21 @@ use domain::organization::OrganizationRole;
 use domain::{Blob, ConversationId, Event, MessageId};
 use envoi_client::api::dto::{NewGroup, Registration};
 use envoi_client::live::{Incoming, Live};
-use eventstore_schema::cluster::{Cluster, ClusterConfig};
-use eventstore_schema::database::Config;
 use eventstore_schema::testing::{Engine, LogOptions};
 use eventstore_schema::{ReadFilter, catalogue, over_engines};
 use serde_json::json;
 use tests::http::Http;
 use tests::person::{PASSWORD, Person};
-use tests::server::{Options, PATIENCE, TestServer, migrate, until};
+use tests::server::{Options, PATIENCE, TestServer, until};
 use uuid::Uuid;
+
+use crate::postgres::Postgres;
 
 over_engines! {
     a_log_that_dies_under_load_takes_nothing_with_it,
     an_outage_of_the_log_is_told_and_survived,
 }
 
-const DATABASE: &str = "envoi";
 /// People who write at once while the log comes and goes.
 const WRITERS: usize = 6;
 /// Acknowledged messages before it goes, and again after it came back.
@@ -36,62 +34,10 @@ const LOG_PATIENCE: Duration = Duration::from_millis(500);
 /// Between two tries of a message; clients wait longer.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A PostgreSQL of the test's own, durable, which goes with it.
-struct Postgres {
-    place: PathBuf,
-    cluster: Cluster,
-    _directory: tempfile::TempDir,
-}
-
-impl Postgres {
-    /// With a migrated database.
-    async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let place = directory.path().join("cluster");
-        let cluster = started(&place).await;
-        cluster.ensure_database(DATABASE).await.unwrap();
-        let mut client = eventstore_schema::database::connect(&cluster.config(DATABASE)).await.unwrap();
-        eventstore_schema::migrate(&mut client).await.unwrap();
-        migrate(&mut client).await;
-        Self { place, cluster, _directory: directory }
-    }
-
-    fn config(&self) -> Config {
-        self.cluster.config(DATABASE)
-    }
-
-    /// Stops it in order.
-    async fn stop(&self) {
-        let cluster = self.cluster.clone();
-        tokio::task::spawn_blocking(move || cluster.stop()).await.unwrap().unwrap();
-    }
-
-    /// Stops it as `pg_ctl stop -m immediate` does: sessions are cut off where they are, nothing is written out.
-    async fn stop_immediately(&self) {
-        let pid = self.cluster.postmaster_pid().unwrap().to_string();
-        let stopped = tokio::process::Command::new("kill").args(["-QUIT", &pid]).status().await.unwrap();
-        assert!(stopped.success());
-        until(async || self.cluster.postmaster_pid().is_none().then_some(())).await;
-    }
-
-    async fn start_again(&self) {
-        started(&self.place).await;
-    }
-
-    /// A server over it, with its log in `engine`.
-    async fn serve(&self, engine: Engine) -> TestServer {
-        let log = LogOptions { patience: Some(LOG_PATIENCE), ..LogOptions::default() };
-        TestServer::over(&self.config(), Options { engine, log, ..Options::default() }).await
-    }
-
-    async fn destroy(self) {
-        tokio::task::spawn_blocking(move || self.cluster.destroy()).await.unwrap().unwrap();
-    }
-}
-
-async fn started(place: &Path) -> Cluster {
-    let config = ClusterConfig::new(place);
-    tokio::task::spawn_blocking(move || Cluster::start(config)).await.unwrap().unwrap()
+/// A server that soon gives up on a log that is gone.
+async fn serve(postgres: &Postgres, engine: Engine) -> TestServer {
+    let log = LogOptions { patience: Some(LOG_PATIENCE), ..LogOptions::default() };
+    postgres.serve(Options { engine, log, ..Options::default() }).await
 }
 
 /// What takes the log away.
@@ -119,7 +65,7 @@ async fn start_again(postgres: &Postgres, server: &mut TestServer) {
 
 async fn an_outage_of_the_log_is_told_and_survived(engine: Engine) {
     let postgres = Postgres::start().await;
-    let mut server = postgres.serve(engine).await;
+    let mut server = serve(&postgres, engine).await;
     let http = Person::register(&server, "ann").await.http().await;
     http.post_keyed("/v1/organizations", &json!({ "name": "Before" }), "before").await.expect(201);
     server.settled().await;
@@ -229,7 +175,7 @@ async fn logged(server: &TestServer) -> Vec<(u64, MessageId)> {
 
 async fn a_log_that_dies_under_load_takes_nothing_with_it(engine: Engine) {
     let postgres = Postgres::start().await;
-    let mut server = postgres.serve(engine).await;
+    let mut server = serve(&postgres, engine).await;
     let (ann, bob) = tokio::join!(Person::with_device(&server, "ann"), Person::with_device(&server, "bob"));
     let organization = ann.client.create_organization("Acme").await.unwrap();
     ann.bring(organization, &bob, OrganizationRole::Member).await;

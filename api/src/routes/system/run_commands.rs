@@ -2,7 +2,7 @@
 
 use crate::extract::Identity;
 use crate::invoke::{Answered, Invocation, invoke};
-use crate::limits::{BATCH_BODY_BYTES_MAX, BATCH_COMMANDS_MAX};
+use crate::limits::{BATCH_ANSWER_WAIT, BATCH_BODY_BYTES_MAX, BATCH_COMMANDS_MAX};
 
 use crate::endpoint::prelude::*;
 
@@ -28,7 +28,7 @@ impl Endpoint for RunCommands {
     const ABOUT: About = About::post(
         "system.run_commands",
         "/v1/commands",
-        "Executes up to 100 commands, one after another.\n\nEach stands by itself, with its own idempotency key and its own answer, whatever becomes of the others.",
+        "Executes up to 100 commands, one after another.\n\nEach stands by itself, with its own idempotency key and its own answer, whatever becomes of the others. All share one time: what was not begun when it ended is answered 503.",
     )
     .who(who::ACCOUNTS)
     .status(200)
@@ -46,9 +46,10 @@ impl Endpoint for RunCommands {
             return Err(Problem::field("commands", format!("takes 1 to {BATCH_COMMANDS_MAX} commands")));
         }
         let identity = Identity::from(input.caller);
+        let deadline = input.deadline - BATCH_ANSWER_WAIT;
         let mut answers = Vec::with_capacity(commands.len());
         for command in &commands {
-            answers.push(invoke(state, identity, &input.origin, command).await);
+            answers.push(invoke(state, identity, &input.origin, command, deadline).await);
         }
         Ok(Reply::new(RunCommandsAnswer { answers }))
     }
