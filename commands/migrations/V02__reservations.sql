@@ -12,12 +12,16 @@ CREATE TABLE write.reservations (
 );
 CREATE INDEX reservations_by_owner ON write.reservations (owner);
 
--- Failed logins in a row, by account or, for addresses that nobody has, by their keyed hash.
+-- Failed logins, by what they are counted under (an address from one network, a network, an address from everywhere, a device, a
+-- session): a keyed hash, for addresses that nobody has, too. Times are microseconds since the Unix epoch.
 CREATE TABLE write.login_attempts (
     subject bytea PRIMARY KEY CHECK (octet_length(subject) = 32),
-    failures integer NOT NULL CHECK (failures > 0),
+    failures integer NOT NULL CHECK (failures >= 0),
     last_failure_at bigint NOT NULL,
-    locked_until bigint NOT NULL
+    paused_until bigint NOT NULL,
+    -- Those being verified, and until when they count as long as none of them is known to have failed.
+    pending integer NOT NULL CHECK (pending >= 0),
+    pending_until bigint NOT NULL
 );
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON write.reservations, write.login_attempts TO envoi_app;

@@ -34,6 +34,7 @@ pub mod limits;
 pub mod mail;
 pub mod metrics;
 pub mod migrations;
+pub mod network;
 pub mod reactions;
 pub mod request;
 pub mod reservations;

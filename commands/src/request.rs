@@ -4,6 +4,8 @@ use domain::{Actor, CommandId, Context, CorrelationId, DeviceId, Digest, EventId
 use eventstore_schema::{CommandRef, RecordedEvent, Revision};
 use uuid::Uuid;
 
+use crate::network::Network;
+
 /// Who asks, when, under which ids, and what they believe of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -17,18 +19,27 @@ pub struct Request {
     pub causation_id: Option<EventId>,
     /// The stream's revision that the caller read before (`If-Match`).
     pub expected_revision: Option<Revision>,
+    /// The network that it comes from, where one is known.
+    pub network: Option<Network>,
 }
 
 impl Request {
     /// A command of `actor` at `now`.
     pub fn new(now: Timestamp, actor: Actor, command: CommandRef, correlation_id: CorrelationId) -> Self {
         let context = Context { now, actor, device: None };
-        Self { context, command, correlation_id, causation_id: None, expected_revision: None }
+        let (causation_id, expected_revision, network) = (None, None, None);
+        Self { context, command, correlation_id, causation_id, expected_revision, network }
     }
 
     /// The same from a device.
     pub fn with_device(mut self, device: Option<DeviceId>) -> Self {
         self.context.device = device;
+        self
+    }
+
+    /// The same from a network.
+    pub fn with_network(mut self, network: Option<Network>) -> Self {
+        self.network = network;
         self
     }
 
@@ -55,6 +66,7 @@ impl Request {
             correlation_id: event.origin.correlation_id,
             causation_id: Some(event.event_id),
             expected_revision: None,
+            network: None,
         }
     }
 

@@ -42,9 +42,25 @@ pub const WORKSPACE_MEMBERS_MAX: usize = 100_000;
 pub const EMAIL_CONFIRMATION_SECONDS: i64 = 2 * 86_400;
 /// How long a password reset token holds, in seconds: one hour.
 pub const PASSWORD_RESET_SECONDS: i64 = 3_600;
-/// For how long after a mail with a token no other one is made, in seconds: nobody's mailbox can be flooded.
-pub const TOKEN_REISSUE_SECONDS: i64 = 60;
+/// For how long after the first mail with a token no other one goes to the same address, in seconds.
+pub const TOKEN_MAIL_SECONDS_MIN: i64 = 60;
+/// By how much that grows with each further mail: strangers may ask, and nobody's mailbox is to be flooded.
+pub const TOKEN_MAIL_GROWTH: i64 = 8;
+/// How far it grows, in seconds: six hours, so at most seven mails on the first day and four on each further one.
+pub const TOKEN_MAIL_SECONDS_MAX: i64 = 6 * 3_600;
+/// After so many seconds without a mail the next one counts as the first again: a day.
+pub const TOKEN_MAIL_FORGET_SECONDS: i64 = 86_400;
+/// How old a token becomes at most before another one takes its place, in seconds, however often it was asked for: a day.
+pub const TOKEN_AGE_SECONDS_MAX: i64 = 86_400;
+/// How far the time in a device's proof may be from the server's, in seconds: five minutes, as clocks of devices go.
+pub const DEVICE_PROOF_SECONDS: i64 = 300;
+/// For how long after an exchange the token before is answered with the current one to whoever presents it, in seconds: a
+/// client whose answer was lost repeats at once.
+pub const REFRESH_GRACE_SECONDS: i64 = 30;
 /// How long a session lives without being refreshed, in seconds: 60 days.
 pub const SESSION_IDLE_SECONDS: i64 = 60 * 86_400;
 
+// Whoever is refused another mail has a token in the last one that still holds.
+const _: () = assert!(TOKEN_MAIL_SECONDS_MIN < TOKEN_MAIL_SECONDS_MAX);
+const _: () = assert!(TOKEN_MAIL_SECONDS_MAX < TOKEN_MAIL_FORGET_SECONDS);
 const _: () = assert!(GENERATION_WRAPS_MAX >= CONVERSATION_MEMBERS_MAX * 2);

@@ -78,7 +78,9 @@ impl Server {
             Keep::File { .. } | Keep::Memory => None,
         };
         let device = existing.as_ref().and_then(|store| store.read(enrolled_device));
-        let tokens = api::auth::login(&self.http, email, password, device).await?;
+        let keys = existing.as_ref().and_then(|store| store.read(KeyState::enrolled_device));
+        let proof = keys.map(|keys| keys.login_proof(edge::now()));
+        let tokens = api::auth::login(&self.http, email, password, device, proof).await?;
         let store = match (existing, keep) {
             (Some(store), _) if store.read(|state| state.account_id) != tokens.account_id => {
                 return Err(Error::ForeignKeyFile);

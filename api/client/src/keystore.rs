@@ -7,10 +7,11 @@
 //! Without a path everything stays in memory: for tests, load generators and bots that enroll anew.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{AccountId, Blob, ConversationId, DeviceId, SessionId, VerifyKey};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,11 @@ const PURPOSE: &[u8] = b"envoi key file v1";
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Room for the encoded state, so that encoding seldom leaves copies of secrets behind while it grows.
 const STATE_BYTES: usize = 64 * 1024;
+
+/// How long another process is waited for that exchanges the refresh token: longer than a request takes.
+const EXCHANGE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often it is looked whether it is done.
+const EXCHANGE_POLL: Duration = Duration::from_millis(20);
 
 /// Why keys could not be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +158,11 @@ impl KeyState {
         })
     }
 
+    /// The device's keys, once the server has its certificate.
+    pub fn enrolled_device(&self) -> Option<DeviceKeys> {
+        self.device().filter(|_| self.enrolled)
+    }
+
     /// Keeps the keys of a device that is to be enrolled.
     pub fn set_device(&mut self, device: &DeviceKeys) {
         self.enrolled = false;
@@ -176,6 +187,12 @@ impl std::fmt::Debug for KeyState {
     }
 }
 
+/// Held while a refresh token is exchanged; let go when dropped.
+pub struct Exchange<'a> {
+    _here: tokio::sync::MutexGuard<'a, ()>,
+    _elsewhere: Option<File>,
+}
+
 struct OnDisk {
     path: PathBuf,
     key: PassphraseKey,
@@ -185,12 +202,13 @@ struct OnDisk {
 pub struct KeyStore {
     disk: Option<OnDisk>,
     state: Mutex<KeyState>,
+    exchange: tokio::sync::Mutex<()>,
 }
 
 impl KeyStore {
     /// Keeps `state` in memory only.
     pub fn in_memory(state: KeyState) -> Self {
-        Self { disk: None, state: Mutex::new(state) }
+        Self { disk: None, state: Mutex::new(state), exchange: tokio::sync::Mutex::default() }
     }
 
     /// Makes the file `path`, which must not exist. Takes `cost`'s time and memory.
@@ -206,7 +224,7 @@ impl KeyStore {
             return Err(KeyStoreError::Exists(path.to_owned()));
         }
         disk.write(&state)?;
-        Ok(Self { disk: Some(disk), state: Mutex::new(state) })
+        Ok(Self { disk: Some(disk), state: Mutex::new(state), exchange: tokio::sync::Mutex::default() })
     }
 
     /// Opens the file `path`. Takes the time and memory that it names.
@@ -218,7 +236,23 @@ impl KeyStore {
         let (key, plain) =
             PassphraseKey::open(passphrase, PURPOSE, &sealed).map_err(KeyStoreError::Passphrase)?;
         let disk = OnDisk { path: path.to_owned(), key };
-        Ok(Self { disk: Some(disk), state: Mutex::new(decode(&plain)?) })
+        let (state, exchange) = (Mutex::new(decode(&plain)?), tokio::sync::Mutex::default());
+        Ok(Self { disk: Some(disk), state, exchange })
+    }
+
+    /// Waits until nobody else with this store exchanges its refresh token, in this process or another with the same file
+    /// (`<file>.session.lock`): each then exchanges the newest one, and none looks like a thief. Another process that hangs is
+    /// waited for [`EXCHANGE_WAIT_MAX`] at most.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::File`].
+    pub async fn exchange(&self) -> Result<Exchange<'_>, KeyStoreError> {
+        let here = self.exchange.lock().await;
+        let elsewhere = match &self.disk {
+            Some(disk) => disk.lock_exchange().await?,
+            None => None,
+        };
+        Ok(Exchange { _here: here, _elsewhere: elsewhere })
     }
 
     /// Looks at the state.
@@ -285,6 +319,22 @@ impl OnDisk {
             private().create(true).truncate(false).open(self.beside(".lock")).map_err(self.failed("lock"))?;
         file.lock().map_err(self.failed("lock"))?;
         Ok(file)
+    }
+
+    async fn lock_exchange(&self) -> Result<Option<File>, KeyStoreError> {
+        let path = self.beside(".session.lock");
+        let file = private().create(true).truncate(false).open(path).map_err(self.failed("lock"))?;
+        let patience = tokio::time::Instant::now() + EXCHANGE_WAIT_MAX;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < patience => {
+                    tokio::time::sleep(EXCHANGE_POLL).await;
+                }
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(self.failed("lock")(error)),
+            }
+        }
     }
 
     fn read(&self) -> Result<KeyState, KeyStoreError> {

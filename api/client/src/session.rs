@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use domain::SessionId;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::api::{self, dto};
+use crate::e2ee::DeviceKeys;
+use crate::edge;
 use crate::http::{Answer, Http, Outgoing, Position};
-use crate::keystore::{KeyStore, StoredSession};
+use crate::keystore::{KeyState, KeyStore, StoredSession};
 use crate::problem::ApiError;
 
 /// How long before its end an access token is renewed: longer than a request takes on a slow line.
@@ -41,7 +44,7 @@ impl Session {
     /// [`ApiError::Keep`].
     pub fn begin(http: Http, store: Arc<KeyStore>, tokens: dto::Tokens) -> Result<Self, ApiError> {
         let position = Mutex::new(Some(tokens.position.clone()));
-        let access = tokio::sync::Mutex::new(Some(keep(&store, tokens)?));
+        let access = tokio::sync::Mutex::new(Some(keep(&store, tokens, None)?));
         Ok(Self { http, store, access, position })
     }
 
@@ -136,17 +139,22 @@ impl Session {
         self.access.lock().await.as_ref().map_or(soonest, |access| access.renew_at.max(soonest))
     }
 
-    /// Exchanges the refresh token. A lost answer is harmless: the server answers the same token the same way once more.
+    /// Exchanges the refresh token, one at a time of all who have this key file, and always the newest. A lost answer is
+    /// harmless: the server answers the same token the same way for a short time, and whenever the device has signed.
     async fn refresh(&self, access: &mut Option<Access>) -> Result<Arc<Zeroizing<String>>, ApiError> {
-        // Another process with the same key file may have exchanged it since.
+        let _exchange = self.store.exchange().await.map_err(ApiError::Keep)?;
         self.store.reload().map_err(ApiError::Keep)?;
         let session = self.store.read(|state| state.session.clone()).ok_or(ApiError::LoggedOut)?;
-        let answer = api::auth::refresh(&self.http, &session.refresh_token).await;
+        let device = self.store.read(KeyState::enrolled_device);
+        let sign = |device: DeviceKeys| {
+            device.refresh_proof(session.session_id, &session.refresh_token, edge::now())
+        };
+        let answer = api::auth::refresh(&self.http, &session.refresh_token, device.map(sign)).await;
         let tokens = answer.map_err(|error| match error.problem().map(|problem| problem.status) {
             Some(400 | 401 | 403 | 404) => ApiError::LoggedOut,
             _ => error,
         })?;
-        let renewed = keep(&self.store, tokens)?;
+        let renewed = keep(&self.store, tokens, Some(session.session_id))?;
         let token = Arc::clone(&renewed.token);
         *access = Some(renewed);
         Ok(token)
@@ -167,10 +175,17 @@ impl Session {
     }
 }
 
-fn keep(store: &KeyStore, tokens: dto::Tokens) -> Result<Access, ApiError> {
+/// Keeps the tokens; those of an exchange only if the store has that session still, and no other was begun meanwhile.
+fn keep(store: &KeyStore, tokens: dto::Tokens, renews: Option<SessionId>) -> Result<Access, ApiError> {
     let lasts = Duration::from_secs(tokens.expires_in);
     let session = StoredSession { session_id: tokens.session_id, refresh_token: tokens.refresh_token };
-    store.update(|state| state.session = Some(session)).map_err(ApiError::Keep)?;
+    let keep = |state: &mut KeyState| {
+        let kept = state.session.as_ref().map(|session| session.session_id);
+        if renews.is_none() || renews == kept {
+            state.session = Some(session);
+        }
+    };
+    store.update(keep).map_err(ApiError::Keep)?;
     Ok(Access {
         token: Arc::new(Zeroizing::new(tokens.access_token)),
         renew_at: Instant::now() + lasts.saturating_sub(RENEW_BEFORE),
@@ -181,11 +196,13 @@ fn keep(store: &KeyStore, tokens: dto::Tokens) -> Result<Access, ApiError> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use domain::{AccountId, SessionId};
+    use domain::device::DeviceProof;
+    use domain::device::proof::refresh_proof;
+    use domain::{AccountId, DeviceId, VerifyKey};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::keystore::KeyState;
+    use crate::e2ee::testing::{CHEAP, seeded};
     use crate::testing::{Reply, TestServer};
 
     const ANN: AccountId = AccountId::from_bytes([1; 16]);
@@ -229,6 +246,84 @@ mod tests {
         assert_eq!(others.count(), 20);
         let kept = session.store().read(|state| state.session.clone().unwrap().refresh_token.clone());
         assert_eq!(kept, "refresh-1");
+    }
+
+    /// A server that exchanges each token once, the newest only.
+    async fn strict_server() -> TestServer {
+        let newest = Arc::new(AtomicUsize::new(0));
+        TestServer::start(move |_, seen| {
+            if !is_refresh(&seen.line) {
+                return Reply::json(json!(null));
+            }
+            let number = newest.fetch_add(1, Ordering::SeqCst);
+            if seen.body.contains(&format!("refresh-{number}\"")) {
+                Reply::json(tokens(number + 1))
+            } else {
+                Reply::problem(401, "refresh_refused")
+            }
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn sessions_on_one_store_or_one_file_always_exchange_the_newest_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ann.keys");
+        let server = strict_server().await;
+        let mut state = KeyState::new(&server.base, ANN);
+        state.session = Some(StoredSession { session_id: SESSION, refresh_token: "refresh-0".to_owned() });
+        let one = Arc::new(KeyStore::create(&path, "open sesame", CHEAP, state).unwrap());
+        let other = Arc::new(KeyStore::open(&path, "open sesame").unwrap());
+        let http = Http::new(&server.base).unwrap();
+        let mut renewals = Vec::new();
+        for store in [&one, &one, &other, &other] {
+            let session = Session::resume(http.clone(), Arc::clone(store));
+            renewals.push(tokio::spawn(async move {
+                for _ in 0..5 {
+                    session.renew_now().await.unwrap();
+                }
+            }));
+        }
+        for renewal in renewals {
+            renewal.await.unwrap();
+        }
+        one.reload().unwrap();
+        assert_eq!(one.read(|state| state.session.clone().unwrap().refresh_token.clone()), "refresh-20");
+    }
+
+    #[tokio::test]
+    async fn an_enrolled_device_signs_its_exchange() {
+        let server = strict_server().await;
+        let session = resumed(&server);
+        let device = DeviceKeys::generate(ANN, DeviceId::from_bytes([3; 16]), &mut seeded(1));
+        session
+            .store()
+            .update(|state| {
+                state.set_device(&device);
+                state.enrolled = true;
+            })
+            .unwrap();
+        session.renew_now().await.unwrap();
+        let body: Value = serde_json::from_str(&server.seen()[0].body).unwrap();
+        let proof: DeviceProof = serde_json::from_value(body["device_proof"].clone()).unwrap();
+        let holds = |key: &VerifyKey, token: &str| {
+            let bytes = refresh_proof(SESSION, device.device_id(), token, proof.signed_at);
+            proof.holds(key, &bytes, edge::now())
+        };
+        assert!(holds(&device.verify_key(), "refresh-0"));
+        assert!(!holds(&device.verify_key(), "refresh-1"));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_was_begun_meanwhile_is_not_overwritten() {
+        let server = strict_server().await;
+        let session = resumed(&server);
+        let other = SessionId::from_bytes([9; 16]);
+        let stored = StoredSession { session_id: other, refresh_token: "other".to_owned() };
+        let answer = serde_json::from_value(tokens(1)).unwrap();
+        session.store().update(|state| state.session = Some(stored)).unwrap();
+        keep(session.store(), answer, Some(SESSION)).unwrap();
+        assert_eq!(session.store().read(|state| state.session.clone().unwrap().session_id), other);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Headers with a meaning: idempotency keys, expected revisions, positions to read from.
 
+use commands::network::Network;
 use commands::request::{Request, command_id, fingerprint};
 use domain::{Actor, CommandId, MessageId};
 use eventstore_schema::{CommandRef, Revision};
@@ -40,6 +41,7 @@ impl Intent for Command {
         let parts: [&[u8]; 2] = [call.path.as_bytes(), call.body];
         let command = CommandRef { id, fingerprint: fingerprint(about.name, &parts) };
         let request = Request::new(state.clock.now(), actor, command, call.origin.correlation_id())
+            .with_network(call.origin.address.map(Network::of))
             .with_device(call.identity.as_ref().and_then(|one| one.device_id))
             .with_expected_revision(call.if_match.map(revision).transpose()?);
         Ok(Self { request, key: call.idempotency_key.and_then(|key| Uuid::try_parse(key).ok()) })

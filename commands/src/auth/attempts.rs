@@ -1,22 +1,62 @@
-//! Failed logins: counted by the address that was tried, known or not, so that both are slowed down alike.
+//! Failed logins: counted, and slowed down. Nobody is locked out by what others do elsewhere.
 //!
-//! A try is counted before the password is verified and taken back when it was right: otherwise many tries at once would all
-//! be verified before the first of them counts.
+//! A try counts under what shows where it comes from, its own subject: an address from one network; the device, when the
+//! device's key has signed; the session, for a password that is changed in it. Some failures in a row are free there, then
+//! each is followed by a pause that doubles. Tries that neither device nor session shows count wider as well: under their
+//! network, whatever the address, and under the address, wherever from. A network with too many failures waits; an address with
+//! too many leaves fewer free tries to each network, and is never refused as such: a network that has not failed there is
+//! always let try. Known and unknown addresses are treated alike.
+//!
+//! Only what was verified and found wrong counts. A try that is being verified counts for a short time, so that many at once
+//! are not all verified before the first of them counts; when the server fails over it, it is given back.
 
 use domain::Timestamp;
 use eventstore_schema::database::Pool;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
-/// Tries in a row that are free: people mistype, and several devices of one person log in at once.
+/// Failures in a row that are free: people mistype, and several devices of one person log in at once.
 const FREE_FAILURES: i32 = 10;
-/// First lock in seconds; each further failure doubles it.
-const LOCK_SECONDS_MIN: i64 = 30;
-/// Longest lock in seconds: an attacker can delay a victim's login, not prevent it for good.
-const LOCK_SECONDS_MAX: i64 = 3_600;
+/// The same for an address that is being guessed at.
+const FREE_FAILURES_GUESSED: i32 = 2;
+/// First pause in seconds; each further failure doubles it.
+const PAUSE_SECONDS_MIN: i64 = 2;
+/// Longest pause in seconds.
+const PAUSE_SECONDS_MAX: i64 = 900;
 /// After so many seconds without a failure the count starts anew.
 const FORGET_SECONDS: i64 = 86_400;
+/// How long a try counts that is being verified, in seconds: longer than it takes.
+const PENDING_SECONDS: i64 = 10;
+/// What a caller waits for whose address is being verified already.
+const PENDING_WAIT_SECONDS: i64 = 1;
+/// Failures of a network, over all addresses: a hundred, and one more each ten seconds. An office has one address, too.
+const NETWORK: Leaky = Leaky { burst: 100, seconds: 10 };
+/// Failures of an address, from all networks, from which on it counts as guessed at: more than its owner makes.
+const ADDRESS: Leaky = Leaky { burst: 20, seconds: 900 };
 
-// The first try of an address is always free.
-const _: () = assert!(FREE_FAILURES > 1 && LOCK_SECONDS_MIN < LOCK_SECONDS_MAX);
+// The first try of an address from a network is always free.
+const _: () = assert!(FREE_FAILURES_GUESSED > 1 && FREE_FAILURES_GUESSED < FREE_FAILURES);
+const _: () = assert!(PAUSE_SECONDS_MIN < PAUSE_SECONDS_MAX && PAUSE_SECONDS_MAX < FORGET_SECONDS);
+
+/// A count that leaks: full at `burst`, one less each `seconds`. It keeps no more than twice its burst.
+struct Leaky {
+    burst: i32,
+    seconds: i64,
+}
+
+impl Leaky {
+    /// What is left at `now` of a count.
+    fn left(&self, count: i32, last: Timestamp, now: Timestamp) -> i32 {
+        let micros = now.as_micros().saturating_sub(last.as_micros()).max(0);
+        let leaked = i32::try_from(micros / (self.seconds * 1_000_000)).unwrap_or(i32::MAX);
+        count.saturating_sub(leaked).max(0)
+    }
+
+    /// When a count is below the burst again, if nothing is added.
+    fn below(&self, count: i32, now: Timestamp) -> Timestamp {
+        now.plus_seconds(i64::from(count.saturating_sub(self.burst).saturating_add(1)) * self.seconds)
+    }
+}
 
 /// The table cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -28,28 +68,50 @@ pub struct AttemptsError {
     pub reason: String,
 }
 
-/// A lock that a failure began.
+/// Under what a try counts: keyed hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lock {
-    /// Failures in a row.
-    pub failures: u32,
-    /// Until when logins are refused.
-    pub until: Timestamp,
+pub struct Subjects {
+    /// Where it comes from.
+    pub own: [u8; 32],
+    /// What it counts under as well, unless a device or session shows where it comes from.
+    pub wide: Option<Wide>,
 }
 
-/// What was found when a try was counted.
+/// See [`Subjects::wide`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Charge {
-    /// The password may be verified. If it is wrong, `lock` begins.
-    Allowed {
-        /// The lock for whoever comes next.
-        lock: Option<Lock>,
-    },
-    /// Logins are refused; this one was not counted.
-    Locked {
+pub struct Wide {
+    /// The network, where one is known.
+    pub network: Option<[u8; 32]>,
+    /// The address.
+    pub address: [u8; 32],
+}
+
+/// What was found when a try began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// The password may be verified; what is found is told to [`LoginAttempts::wrong`] or [`LoginAttempts::right`].
+    Allowed(Allowed),
+    /// It has to wait; it was not counted.
+    Paused {
         /// Until when.
         until: Timestamp,
     },
+}
+
+/// A try that is being verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    subjects: Subjects,
+    free: i32,
+}
+
+/// An address that is guessed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guessed {
+    /// Failures of late.
+    pub failures: u32,
+    /// Until when it counts as guessed at, unless more fail.
+    pub until: Timestamp,
 }
 
 /// Table `write.login_attempts`.
@@ -64,149 +126,299 @@ impl LoginAttempts {
         Self { pool }
     }
 
-    /// Counts a try before its password is verified. Concurrent ones each count.
+    /// Begins a try, before its password is verified.
     ///
     /// # Errors
     /// When the table cannot be reached: the login is to be refused then.
-    pub async fn charge(&self, subject: &[u8; 32], now: Timestamp) -> Result<Charge, AttemptsError> {
-        let forget = now.plus_seconds(-FORGET_SECONDS).as_micros();
-        let counted = self
-            .query(
-                "counting a login",
-                include_str!("../../sql/count_login_attempt.sql"),
-                &[
-                    &subject.as_slice(),
-                    &now.as_micros(),
-                    &forget,
-                    &FREE_FAILURES,
-                    &(LOCK_SECONDS_MIN * 1_000_000),
-                    &(LOCK_SECONDS_MAX * 1_000_000),
-                ],
-            )
-            .await?;
-        if let Some((failures, until)) = counted {
-            let until = Timestamp::from_micros(until);
-            let failures = failures.unsigned_abs();
-            return Ok(Charge::Allowed { lock: (until > now).then_some(Lock { failures, until }) });
+    pub async fn begin(&self, subjects: Subjects, now: Timestamp) -> Result<Begun, AttemptsError> {
+        let mut free = FREE_FAILURES;
+        if let Some(wide) = &subjects.wide {
+            let (network, address) = self.wide(wide, now).await?;
+            if network >= NETWORK.burst {
+                return Ok(Begun::Paused { until: NETWORK.below(network, now) });
+            }
+            if address >= ADDRESS.burst {
+                free = FREE_FAILURES_GUESSED;
+            }
         }
-        let sql = "SELECT failures, locked_until FROM write.login_attempts WHERE subject = $1";
-        let found = self.query("reading a lock", sql, &[&subject.as_slice()]).await?;
-        Ok(Charge::Locked { until: found.map_or(now, |(_, until)| Timestamp::from_micros(until)) })
+        let pending_until = now.plus_seconds(PENDING_SECONDS).as_micros();
+        let forget = now.plus_seconds(-FORGET_SECONDS).as_micros();
+        let sql = include_str!("../../sql/try_login.sql");
+        let values: [&(dyn ToSql + Sync); 5] =
+            [&subjects.own.as_slice(), &now.as_micros(), &pending_until, &forget, &free];
+        if !self.query("beginning a login", sql, &values).await?.is_empty() {
+            return Ok(Begun::Allowed(Allowed { subjects, free }));
+        }
+        let sql = "SELECT paused_until FROM write.login_attempts WHERE subject = $1";
+        let found = self.query("reading a pause", sql, &[&subjects.own.as_slice()]).await?;
+        let paused = found.first().map(|row| number(row, 0)).transpose()?;
+        let soonest = now.plus_seconds(PENDING_WAIT_SECONDS);
+        Ok(Begun::Paused { until: paused.map_or(soonest, Timestamp::from_micros).max(soonest) })
     }
 
-    /// Forgets failures after a login that succeeded.
+    /// The counts of network and address at `now`.
+    async fn wide(&self, wide: &Wide, now: Timestamp) -> Result<(i32, i32), AttemptsError> {
+        let sql = "SELECT subject, failures, last_failure_at FROM write.login_attempts \
+                   WHERE subject IN ($1, $2)";
+        let network = wide.network.unwrap_or(wide.address);
+        let rows =
+            self.query("reading failures", sql, &[&network.as_slice(), &wide.address.as_slice()]).await?;
+        let mut counts = (0, 0);
+        for row in rows {
+            let subject: &[u8] = row.try_get(0).map_err(unreadable)?;
+            let failures: i32 = row.try_get(1).map_err(unreadable)?;
+            let last = Timestamp::from_micros(number(&row, 2)?);
+            if subject == wide.address {
+                counts.1 = ADDRESS.left(failures, last, now);
+            } else {
+                counts.0 = NETWORK.left(failures, last, now);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Counts a try whose password was wrong; tells whether the address counts as guessed at.
+    ///
+    /// # Errors
+    /// When the table cannot be reached: the login is not to be told what was found then.
+    pub async fn wrong(&self, tried: &Allowed, now: Timestamp) -> Result<Option<Guessed>, AttemptsError> {
+        let (min, max) = (PAUSE_SECONDS_MIN * 1_000_000, PAUSE_SECONDS_MAX * 1_000_000);
+        let sql = include_str!("../../sql/fail_login.sql");
+        let values: [&(dyn ToSql + Sync); 5] =
+            [&tried.subjects.own.as_slice(), &now.as_micros(), &tried.free, &min, &max];
+        self.query("counting a failure", sql, &values).await?;
+        let Some(wide) = &tried.subjects.wide else { return Ok(None) };
+        if let Some(network) = &wide.network {
+            self.count(network, &NETWORK, now).await?;
+        }
+        let failures = self.count(&wide.address, &ADDRESS, now).await?;
+        let until = ADDRESS.below(failures, now);
+        Ok((failures >= ADDRESS.burst).then_some(Guessed { failures: failures.unsigned_abs(), until }))
+    }
+
+    async fn count(&self, subject: &[u8; 32], leaky: &Leaky, now: Timestamp) -> Result<i32, AttemptsError> {
+        let sql = include_str!("../../sql/count_failure.sql");
+        let (leak, most) = (leaky.seconds * 1_000_000, leaky.burst * 2);
+        let rows = self
+            .query("counting a failure", sql, &[&subject.as_slice(), &now.as_micros(), &leak, &most])
+            .await?;
+        rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(unreadable))
+    }
+
+    /// Forgets the failures of where a try comes from, after one whose password was right.
     ///
     /// # Errors
     /// When the table cannot be reached; the count then runs out by itself.
-    pub async fn succeeded(&self, subject: &[u8; 32]) -> Result<(), AttemptsError> {
-        self.query(
-            "forgetting failures",
-            "DELETE FROM write.login_attempts WHERE subject = $1 RETURNING failures, locked_until",
-            &[&subject.as_slice()],
-        )
-        .await?;
+    pub async fn right(&self, own: &[u8; 32]) -> Result<(), AttemptsError> {
+        let sql = "DELETE FROM write.login_attempts WHERE subject = $1";
+        self.query("forgetting failures", sql, &[&own.as_slice()]).await?;
         Ok(())
+    }
+
+    /// Gives back a try that was not verified. Where the table cannot be reached, it gives itself back after a time.
+    pub async fn give_back(&self, tried: &Allowed) {
+        let sql = "UPDATE write.login_attempts SET pending = greatest(pending - 1, 0) WHERE subject = $1";
+        if let Err(error) = self.query("giving a try back", sql, &[&tried.subjects.own.as_slice()]).await {
+            tracing::debug!(%error, "a login that was not verified counts for some seconds");
+        }
     }
 
     async fn query(
         &self,
         attempt: &'static str,
         sql: &'static str,
-        values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
-    ) -> Result<Option<(i32, i64)>, AttemptsError> {
-        let failed = |error: &tokio_postgres::Error| {
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, AttemptsError> {
+        let failed = |error: tokio_postgres::Error| {
             let reason =
                 error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
             AttemptsError { attempt, reason }
         };
         let client =
             self.pool.get().await.map_err(|error| AttemptsError { attempt, reason: error.to_string() })?;
-        let statement = client.prepare_cached(sql).await.map_err(|error| failed(&error))?;
-        let row = client.query_opt(&statement, values).await.map_err(|error| failed(&error))?;
-        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .transpose()
-            .map_err(|error: tokio_postgres::Error| failed(&error))
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        client.query(&statement, values).await.map_err(failed)
     }
+}
+
+fn number(row: &Row, column: usize) -> Result<i64, AttemptsError> {
+    row.try_get(column).map_err(unreadable)
+}
+
+fn unreadable(error: tokio_postgres::Error) -> AttemptsError {
+    AttemptsError { attempt: "reading an answer", reason: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
+    use eventstore_schema::database::Role;
+    use eventstore_schema::testing::TestDatabase;
+
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_micros(0);
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
-    async fn attempts(database: &eventstore_schema::testing::TestDatabase) -> LoginAttempts {
-        LoginAttempts::new(database.pool(eventstore_schema::database::Role::App))
+    async fn attempts(database: &TestDatabase) -> LoginAttempts {
+        LoginAttempts::new(database.pool(Role::App))
+    }
+
+    /// An address tried from a network.
+    fn tried(address: u8, network: u8) -> Subjects {
+        let wide = Wide { network: Some([network; 32]), address: [address; 32] };
+        let own = *blake3::hash(&[address, network]).as_bytes();
+        Subjects { own, wide: Some(wide) }
+    }
+
+    /// What only a device or session shows.
+    fn shown(number: u8) -> Subjects {
+        Subjects { own: [number; 32], wide: None }
+    }
+
+    /// Fails once, or says until when it may not.
+    async fn fail(
+        attempts: &LoginAttempts,
+        subjects: Subjects,
+        now: Timestamp,
+    ) -> Result<Option<Guessed>, Timestamp> {
+        match attempts.begin(subjects, now).await.unwrap() {
+            Begun::Paused { until } => Err(until),
+            Begun::Allowed(allowed) => Ok(attempts.wrong(&allowed, now).await.unwrap()),
+        }
+    }
+
+    fn is_allowed(begun: Begun) -> bool {
+        matches!(begun, Begun::Allowed(_))
     }
 
     #[tokio::test]
-    async fn tries_lock_an_address_and_success_forgets_them() {
+    async fn some_failures_are_free_then_pauses_double_and_success_forgets() {
         let database = crate::testing::database().await;
         let attempts = attempts(&database).await;
-        let address = [3; 32];
-        for _ in 1..FREE_FAILURES {
-            assert_eq!(attempts.charge(&address, NOW).await.unwrap(), Charge::Allowed { lock: None });
+        let (mut now, mut pauses) = (NOW, Vec::new());
+        for _ in 0..FREE_FAILURES {
+            fail(&attempts, tried(200, 1), now).await.unwrap();
         }
-        let last = attempts.charge(&address, NOW).await.unwrap();
-        let Charge::Allowed { lock: Some(lock) } = last else { panic!("{last:?}") };
-        assert_eq!((lock.failures, lock.until), (10, NOW.plus_seconds(LOCK_SECONDS_MIN)));
-        let until = lock.until;
-        assert_eq!(attempts.charge(&address, NOW).await.unwrap(), Charge::Locked { until });
-        assert_eq!(attempts.charge(&[4; 32], NOW).await.unwrap(), Charge::Allowed { lock: None });
-        let after = attempts.charge(&address, until).await.unwrap();
-        let doubled = Lock { failures: 11, until: until.plus_seconds(2 * LOCK_SECONDS_MIN) };
-        assert_eq!(after, Charge::Allowed { lock: Some(doubled) });
-        attempts.succeeded(&address).await.unwrap();
-        assert_eq!(attempts.charge(&address, NOW).await.unwrap(), Charge::Allowed { lock: None });
+        while pauses.len() < 12 {
+            match fail(&attempts, tried(200, 1), now).await {
+                Ok(_) => {}
+                Err(until) => {
+                    pauses.push((until.as_micros() - now.as_micros()) / 1_000_000);
+                    now = until;
+                }
+            }
+        }
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
+        attempts.right(&tried(200, 1).own).await.unwrap();
+        assert!(is_allowed(attempts.begin(tried(200, 1), now).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn failures_from_one_network_pause_no_other_and_no_device_or_session() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        while fail(&attempts, tried(200, 1), NOW).await.is_ok() {}
+        assert!(is_allowed(attempts.begin(tried(200, 2), NOW).await.unwrap()));
+        assert!(is_allowed(attempts.begin(tried(201, 1), NOW).await.unwrap()));
+        assert!(is_allowed(attempts.begin(shown(9), NOW).await.unwrap()));
+        while fail(&attempts, shown(8), NOW).await.is_ok() {}
+        assert!(is_allowed(attempts.begin(shown(9), NOW).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_guessed_at_leaves_each_network_two_tries_and_no_fewer() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        let mut told = Vec::new();
+        for network in 0..60 {
+            told.push(fail(&attempts, tried(200, network), NOW).await.unwrap());
+        }
+        let first = Guessed { failures: 20, until: NOW.plus_seconds(ADDRESS.seconds) };
+        assert_eq!((told[18], told[19]), (None, Some(first)));
+        assert_eq!(told[59].unwrap().failures, 40);
+        // A network that has not tried yet.
+        assert!(fail(&attempts, tried(200, 99), NOW).await.is_ok());
+        assert!(fail(&attempts, tried(200, 99), NOW).await.is_ok());
+        assert_eq!(fail(&attempts, tried(200, 99), NOW).await, Err(NOW.plus_seconds(PAUSE_SECONDS_MIN)));
+        // It passes.
+        let later = NOW.plus_seconds(ADDRESS.seconds * 31);
+        for _ in 0..FREE_FAILURES {
+            fail(&attempts, tried(200, 98), later).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_network_that_tries_many_addresses_waits_and_no_device_or_session_with_it() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        for address in 0..NETWORK.burst {
+            let address = u8::try_from(address).unwrap() + 100;
+            fail(&attempts, tried(address, 1), NOW).await.unwrap();
+        }
+        let until = NOW.plus_seconds(NETWORK.seconds);
+        assert_eq!(fail(&attempts, tried(99, 1), NOW).await, Err(until));
+        assert!(is_allowed(attempts.begin(shown(9), NOW).await.unwrap()));
+        assert!(is_allowed(attempts.begin(tried(99, 2), NOW).await.unwrap()));
+        assert!(is_allowed(attempts.begin(tried(99, 1), until).await.unwrap()));
     }
 
     #[tokio::test]
     async fn tries_at_once_are_not_all_let_through() {
         let database = crate::testing::database().await;
         let attempts = attempts(&database).await;
-        let address = [3; 32];
-        let tries = (0..FREE_FAILURES * 4).map(|_| attempts.charge(&address, NOW));
-        let charges = futures_util::future::try_join_all(tries).await.unwrap();
-        let allowed = charges.iter().filter(|charge| matches!(charge, Charge::Allowed { .. })).count();
-        assert_eq!(allowed, FREE_FAILURES.unsigned_abs() as usize);
+        let tries = (0..FREE_FAILURES * 4).map(|_| attempts.begin(tried(200, 1), NOW));
+        let begun = futures_util::future::try_join_all(tries).await.unwrap();
+        let allowed: Vec<_> = begun
+            .iter()
+            .filter_map(|begun| match begun {
+                Begun::Allowed(allowed) => Some(*allowed),
+                Begun::Paused { .. } => None,
+            })
+            .collect();
+        assert_eq!(allowed.len(), FREE_FAILURES.unsigned_abs() as usize);
+        for allowed in &allowed {
+            attempts.wrong(allowed, NOW).await.unwrap();
+        }
+        // Now one at a time.
+        let later = NOW.plus_seconds(PAUSE_SECONDS_MAX);
+        let tries = (0..8).map(|_| attempts.begin(tried(200, 1), later));
+        let begun = futures_util::future::try_join_all(tries).await.unwrap();
+        assert_eq!(begun.into_iter().filter(|begun| is_allowed(*begun)).count(), 1);
     }
 
     #[tokio::test]
-    async fn a_lock_grows_up_to_an_hour() {
+    async fn what_was_not_verified_is_given_back_at_once_or_after_a_time() {
         let database = crate::testing::database().await;
         let attempts = attempts(&database).await;
-        let (mut now, mut seconds) = (NOW, Vec::new());
-        for _ in 0..FREE_FAILURES + 9 {
-            if let Charge::Allowed { lock: Some(lock) } = attempts.charge(&[3; 32], now).await.unwrap() {
-                seconds.push((lock.until.as_micros() - now.as_micros()) / 1_000_000);
-                now = lock.until;
-            }
+        for _ in 0..FREE_FAILURES * 3 {
+            let Begun::Allowed(allowed) = attempts.begin(tried(200, 1), NOW).await.unwrap() else {
+                panic!("it was not given back")
+            };
+            attempts.give_back(&allowed).await;
         }
-        assert_eq!(seconds, [30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600]);
+        // A server that died gives nothing back.
+        while is_allowed(attempts.begin(tried(200, 1), NOW).await.unwrap()) {}
+        let later = NOW.plus_seconds(PENDING_SECONDS);
+        for _ in 0..FREE_FAILURES {
+            fail(&attempts, tried(200, 1), later).await.unwrap();
+        }
     }
 
     #[tokio::test]
-    async fn old_tries_do_not_count() {
-        let database = crate::testing::database().await;
-        let attempts = attempts(&database).await;
-        for _ in 1..FREE_FAILURES {
-            attempts.charge(&[3; 32], NOW).await.unwrap();
-        }
-        let later = NOW.plus_seconds(FORGET_SECONDS + 1);
-        assert_eq!(attempts.charge(&[3; 32], later).await.unwrap(), Charge::Allowed { lock: None });
-    }
-
-    #[tokio::test]
-    async fn what_is_long_past_makes_room() {
+    async fn old_failures_do_not_count_and_make_room() {
         let database = crate::testing::database().await;
         let attempts = attempts(&database).await;
         for number in 0..4 {
-            attempts.charge(&[number; 32], NOW).await.unwrap();
+            fail(&attempts, shown(number), NOW).await.unwrap();
         }
-        attempts.charge(&[9; 32], NOW.plus_seconds(FORGET_SECONDS + 1)).await.unwrap();
+        for _ in 1..FREE_FAILURES {
+            fail(&attempts, shown(9), NOW).await.unwrap();
+        }
+        let later = NOW.plus_seconds(FORGET_SECONDS + 1);
+        fail(&attempts, shown(9), later).await.unwrap();
+        fail(&attempts, shown(9), later).await.unwrap();
         let client = database.client().await;
         let count: i64 =
             client.query_one("SELECT count(*) FROM write.login_attempts", &[]).await.unwrap().get(0);
-        assert!(count < 5, "{count}");
+        assert_eq!(count, 1);
     }
 }

@@ -8,6 +8,7 @@ pub mod password;
 pub mod refresh_token;
 pub mod revocations;
 pub mod signing_keys;
+pub(crate) mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub struct Auth {
     pub(crate) public_url: String,
     email_tokens: Zeroizing<[u8; 32]>,
     refresh_tokens: Zeroizing<[u8; 32]>,
+    refresh_macs: Zeroizing<[u8; 32]>,
     fingerprints: Zeroizing<[u8; 32]>,
 }
 
@@ -77,6 +79,9 @@ impl Auth {
         public_url: &str,
         mailer: Arc<Mailer>,
     ) -> Result<Self, OpenAuthError> {
+        let refresh_tokens = keyring.named_secret(Secret::RefreshTokens).await?;
+        let refresh_macs =
+            blake3::derive_key("envoi 2026-11-29 refresh token mac v1", refresh_tokens.as_slice());
         let signing = keyring.secret_versions(Secret::AccessTokenSigning).await?;
         Ok(Self {
             tokens: Arc::new(AccessTokens::new(public_url, &signing)?),
@@ -85,7 +90,8 @@ impl Auth {
             mailer,
             public_url: public_url.to_owned(),
             email_tokens: keyring.named_secret(Secret::EmailTokens).await?,
-            refresh_tokens: keyring.named_secret(Secret::RefreshTokens).await?,
+            refresh_tokens,
+            refresh_macs: Zeroizing::new(refresh_macs),
             fingerprints: keyring.named_secret(Secret::PasswordFingerprints).await?,
         })
     }
@@ -106,6 +112,16 @@ impl Auth {
         hasher.update(b"refresh first");
         hasher.update(session_id.as_bytes());
         RefreshToken::first(session_id, *hasher.finalize().as_bytes())
+    }
+
+    /// Reads a refresh token that a client presents; `None` for any that this platform did not make.
+    pub(crate) fn read_refresh_token(&self, text: &str) -> Option<RefreshToken> {
+        RefreshToken::parse(text, &self.refresh_macs)
+    }
+
+    /// The text of a refresh token that the client gets, once.
+    pub(crate) fn expose(&self, token: &RefreshToken) -> Zeroizing<String> {
+        token.expose(&self.refresh_macs)
     }
 
     /// The refresh token that replaces `token`.

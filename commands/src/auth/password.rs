@@ -1,14 +1,14 @@
-//! Passwords: Argon2id hashes (RFC 9106), made and verified off the event loop, a bounded number at a time.
+//! Passwords: Argon2id hashes (RFC 9106), made and verified off the event loop, a few at a time in memory that is used again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use domain::account::AccountPassword;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
+
+use super::turns::{Payer, Turns};
 
 /// Memory of one hash in KiB: 19 MiB, with two passes the OWASP recommendation for Argon2id.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -22,10 +22,14 @@ pub const SALT_BYTES: usize = 16;
 pub const PASSWORD_CHARS_MIN: usize = 12;
 /// Longest password in characters: bounds the work of one request.
 pub const PASSWORD_CHARS_MAX: usize = 128;
-/// Hashes under way at once: each takes 19 MiB and a core for some 15 ms.
-pub const HASHES_MAX: usize = 4;
+/// Bytes of a hash (RFC 9106 section 4 recommends no fewer than 16).
+const HASH_BYTES: usize = 32;
+/// Most hashes under way at once, whatever the machine: each keeps 19 MiB for good and takes a core for some 15 ms.
+const HASHES_AT_ONCE_MAX: usize = 4;
+/// Most that wait for a turn: more than one core does within [`TURN_WAIT_MAX`].
+const HASHES_WAITING_MAX: usize = 256;
 /// How long a caller waits for its turn before it is told that the server is overloaded.
-const TURN_TIMEOUT: Duration = Duration::from_secs(5);
+const TURN_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Why a password was neither hashed nor verified.
 #[derive(Debug, thiserror::Error)]
@@ -100,95 +104,137 @@ fn domain_nfc(text: &str) -> String {
 
 /// Hashes and verifies passwords.
 pub struct Passwords {
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     nobody: AccountPassword,
 }
 
 impl Passwords {
-    /// Prepares the hash that stands in for unknown accounts, so that they cost the same work; `salt` is random.
+    /// Takes the memory, for half of the machine's cores: the other half stays for requests that hash nothing. Prepares the
+    /// hash that stands in for unknown accounts, so that they cost the same work; `salt` is random.
     ///
     /// # Errors
     /// [`PasswordError::Hash`] when Argon2 refuses the parameters.
     pub fn new(salt: [u8; SALT_BYTES]) -> Result<Self, PasswordError> {
-        let nobody = hash(b"nobody has this password", &salt)?;
-        Ok(Self { turns: Arc::new(Semaphore::new(HASHES_MAX)), nobody })
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let at_once = (cores / 2).clamp(1, HASHES_AT_ONCE_MAX);
+        let params = params()?;
+        let nobody = hash(b"nobody has this password", &salt, &mut blocks(&params))?;
+        Ok(Self { turns: Turns::new(at_once, params.block_count(), HASHES_WAITING_MAX), nobody })
     }
 
     /// Hashes a password with a random `salt`.
     ///
     /// # Errors
     /// [`PasswordError::Overloaded`] when too many wait; nothing was computed.
-    pub async fn hash(
+    pub(crate) async fn hash(
         &self,
         password: Password,
         salt: [u8; SALT_BYTES],
+        payer: Payer,
     ) -> Result<AccountPassword, PasswordError> {
-        self.run(move || hash(password.0.as_bytes(), &salt)).await
+        self.run(payer, move |memory| hash(password.0.as_bytes(), &salt, memory)).await
     }
 
     /// Verifies a password against the stored one; `None` (no such account) takes as long and is [`Verdict::Wrong`].
     ///
     /// # Errors
     /// [`PasswordError::Overloaded`] when too many wait; nothing was computed.
-    pub async fn verify(
+    pub(crate) async fn verify(
         &self,
         stored: Option<AccountPassword>,
         password: Password,
+        payer: Payer,
     ) -> Result<Verdict, PasswordError> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.nobody.clone());
-        let verdict = self.run(move || verify(&stored, password.0.as_bytes())).await?;
+        let verdict = self.run(payer, move |memory| verify(&stored, password.0.as_bytes(), memory)).await?;
         Ok(if known { verdict } else { Verdict::Wrong })
+    }
+
+    /// For tests that take all of them.
+    #[cfg(test)]
+    pub(crate) fn turns(&self) -> &Arc<Turns> {
+        &self.turns
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+        payer: Payer,
+        work: impl FnOnce(&mut [Block]) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let overloaded = || PasswordError::Overloaded { retry_after: TURN_TIMEOUT };
-        let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.turns).acquire_owned())
-            .await
-            .map_err(|_| overloaded())?
-            .map_err(|_| overloaded())?;
-        tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(turn);
-            result
-        })
-        .await
-        .map_err(|_| PasswordError::Hash)?
+        let overloaded = PasswordError::Overloaded { retry_after: TURN_WAIT_MAX };
+        let mut turn = self.turns.take(payer, TURN_WAIT_MAX).await.ok_or(overloaded)?;
+        tokio::task::spawn_blocking(move || work(turn.memory())).await.map_err(|_| PasswordError::Hash)?
     }
 }
 
-fn argon2() -> Result<Argon2<'static>, PasswordError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Hash)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+fn params() -> Result<Params, PasswordError> {
+    Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| PasswordError::Hash)
 }
 
-fn hash(password: &[u8], salt: &[u8]) -> Result<AccountPassword, PasswordError> {
-    let hash: PasswordHash =
-        argon2()?.hash_password_with_salt(password, salt).map_err(|_| PasswordError::Hash)?;
+fn blocks(params: &Params) -> Vec<Block> {
+    vec![Block::new(); params.block_count()]
+}
+
+fn hash(
+    password: &[u8],
+    salt: &[u8; SALT_BYTES],
+    memory: &mut [Block],
+) -> Result<AccountPassword, PasswordError> {
+    let (algorithm, version, params) = (Algorithm::Argon2id, Version::V0x13, params()?);
+    let mut output = Zeroizing::new([0; HASH_BYTES]);
+    Argon2::new(algorithm, version, params.clone())
+        .hash_password_into_with_memory(password, salt, output.as_mut_slice(), memory)
+        .map_err(|_| PasswordError::Hash)?;
+    let hash = PasswordHash {
+        algorithm: algorithm.ident(),
+        version: Some(version.into()),
+        params: ParamsString::try_from(&params).map_err(|_| PasswordError::Hash)?,
+        salt: Some(Salt::new(salt).map_err(|_| PasswordError::Hash)?),
+        hash: Some(Output::new(output.as_slice()).map_err(|_| PasswordError::Hash)?),
+    };
     Ok(AccountPassword { phc: hash.to_string() })
 }
 
-fn verify(stored: &AccountPassword, password: &[u8]) -> Result<Verdict, PasswordError> {
-    let stored = PasswordHash::new(&stored.phc).map_err(|_| PasswordError::Stored)?;
-    let argon2 = argon2()?;
-    match argon2.verify_password(password, &stored) {
-        Ok(()) => {
-            let today = [("m", MEMORY_KIB), ("t", PASSES), ("p", LANES)];
-            let current = stored.algorithm.as_str() == "argon2id"
-                && today.iter().all(|(name, value)| stored.params.get_decimal(*name) == Some(*value));
-            Ok(if current { Verdict::Right } else { Verdict::RightButOutdated })
-        }
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
-        Err(_) => Err(PasswordError::Stored),
-    }
+fn verify(stored: &AccountPassword, password: &[u8], memory: &mut [Block]) -> Result<Verdict, PasswordError> {
+    let unreadable = || PasswordError::Stored;
+    let stored = PasswordHash::new(&stored.phc).map_err(|_| unreadable())?;
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).map_err(|_| unreadable())?;
+    let version = stored.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| unreadable())?;
+    let params = Params::try_from(&stored).map_err(|_| unreadable())?;
+    let (salt, expected) = stored.salt.zip(stored.hash).ok_or_else(unreadable)?;
+    let is_current = algorithm == Algorithm::Argon2id
+        && (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY_KIB, PASSES, LANES);
+    let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
+    let computed = output.get_mut(..expected.len()).ok_or_else(unreadable)?;
+    // One of another day may take more memory than today's: it is hashed anew once it was verified.
+    let mut larger;
+    let memory = if params.block_count() <= memory.len() {
+        memory
+    } else {
+        larger = blocks(&params);
+        &mut larger
+    };
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(password, &salt, computed, memory)
+        .map_err(|_| unreadable())?;
+    // Compared in constant time.
+    let computed = Output::new(computed).map_err(|_| unreadable())?;
+    Ok(match (computed == expected, is_current) {
+        (false, _) => Verdict::Wrong,
+        (true, true) => Verdict::Right,
+        (true, false) => Verdict::RightButOutdated,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use argon2::PasswordHasher;
+    use argon2::PasswordVerifier;
+
+    const ANY: Payer = Payer { account: [0; 32], network: None };
 
     fn password(text: &str) -> Password {
         Password::new(Zeroizing::new(text.to_owned())).unwrap()
@@ -197,17 +243,18 @@ mod tests {
     #[tokio::test]
     async fn the_right_password_is_right_and_another_is_wrong() {
         let passwords = Passwords::new([1; SALT_BYTES]).unwrap();
-        let stored = passwords.hash(password("correct horse battery"), [2; SALT_BYTES]).await.unwrap();
+        let stored = passwords.hash(password("correct horse battery"), [2; SALT_BYTES], ANY).await.unwrap();
         assert!(stored.phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        let right = passwords.verify(Some(stored.clone()), password("correct horse battery")).await.unwrap();
-        let wrong = passwords.verify(Some(stored), password("correct horse batterz")).await.unwrap();
+        let right =
+            passwords.verify(Some(stored.clone()), password("correct horse battery"), ANY).await.unwrap();
+        let wrong = passwords.verify(Some(stored), password("correct horse batterz"), ANY).await.unwrap();
         assert_eq!((right, wrong), (Verdict::Right, Verdict::Wrong));
     }
 
     #[tokio::test]
     async fn nobody_has_no_password_not_even_the_stand_in() {
         let passwords = Passwords::new([1; SALT_BYTES]).unwrap();
-        let verdict = passwords.verify(None, password("nobody has this password")).await.unwrap();
+        let verdict = passwords.verify(None, password("nobody has this password"), ANY).await.unwrap();
         assert_eq!(verdict, Verdict::Wrong);
     }
 
@@ -217,7 +264,7 @@ mod tests {
         let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
         let hash: PasswordHash = weak.hash_password_with_salt(b"correct horse battery", &[3; 16]).unwrap();
         let stored = AccountPassword { phc: hash.to_string() };
-        let verdict = passwords.verify(Some(stored), password("correct horse battery")).await.unwrap();
+        let verdict = passwords.verify(Some(stored), password("correct horse battery"), ANY).await.unwrap();
         assert_eq!(verdict, Verdict::RightButOutdated);
     }
 
@@ -225,10 +272,36 @@ mod tests {
     async fn composed_and_decomposed_letters_are_the_same_password() {
         let passwords = Passwords::new([1; SALT_BYTES]).unwrap();
         let stored =
-            passwords.hash(password("caf\u{e9} caf\u{e9} caf\u{e9}"), [2; SALT_BYTES]).await.unwrap();
-        let verdict =
-            passwords.verify(Some(stored), password("cafe\u{301} cafe\u{301} cafe\u{301}")).await.unwrap();
+            passwords.hash(password("caf\u{e9} caf\u{e9} caf\u{e9}"), [2; SALT_BYTES], ANY).await.unwrap();
+        let verdict = passwords
+            .verify(Some(stored), password("cafe\u{301} cafe\u{301} cafe\u{301}"), ANY)
+            .await
+            .unwrap();
         assert_eq!(verdict, Verdict::Right);
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_what_argon2_itself_makes_and_takes() {
+        let passwords = Passwords::new([1; SALT_BYTES]).unwrap();
+        let stored = passwords.hash(password("correct horse battery"), [2; SALT_BYTES], ANY).await.unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params().unwrap());
+        let theirs: PasswordHash =
+            argon2.hash_password_with_salt(b"correct horse battery", &[2; 16]).unwrap();
+        assert_eq!(stored.phc, theirs.to_string());
+        argon2.verify_password(b"correct horse battery", &theirs).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stored_hash_that_takes_more_memory_is_verified() {
+        let passwords = Passwords::new([1; SALT_BYTES]).unwrap();
+        let strong = Params::new(MEMORY_KIB * 2, 1, 1, None).unwrap();
+        let strong = Argon2::new(Algorithm::Argon2id, Version::V0x13, strong);
+        let hash: PasswordHash = strong.hash_password_with_salt(b"correct horse battery", &[3; 16]).unwrap();
+        let stored = AccountPassword { phc: hash.to_string() };
+        let verdict = passwords.verify(Some(stored.clone()), password("correct horse battery"), ANY).await;
+        assert_eq!(verdict.unwrap(), Verdict::RightButOutdated);
+        let verdict = passwords.verify(Some(stored), password("correct horse batterz"), ANY).await;
+        assert_eq!(verdict.unwrap(), Verdict::Wrong);
     }
 
     #[test]

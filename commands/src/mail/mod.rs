@@ -78,6 +78,8 @@ mails! {
     ResetPassword { url, token } = "reset_password";
     /// Tells that the password was changed.
     PasswordChanged { url } = "password_changed";
+    /// Tells that a session was ended because a copy of its token was used.
+    SessionEnded { url } = "session_ended";
 }
 
 impl std::fmt::Debug for Mail {
@@ -174,6 +176,7 @@ mod tests {
             Mail::AlreadyRegistered { url: value() },
             Mail::ResetPassword { url: value(), token: value() },
             Mail::PasswordChanged { url: value() },
+            Mail::SessionEnded { url: value() },
         ] {
             let (subject, body) = mail.render();
             assert!(!subject.is_empty() && !body.is_empty() && !body.contains('{'), "{mail:?}");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountEvent, IssuedToken, PasswordCause};
-use domain::{AccountId, Digest, Event};
+use domain::session::{SessionEvent, SessionRevocationCause, SessionRevoked};
+use domain::{AccountId, CommandId, Digest, Event};
 use eventstore_schema::RecordedEvent;
 
 use super::{Lead, Reaction, ReactionError};
@@ -17,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::services::Services;
 
 const NAME: &str = "account_mail";
-/// After so many seconds nobody is told any more that the password was changed: it is no news.
+/// After so many seconds nobody is told any more that the password was changed or a session ended: it is no news.
 const NEWS_SECONDS: i64 = 86_400;
 
 /// The reaction.
@@ -56,14 +57,14 @@ impl AccountMail {
         }
     }
 
-    /// Sends a token unless it was used, replaced or has expired since.
+    /// Sends a token unless it was used, replaced or has expired since. It is derived from the command that made it.
     async fn send_token(
         &self,
         lead: &Lead,
         recorded: &RecordedEvent,
         purpose: EmailTokenPurpose,
         account_id: AccountId,
-        token_hash: Digest,
+        (token_hash, command_id): (Digest, CommandId),
     ) -> Result<(), ReactionError> {
         let now = self.clock.now();
         let look = move |state: &Account, _| {
@@ -76,7 +77,7 @@ impl AccountMail {
         if !self.services.executor.view(account_id, look).await? {
             return Ok(());
         }
-        let token = self.auth.email_token(purpose, account_id, recorded.command_id);
+        let token = self.auth.email_token(purpose, account_id, command_id);
         if token.hash() != token_hash {
             return Err(ReactionError::Failed(
                 "the token cannot be derived again: the secret is another".into(),
@@ -90,6 +91,30 @@ impl AccountMail {
         self.send(lead, recorded, account_id, &mail).await
     }
 
+    fn is_news(&self, recorded: &RecordedEvent) -> bool {
+        self.clock.now() < recorded.origin.recorded_at.plus_seconds(NEWS_SECONDS)
+    }
+
+    /// Tells the owner that a copy of a session's token was used; whoever ended a session otherwise knows.
+    async fn session_revoked(
+        &self,
+        lead: &Lead,
+        recorded: &RecordedEvent,
+        event: &SessionRevoked,
+    ) -> Result<(), ReactionError> {
+        match event.cause {
+            SessionRevocationCause::RefreshTokenReused if self.is_news(recorded) => {
+                let mail = Mail::SessionEnded { url: self.auth.public_url.clone() };
+                self.send(lead, recorded, event.account_id, &mail).await
+            }
+            SessionRevocationCause::RefreshTokenReused
+            | SessionRevocationCause::Logout
+            | SessionRevocationCause::Requested
+            | SessionRevocationCause::PasswordChanged
+            | SessionRevocationCause::DeviceRevoked => Ok(()),
+        }
+    }
+
     async fn password_set(
         &self,
         lead: &Lead,
@@ -97,9 +122,8 @@ impl AccountMail {
         account_id: AccountId,
         cause: PasswordCause,
     ) -> Result<(), ReactionError> {
-        let is_news = self.clock.now() < recorded.origin.recorded_at.plus_seconds(NEWS_SECONDS);
         match cause {
-            PasswordCause::Change | PasswordCause::Reset if is_news => {
+            PasswordCause::Change | PasswordCause::Reset if self.is_news(recorded) => {
                 let mail = Mail::PasswordChanged { url: self.auth.public_url.clone() };
                 self.send(lead, recorded, account_id, &mail).await
             }
@@ -118,19 +142,29 @@ impl Reaction for AccountMail {
     }
 
     fn event_types(&self) -> &'static [&'static str] {
-        &["account.email_confirmation_requested", "account.password_reset_requested", "account.password_set"]
+        &[
+            "account.email_confirmation_requested",
+            "account.password_reset_requested",
+            "account.password_set",
+            "session.revoked",
+        ]
     }
 
     async fn react(&self, lead: &Lead, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
+        if let Event::Session(SessionEvent::Revoked(event)) = event {
+            return self.session_revoked(lead, recorded, event).await;
+        }
         let Event::Account(event) = event else { return Ok(()) };
         match event {
             AccountEvent::EmailConfirmationRequested(event) => {
-                let purpose = EmailTokenPurpose::ConfirmEmail;
-                self.send_token(lead, recorded, purpose, event.account_id, event.token_hash).await
+                let (purpose, token) =
+                    (EmailTokenPurpose::ConfirmEmail, (event.token_hash, event.token_command_id));
+                self.send_token(lead, recorded, purpose, event.account_id, token).await
             }
             AccountEvent::PasswordResetRequested(event) => {
-                let purpose = EmailTokenPurpose::ResetPassword;
-                self.send_token(lead, recorded, purpose, event.account_id, event.token_hash).await
+                let (purpose, token) =
+                    (EmailTokenPurpose::ResetPassword, (event.token_hash, event.token_command_id));
+                self.send_token(lead, recorded, purpose, event.account_id, token).await
             }
             AccountEvent::PasswordSet(event) => {
                 self.password_set(lead, recorded, event.account_id, event.cause).await

@@ -16,9 +16,10 @@ use eventstore_schema::{ReadFilter, StreamId};
 use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
-use crate::auth::attempts::{Charge, LoginAttempts};
+use crate::auth::attempts::{Begun, LoginAttempts};
 use crate::auth::email_token::{EmailToken, EmailTokenPurpose};
 use crate::auth::password::{Password, Verdict};
+use crate::auth::turns::Payer;
 use crate::auth::{Auth, AuthError, evenly};
 use crate::clock::Clock;
 use crate::executor::{ExecuteError, Executed, Executor};
@@ -102,7 +103,10 @@ impl Accounts {
         password: Password,
     ) -> Result<(), AuthError> {
         let account_id: AccountId = request.created_id("account");
-        let password = self.auth.passwords.hash(password, self.clock.random()).await?;
+        let subjects = self.credentials.address_subjects(&contact.email, request.network).await?;
+        let account = subjects.wide.map_or(subjects.own, |wide| wide.address);
+        let payer = Payer { account, network: request.network };
+        let password = self.auth.passwords.hash(password, self.clock.random(), payer).await?;
         let index = self.credentials.email_index(&contact.email).await?;
         if !self.reserve(request, &index, account_id).await? {
             self.tell_already_registered(contact.email, index);
@@ -110,7 +114,15 @@ impl Accounts {
         }
         let purpose = EmailTokenPurpose::ConfirmEmail;
         let confirmation_token_hash = self.auth.email_token(purpose, account_id, request.command.id).hash();
-        let command = Register { account_id, contact, password, profile, confirmation_token_hash };
+        let confirmation_command_id = request.command.id;
+        let command = Register {
+            account_id,
+            contact,
+            password,
+            profile,
+            confirmation_token_hash,
+            confirmation_command_id,
+        };
         let answer = self.executor.execute::<Account>(account_id, command.into(), request).await;
         let reservations = &self.credentials.reservations;
         match answer {
@@ -203,8 +215,9 @@ impl Accounts {
                 return Ok(());
             };
             let purpose = EmailTokenPurpose::ConfirmEmail;
-            let token_hash = self.auth.email_token(purpose, account_id, request.command.id).hash();
-            let command = RequestEmailConfirmation { token_hash };
+            let token_command_id = request.command.id;
+            let token_hash = self.auth.email_token(purpose, account_id, token_command_id).hash();
+            let command = RequestEmailConfirmation { token_hash, token_command_id };
             self.execute(account_id, command.into(), request).await?;
             Ok(())
         })
@@ -221,8 +234,9 @@ impl Accounts {
                 return Ok(());
             };
             let purpose = EmailTokenPurpose::ResetPassword;
-            let token_hash = self.auth.email_token(purpose, account_id, request.command.id).hash();
-            let command = RequestPasswordReset { token_hash };
+            let token_command_id = request.command.id;
+            let token_hash = self.auth.email_token(purpose, account_id, token_command_id).hash();
+            let command = RequestPasswordReset { token_hash, token_command_id };
             self.execute(account_id, command.into(), request).await?;
             Ok(())
         })
@@ -244,15 +258,24 @@ impl Accounts {
         let password = Password::new(password)?;
         let token = EmailToken::parse(token).ok_or(Rejection::TokenInvalid)?;
         let account_id = token.account_id();
-        let password = self.auth.passwords.hash(password, self.clock.random()).await?;
-        let reset_token_hash = Some(token.hash());
+        // Hashing is dear: whoever has no token gets none.
+        let (hash, now) = (token.hash(), request.context.now);
+        let look =
+            move |state: &Account, _| state.password_reset().is_some_and(|open| open.admits(&hash, now));
+        if !self.executor.view(account_id, look).await? {
+            let repeated = self.repeated(account_id, &request).await?;
+            return repeated.ok_or_else(|| Rejection::TokenInvalid.into());
+        }
+        let payer = self.credentials.account_payer(account_id, request.network).await?;
+        let password = self.auth.passwords.hash(password, self.clock.random(), payer).await?;
+        let reset_token_hash = Some(hash);
         let command =
             SetPassword { password, cause: PasswordCause::Reset, reset_token_hash, session_id: None };
         let executed = self.execute(account_id, command.into(), &request).await?;
-        // Whoever was locked out by somebody else's guesses can log in again.
+        // Whoever was slowed down by their own guesses, or others', can log in at once.
         if let Some(contact) = self.credentials.contact(account_id).await? {
-            let subject = self.credentials.attempt_index(&contact.email).await?;
-            self.attempts.succeeded(&subject).await?;
+            let subjects = self.credentials.address_subjects(&contact.email, request.network).await?;
+            self.attempts.right(&subjects.own).await?;
         }
         Ok(executed)
     }
@@ -261,7 +284,8 @@ impl Accounts {
     /// reaction.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] for a wrong old one, [`AuthError::Locked`] after too many; see [`AuthError`].
+    /// [`AuthError::Refused`] for a wrong old one, [`AuthError::Locked`] after too many in this session, whatever others tried
+    /// elsewhere; see [`AuthError`].
     pub async fn change_password(
         &self,
         request: &Request,
@@ -276,18 +300,25 @@ impl Accounts {
         if let Some(executed) = self.repeated(account_id, &request).await? {
             return Ok(executed);
         }
-        let contact = self.credentials.contact(account_id).await?.ok_or(Rejection::AccountNotFound)?;
-        let subject = self.credentials.attempt_index(&contact.email).await?;
-        if let Charge::Locked { until } = self.attempts.charge(&subject, now).await? {
-            return Err(AuthError::locked(until, now));
+        let old = old.map_err(|_| AuthError::Refused)?;
+        let payer = self.credentials.account_payer(account_id, request.network).await?;
+        let subjects = self.credentials.session_subjects(session_id).await?;
+        let tried = match self.attempts.begin(subjects, now).await? {
+            Begun::Allowed(tried) => tried,
+            Begun::Paused { until } => return Err(AuthError::locked(until, now)),
+        };
+        match self.verify(account_id, old, payer).await {
+            Ok(Verdict::Right | Verdict::RightButOutdated) => self.attempts.right(&subjects.own).await?,
+            Ok(Verdict::Wrong) => {
+                self.attempts.wrong(&tried, now).await?;
+                return Err(AuthError::Refused);
+            }
+            Err(error) => {
+                self.attempts.give_back(&tried).await;
+                return Err(error);
+            }
         }
-        let stored = self.credentials.stored(account_id).await?.and_then(|stored| stored.password);
-        let verdict = self.auth.passwords.verify(stored, old.map_err(|_| AuthError::Refused)?).await?;
-        if verdict == Verdict::Wrong {
-            return Err(AuthError::Refused);
-        }
-        self.attempts.succeeded(&subject).await?;
-        let password = self.auth.passwords.hash(new, self.clock.random()).await?;
+        let password = self.auth.passwords.hash(new, self.clock.random(), payer).await?;
         let command = SetPassword {
             password,
             cause: PasswordCause::Change,
@@ -295,6 +326,16 @@ impl Accounts {
             session_id: Some(session_id),
         };
         Ok(self.execute(account_id, command.into(), &request).await?)
+    }
+
+    async fn verify(
+        &self,
+        account_id: AccountId,
+        password: Password,
+        payer: Payer,
+    ) -> Result<Verdict, AuthError> {
+        let stored = self.credentials.stored(account_id).await?.and_then(|stored| stored.password);
+        Ok(self.auth.passwords.verify(stored, password, payer).await?)
     }
 
     /// What the command did, if it is on record: a repeated change would find the old password wrong.

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use domain::account::{Account, AccountContact, AccountPassword};
-use domain::{AccountId, Category, Record};
+use domain::{AccountId, Category, DeviceId, Record, SessionId};
 use eventstore_schema::keyring::Secret;
 use eventstore_schema::{Revision, Sealer, StreamId};
 
 use crate::auth::AuthError;
+use crate::auth::attempts::{Subjects, Wide};
+use crate::auth::turns::Payer;
 use crate::executor::Executor;
+use crate::network::Network;
 use crate::reservations::{ReservationKind, Reservations};
 
 /// Looks credentials up.
@@ -33,9 +36,49 @@ impl Credentials {
         Ok(self.sealer.keyring().blind_index(Secret::EmailIndex, email.as_bytes()).await?)
     }
 
-    /// Under what logins to an address, known or not, are counted.
-    pub(super) async fn attempt_index(&self, email: &str) -> Result<[u8; 32], AuthError> {
-        Ok(self.sealer.keyring().blind_index(Secret::LoginAttemptIndex, email.as_bytes()).await?)
+    /// Under what tries to log in to an address, known or not, from a network are counted.
+    pub(super) async fn address_subjects(
+        &self,
+        email: &str,
+        network: Option<Network>,
+    ) -> Result<Subjects, AuthError> {
+        let address = self.attempt_index("address", &[email.as_bytes()]).await?;
+        let bytes = network.map(Network::to_bytes);
+        let own = self.attempt_index("address from", &[&address, &bytes.unwrap_or_default()]).await?;
+        let network = match bytes {
+            Some(bytes) => Some(self.attempt_index("network", &[&bytes]).await?),
+            None => None,
+        };
+        Ok(Subjects { own, wide: Some(Wide { network, address }) })
+    }
+
+    /// Under what tries that a device of an account has signed are counted.
+    pub(super) async fn device_subjects(
+        &self,
+        account_id: AccountId,
+        device_id: DeviceId,
+    ) -> Result<Subjects, AuthError> {
+        let parts: [&[u8]; 2] = [account_id.as_bytes(), device_id.as_bytes()];
+        Ok(Subjects { own: self.attempt_index("device", &parts).await?, wide: None })
+    }
+
+    /// Under what tries in an open session are counted.
+    pub(super) async fn session_subjects(&self, session_id: SessionId) -> Result<Subjects, AuthError> {
+        Ok(Subjects { own: self.attempt_index("session", &[session_id.as_bytes()]).await?, wide: None })
+    }
+
+    /// For whom an account that has shown who it is has its password hashed.
+    pub(super) async fn account_payer(
+        &self,
+        account_id: AccountId,
+        network: Option<Network>,
+    ) -> Result<Payer, AuthError> {
+        Ok(Payer { account: self.attempt_index("account", &[account_id.as_bytes()]).await?, network })
+    }
+
+    async fn attempt_index(&self, kind: &str, parts: &[&[u8]]) -> Result<[u8; 32], AuthError> {
+        let bytes = [kind.as_bytes(), &[0], &parts.concat()].concat();
+        Ok(self.sealer.keyring().blind_index(Secret::LoginAttemptIndex, &bytes).await?)
     }
 
     /// The account of a normalised address.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use domain::account::commands::{AccountCommand, LockLogin, SetPassword};
 use domain::account::{Account, AccountPassword, PasswordCause};
-use domain::device::DeviceSet;
+use domain::device::proof::{login_proof, refresh_proof};
+use domain::device::{DeviceProof, DeviceSet};
 use domain::session::commands::{RefreshSession, RevokeSession, SessionCommand, StartSession};
 use domain::session::{Session, SessionEvent, SessionOrigin, SessionRevocationCause};
 use domain::text::normalize_email;
@@ -14,10 +15,11 @@ use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
 use crate::auth::access_token::{Identity, TokenError};
-use crate::auth::attempts::{Charge, Lock, LoginAttempts};
+use crate::auth::attempts::{Begun, Guessed, LoginAttempts};
 use crate::auth::password::{Password, Verdict};
 use crate::auth::refresh_token::RefreshToken;
 use crate::auth::revocations::Judgement;
+use crate::auth::turns::Payer;
 use crate::auth::{Auth, AuthError, evenly};
 use crate::clock::Clock;
 use crate::executor::{ExecuteError, Executed, Executor};
@@ -34,8 +36,19 @@ pub struct Login {
     pub password: Zeroizing<String>,
     /// The device that it comes from, if it is enrolled already.
     pub device_id: Option<DeviceId>,
+    /// That device's signature, if it gives one: [`login_proof`].
+    pub device_proof: Option<DeviceProof>,
     /// Where from; the user agent is cut.
     pub origin: SessionOrigin,
+}
+
+/// A password that was right.
+struct Verified {
+    account_id: AccountId,
+    /// Where it stands.
+    place: u64,
+    /// The password, if it is to be hashed anew.
+    outdated: Option<Password>,
 }
 
 /// What a login or a refresh gives. Not to be logged.
@@ -151,12 +164,82 @@ impl Sessions {
         let request = self.auth.conceal(request);
         let now = request.context.now;
         let email = normalize_email(&login.email);
-        let subject = self.credentials.attempt_index(&email).await?;
-        let lock = match self.attempts.charge(&subject, now).await? {
-            Charge::Locked { until } => return Err(AuthError::locked(until, now)),
-            Charge::Allowed { lock } => lock,
-        };
         let known = self.credentials.find(&email).await?;
+        let subjects = match self.shown_device(known, &login, now).await? {
+            Some((account_id, device_id)) => self.credentials.device_subjects(account_id, device_id).await?,
+            None => self.credentials.address_subjects(&email, request.network).await?,
+        };
+        let tried = match self.attempts.begin(subjects, now).await? {
+            Begun::Allowed(tried) => tried,
+            Begun::Paused { until } => return Err(AuthError::locked(until, now)),
+        };
+        let account = subjects.wide.map_or(subjects.own, |wide| wide.address);
+        let payer = Payer { account, network: request.network };
+        let verified = match self.verify(known, login.password, payer).await {
+            Ok(Some(verified)) => verified,
+            Ok(None) => {
+                let guessed = self.attempts.wrong(&tried, now).await?;
+                self.lock(&request, known, guessed);
+                return Err(AuthError::Refused);
+            }
+            Err(error) => {
+                // Whatever failed was not the caller.
+                self.attempts.give_back(&tried).await;
+                return Err(error);
+            }
+        };
+        self.attempts.right(&subjects.own).await?;
+        let account_id = verified.account_id;
+        let confirmed =
+            self.executor.view::<Account, _>(account_id, |state, _| state.email_confirmed()).await?;
+        if !confirmed {
+            return Err(Rejection::EmailNotConfirmed.into());
+        }
+        let place = match verified.outdated {
+            Some(password) => self.upgrade(&request, account_id, password, payer).await?,
+            None => verified.place,
+        };
+        self.start(&request, account_id, login.device_id, login.origin, place).await
+    }
+
+    /// The device that a login comes from, if that device's key has signed it.
+    async fn shown_device(
+        &self,
+        account_id: Option<AccountId>,
+        login: &Login,
+        now: Timestamp,
+    ) -> Result<Option<(AccountId, DeviceId)>, AuthError> {
+        let (Some(account_id), Some(device_id), Some(proof)) =
+            (account_id, login.device_id, login.device_proof)
+        else {
+            return Ok(None);
+        };
+        let bytes = login_proof(account_id, device_id, proof.signed_at);
+        let is_shown = self.is_signed(account_id, device_id, proof, bytes, now).await?;
+        Ok(is_shown.then_some((account_id, device_id)))
+    }
+
+    /// Whether a proof is of an active device of the account.
+    async fn is_signed(
+        &self,
+        account_id: AccountId,
+        device_id: DeviceId,
+        proof: DeviceProof,
+        bytes: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<bool, ExecuteError> {
+        let look = move |state: &DeviceSet, _| state.verify_key(device_id);
+        let key = self.executor.view(account_id, look).await?;
+        Ok(key.is_some_and(|key| proof.holds(&key, &bytes, now)))
+    }
+
+    /// Verifies a password; an unknown account costs the same. `None` for a wrong one.
+    async fn verify(
+        &self,
+        known: Option<AccountId>,
+        password: Zeroizing<String>,
+        payer: Payer,
+    ) -> Result<Option<Verified>, AuthError> {
         let stored = match known {
             Some(account_id) => self.credentials.stored(account_id).await?,
             None => None,
@@ -164,40 +247,28 @@ impl Sessions {
         let place = stored.as_ref().map(|stored| stored.place);
         // One that is longer than any password is wrong, at the cost of a verification like any other wrong one.
         let password =
-            Password::presented(login.password).or_else(|_| Password::presented(Zeroizing::default()))?;
+            Password::presented(password).or_else(|_| Password::presented(Zeroizing::default()))?;
         let replacement = password.clone();
         let hash = stored.and_then(|stored| stored.password);
-        let verdict = self.auth.passwords.verify(hash, password).await?;
-        let (account_id, place) = match (known, place) {
-            (Some(account_id), Some(place)) if verdict != Verdict::Wrong => (account_id, place),
-            _ => {
-                self.lock(&request, known, lock);
-                return Err(AuthError::Refused);
-            }
+        let verdict = self.auth.passwords.verify(hash, password, payer).await?;
+        let outdated = match verdict {
+            Verdict::Wrong => return Ok(None),
+            Verdict::Right => None,
+            Verdict::RightButOutdated => Some(replacement),
         };
-        self.attempts.succeeded(&subject).await?;
-        let confirmed =
-            self.executor.view::<Account, _>(account_id, |state, _| state.email_confirmed()).await?;
-        if !confirmed {
-            return Err(Rejection::EmailNotConfirmed.into());
-        }
-        let place = match verdict {
-            Verdict::RightButOutdated => self.upgrade(&request, account_id, replacement).await?,
-            Verdict::Right | Verdict::Wrong => place,
-        };
-        self.start(&request, account_id, login.device_id, login.origin, place).await
+        Ok(known.zip(place).map(|(account_id, place)| Verified { account_id, place, outdated }))
     }
 
-    /// Records the lock of a known account, beside the answer: whether there is one must not show in the time it takes.
-    fn lock(&self, request: &Request, known: Option<AccountId>, lock: Option<Lock>) {
-        let (Some(account_id), Some(Lock { failures, until })) = (known, lock) else { return };
+    /// Records that a known account is guessed at, beside the answer: whether there is one must not show in the time it takes.
+    fn lock(&self, request: &Request, known: Option<AccountId>, guessed: Option<Guessed>) {
+        let (Some(account_id), Some(Guessed { failures, until })) = (known, guessed) else { return };
         let mut request = request.step(&format!("lock after {failures}"));
         request.context.actor = Actor::SYSTEM;
         let executor = self.executor.clone();
         tokio::spawn(async move {
             let command = AccountCommand::LockLogin(LockLogin { failures, until });
             if let Err(error) = executor.execute::<Account>(account_id, command, &request).await {
-                tracing::warn!(%error, %account_id, "a login lock holds but is not on record");
+                tracing::warn!(%error, %account_id, "logins are slowed down, which is not on record");
             }
         });
     }
@@ -208,8 +279,10 @@ impl Sessions {
         request: &Request,
         account_id: AccountId,
         password: Password,
+        payer: Payer,
     ) -> Result<u64, AuthError> {
-        let password: AccountPassword = self.auth.passwords.hash(password, self.clock.random()).await?;
+        let password: AccountPassword =
+            self.auth.passwords.hash(password, self.clock.random(), payer).await?;
         let mut request = request.step("upgrade password");
         request.context.actor = Actor::SYSTEM;
         let (cause, reset_token_hash, session_id) = (PasswordCause::Upgrade, None, None);
@@ -253,13 +326,19 @@ impl Sessions {
         }
     }
 
-    /// Exchanges a refresh token for the next pair. Repeating the last exchange gives the same refresh token; any older one
-    /// ends the session.
+    /// Exchanges a refresh token for the next pair. Repeating the last exchange gives the same refresh token, for half a minute
+    /// to whoever asks and at any time to the session's device, which shows itself by `proof` ([`refresh_proof`]); else, and
+    /// for any older token, the session ends. A token that this platform did not make changes nothing.
     ///
     /// # Errors
     /// [`AuthError::RefreshRefused`] whatever is wrong with the token; see [`AuthError`] for the rest.
-    pub async fn refresh(&self, request: &Request, token: &str) -> Result<LoggedIn, AuthError> {
-        let token = RefreshToken::parse(token).ok_or(AuthError::RefreshRefused)?;
+    pub async fn refresh(
+        &self,
+        request: &Request,
+        text: &str,
+        proof: Option<DeviceProof>,
+    ) -> Result<LoggedIn, AuthError> {
+        let token = self.auth.read_refresh_token(text).ok_or(AuthError::RefreshRefused)?;
         let session_id = token.session_id();
         let seen = self.look(session_id, None).await?.ok_or(AuthError::RefreshRefused)?;
         if let Some(device_id) = seen.device_id
@@ -267,11 +346,24 @@ impl Sessions {
         {
             return Err(AuthError::RefreshRefused);
         }
+        let signed_by = match (seen.device_id, proof) {
+            (Some(device_id), Some(proof)) => {
+                let bytes = refresh_proof(session_id, device_id, text, proof.signed_at);
+                let now = request.context.now;
+                self.is_signed(seen.account_id, device_id, proof, bytes, now).await?.then_some(device_id)
+            }
+            _ => None,
+        };
         let successor = self.auth.successor(&token);
-        let command = RefreshSession { presented_hash: token.hash(), successor_hash: successor.hash() };
+        let (presented_hash, successor_hash) = (token.hash(), successor.hash());
+        let command = RefreshSession { presented_hash, successor_hash, signed_by };
+        // The token itself says which exchange is repeated. An idempotency key would have a copy of the whole request answered
+        // at any time.
+        let mut request = *request;
+        request.command.id = self.clock.new_id();
         let executed = match self
             .executor
-            .execute::<Session>(session_id, SessionCommand::Refresh(command), request)
+            .execute::<Session>(session_id, SessionCommand::Refresh(command), &request)
             .await
         {
             Err(ExecuteError::Rejected(Rejection::SessionEnded | Rejection::SessionNotFound)) => {
@@ -308,7 +400,7 @@ impl Sessions {
             device_id: seen.device_id,
             access_token: Zeroizing::new(access_token),
             access_expires_at,
-            refresh_token: token.expose(),
+            refresh_token: self.auth.expose(token),
             refresh_expires_at: seen.expires_at,
             revision: executed.revision,
             position: executed.position,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codes::codes;
 use crate::event::events;
-use crate::{AccountId, Digest, SessionId, Timestamp};
+use crate::{AccountId, CommandId, Digest, SessionId, Timestamp};
 
 use super::{AccountContact, AccountMetadata, AccountPassword, AccountProfile};
 
@@ -52,13 +52,15 @@ pub struct AccountRegistered {
     pub account_id: AccountId,
 }
 
-/// A confirmation token was made; it is sent by e-mail and known here by its hash only.
+/// A confirmation token is to be sent by e-mail, a new one or the last one again; it is known here by its hash only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmailConfirmationRequested {
     /// The account.
     pub account_id: AccountId,
     /// BLAKE3 of the token.
     pub token_hash: Digest,
+    /// The command that made the token, which it is derived from: an earlier one where the same token is sent again.
+    pub token_command_id: CommandId,
     /// From when on the token is refused.
     pub expires_at: Timestamp,
 }
@@ -96,13 +98,15 @@ impl From<PasswordSetV1> for PasswordSet {
     }
 }
 
-/// A password reset token was made; it is sent by e-mail and known here by its hash only.
+/// A password reset token is to be sent by e-mail, a new one or the last one again; it is known here by its hash only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordResetRequested {
     /// The account.
     pub account_id: AccountId,
     /// BLAKE3 of the token.
     pub token_hash: Digest,
+    /// The command that made the token, which it is derived from: an earlier one where the same token is sent again.
+    pub token_command_id: CommandId,
     /// From when on the token is refused.
     pub expires_at: Timestamp,
 }
@@ -121,13 +125,13 @@ pub struct MetadataChanged {
     pub account_id: AccountId,
 }
 
-/// Too many logins failed; further ones are refused for a time.
+/// Too many logins failed, from wherever they came; for a time each network has fewer tries that are free.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoginLocked {
     /// The account.
     pub account_id: AccountId,
-    /// Failed logins in a row.
+    /// Failed logins of late.
     pub failures: u32,
-    /// Until when logins are refused.
+    /// Until when, unless more of them fail.
     pub until: Timestamp,
 }

@@ -9,4 +9,4 @@ mod tests;
 
 pub use events::*;
 pub use records::*;
-pub use state::{Account, IssuedToken};
+pub use state::{Account, IssuedToken, TokenMail};

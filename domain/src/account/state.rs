@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Category, Context, Draft};
-use crate::limits::TOKEN_REISSUE_SECONDS;
+use crate::limits;
 use crate::rejection::Rejection;
-use crate::{AccountId, Digest, OrganizationId, Timestamp};
+use crate::{AccountId, CommandId, Digest, OrganizationId, Timestamp};
 
 use super::commands::AccountCommand;
 use super::{AccountEvent, PasswordCause};
@@ -15,8 +15,26 @@ use super::{AccountEvent, PasswordCause};
 pub struct IssuedToken {
     /// BLAKE3 of the token.
     pub hash: Digest,
+    /// The command that made it, which it is derived from.
+    pub command_id: CommandId,
     /// When it was made.
     pub issued_at: Timestamp,
+    /// From when on it is refused.
+    pub expires_at: Timestamp,
+    /// When the last mail was asked for.
+    pub mailed_at: Timestamp,
+    /// How many mails there were, of this token and those before it, each less than
+    /// [`limits::TOKEN_MAIL_FORGET_SECONDS`] after the one before.
+    pub mails: u32,
+}
+
+/// A token for a mail: a new one, or the last one once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenMail {
+    /// BLAKE3 of the token.
+    pub token_hash: Digest,
+    /// The command that made it.
+    pub token_command_id: CommandId,
     /// From when on it is refused.
     pub expires_at: Timestamp,
 }
@@ -27,10 +45,49 @@ impl IssuedToken {
         now < self.expires_at && self.hash.matches(hash)
     }
 
-    /// Whether it is too young for another one to be made.
-    pub fn is_fresh(&self, now: Timestamp) -> bool {
-        now < self.issued_at.plus_seconds(TOKEN_REISSUE_SECONDS)
+    /// The token that `last` becomes, or that follows it, with a mail that was asked for at `now`.
+    fn mailed(last: Option<Self>, mail: TokenMail, now: Timestamp) -> Self {
+        let again = last.filter(|last| last.hash.matches(&mail.token_hash));
+        let counted =
+            last.filter(|last| now < last.mailed_at.plus_seconds(limits::TOKEN_MAIL_FORGET_SECONDS));
+        Self {
+            hash: mail.token_hash,
+            command_id: mail.token_command_id,
+            issued_at: again.map_or(now, |last| last.issued_at),
+            expires_at: mail.expires_at,
+            mailed_at: now,
+            mails: counted.map_or(0, |last| last.mails).saturating_add(1),
+        }
     }
+}
+
+/// How long after `mails` mails the next one may go.
+fn mail_interval_seconds(mails: u32) -> i64 {
+    let factor = limits::TOKEN_MAIL_GROWTH.saturating_pow(mails.saturating_sub(1));
+    limits::TOKEN_MAIL_SECONDS_MIN.saturating_mul(factor).min(limits::TOKEN_MAIL_SECONDS_MAX)
+}
+
+/// What a mail that is asked for at `now` carries; nothing while the last one is too recent.
+///
+/// A token that holds is sent again, so that a mail under way stays good; `fresh` is for when there is none. It holds for
+/// `seconds` and until the next mail may go: whoever is refused one has a good token in the last.
+pub(super) fn token_mail(
+    last: Option<&IssuedToken>,
+    fresh: (Digest, CommandId),
+    seconds: i64,
+    now: Timestamp,
+) -> Option<TokenMail> {
+    let counted = last.filter(|last| now < last.mailed_at.plus_seconds(limits::TOKEN_MAIL_FORGET_SECONDS));
+    let mails = counted.map_or(0, |last| last.mails);
+    if counted.is_some_and(|last| now < last.mailed_at.plus_seconds(mail_interval_seconds(last.mails))) {
+        return None;
+    }
+    let young = |last: &&IssuedToken| now < last.issued_at.plus_seconds(limits::TOKEN_AGE_SECONDS_MAX);
+    let again = last.filter(|last| now < last.expires_at).filter(young);
+    let (token_hash, token_command_id) = again.map_or(fresh, |last| (last.hash, last.command_id));
+    let holds = now.plus_seconds(seconds.saturating_add(mail_interval_seconds(mails.saturating_add(1))));
+    let expires_at = again.map_or(holds, |last| holds.max(last.expires_at));
+    Some(TokenMail { token_hash, token_command_id, expires_at })
 }
 
 /// An account. What is personal about it lies sealed in its events; [`Account::contact_place`] and
@@ -76,7 +133,7 @@ impl Account {
         self.password_reset.as_ref()
     }
 
-    /// Until when logins are refused, if that lies after `now`.
+    /// Until when logins from networks that are unknown are slowed down more, if that lies after `now`.
     pub fn login_locked(&self, now: Timestamp) -> Option<Timestamp> {
         self.login_locked_until.filter(|until| now < *until)
     }
@@ -120,9 +177,9 @@ impl Aggregate for Account {
                 self.contact_place = Some(self.events);
             }
             AccountEvent::EmailConfirmationRequested(event) => {
-                let token =
-                    IssuedToken { hash: event.token_hash, issued_at: at, expires_at: event.expires_at };
-                self.email_confirmation = Some(token);
+                let (token_hash, token_command_id) = (event.token_hash, event.token_command_id);
+                let mail = TokenMail { token_hash, token_command_id, expires_at: event.expires_at };
+                self.email_confirmation = Some(IssuedToken::mailed(self.email_confirmation, mail, at));
             }
             AccountEvent::EmailConfirmed(_) => {
                 self.email_confirmed = true;
@@ -140,9 +197,9 @@ impl Aggregate for Account {
                 }
             }
             AccountEvent::PasswordResetRequested(event) => {
-                let token =
-                    IssuedToken { hash: event.token_hash, issued_at: at, expires_at: event.expires_at };
-                self.password_reset = Some(token);
+                let (token_hash, token_command_id) = (event.token_hash, event.token_command_id);
+                let mail = TokenMail { token_hash, token_command_id, expires_at: event.expires_at };
+                self.password_reset = Some(IssuedToken::mailed(self.password_reset, mail, at));
             }
             AccountEvent::ProfileChanged(_) | AccountEvent::MetadataChanged(_) => {}
             AccountEvent::LoginLocked(event) => self.login_locked_until = Some(event.until),

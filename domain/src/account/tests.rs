@@ -1,7 +1,7 @@
 //! What the tests of account rules share.
 
 use crate::testing::{NOW, account};
-use crate::{AccountId, Digest};
+use crate::{AccountId, CommandId, Digest};
 
 use super::commands::Register;
 use super::*;
@@ -9,6 +9,7 @@ use super::*;
 pub(super) const ANN: AccountId = account(1);
 pub(super) const BEN: AccountId = account(2);
 pub(super) const CONFIRMATION: Digest = Digest::from_bytes([1; 32]);
+pub(super) const COMMAND: CommandId = CommandId::from_bytes([6; 16]);
 pub(super) const RESET: Digest = Digest::from_bytes([2; 32]);
 pub(super) const OTHER_TOKEN: Digest = Digest::from_bytes([3; 32]);
 
@@ -19,6 +20,7 @@ pub(super) fn register() -> Register {
         password: AccountPassword { phc: "$argon2id$old".into() },
         profile: AccountProfile { display_name: "Ann".into(), locale: None },
         confirmation_token_hash: CONFIRMATION,
+        confirmation_command_id: COMMAND,
     }
 }
 
@@ -29,7 +31,13 @@ pub(super) fn registered() -> Vec<AccountEvent> {
         AccountRegistered { account_id: ANN }.into(),
         PasswordSet { account_id: ANN, cause: PasswordCause::Registration, session_id: None }.into(),
         ProfileChanged { account_id: ANN }.into(),
-        EmailConfirmationRequested { account_id: ANN, token_hash: CONFIRMATION, expires_at }.into(),
+        EmailConfirmationRequested {
+            account_id: ANN,
+            token_hash: CONFIRMATION,
+            token_command_id: COMMAND,
+            expires_at,
+        }
+        .into(),
     ]
 }
 
@@ -39,6 +47,8 @@ pub(super) fn confirmed() -> Vec<AccountEvent> {
 }
 
 pub(super) fn reset_requested() -> AccountEvent {
-    let expires_at = NOW.plus_seconds(crate::limits::PASSWORD_RESET_SECONDS);
-    PasswordResetRequested { account_id: ANN, token_hash: RESET, expires_at }.into()
+    let seconds = crate::limits::PASSWORD_RESET_SECONDS + crate::limits::TOKEN_MAIL_SECONDS_MIN;
+    let expires_at = NOW.plus_seconds(seconds);
+    PasswordResetRequested { account_id: ANN, token_hash: RESET, token_command_id: COMMAND, expires_at }
+        .into()
 }

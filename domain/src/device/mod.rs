@@ -3,11 +3,13 @@
 pub mod certificate;
 pub mod commands;
 mod events;
+pub mod proof;
 mod records;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use events::*;
+pub use proof::DeviceProof;
 pub use records::*;
 pub use state::{DeviceKeys, DeviceSet};

@@ -18,6 +18,8 @@ pub(super) struct Started {
     pub(super) current: Digest,
     pub(super) previous: Option<Digest>,
     pub(super) rotation: u32,
+    /// When the current token took the place of the one before.
+    pub(super) rotated_at: Timestamp,
     pub(super) expires_at: Timestamp,
 }
 
@@ -108,7 +110,7 @@ impl Aggregate for Session {
         command.decide(self, context)
     }
 
-    fn evolve(&mut self, event: &SessionEvent, _at: Timestamp) {
+    fn evolve(&mut self, event: &SessionEvent, at: Timestamp) {
         match event {
             SessionEvent::Started(event) => {
                 self.started = Some(Started {
@@ -118,6 +120,7 @@ impl Aggregate for Session {
                     current: event.refresh_hash,
                     previous: None,
                     rotation: 0,
+                    rotated_at: at,
                     expires_at: event.expires_at,
                 });
             }
@@ -126,6 +129,7 @@ impl Aggregate for Session {
                     started.previous = Some(started.current);
                     started.current = event.refresh_hash;
                     started.rotation = event.rotation;
+                    started.rotated_at = at;
                     started.expires_at = event.expires_at;
                 }
             }

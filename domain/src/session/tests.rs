@@ -55,7 +55,7 @@ pub(super) fn revoked(cause: SessionRevocationCause) -> SessionEvent {
 
 /// Presents token `number`, whose successor is the next.
 pub(super) fn refresh(number: u32) -> RefreshSession {
-    RefreshSession { presented_hash: token(number), successor_hash: token(number + 1) }
+    RefreshSession { presented_hash: token(number), successor_hash: token(number + 1), signed_by: None }
 }
 
 proptest! {

@@ -1,5 +1,5 @@
 use domain::account::{AccountRegistered, EmailConfirmed};
-use domain::{Actor, Digest, Timestamp};
+use domain::{Actor, CommandId, Digest, Timestamp};
 
 use super::*;
 use crate::testing::{Fold, History};
@@ -20,7 +20,9 @@ fn folded(events: impl IntoIterator<Item = Event>) -> Fold<Accounts> {
 
 fn confirmation(byte: u8) -> Event {
     let expires_at = Timestamp::from_micros(9);
-    EmailConfirmationRequested { account_id: ACCOUNT, token_hash: token(byte), expires_at }.into()
+    let token_command_id = CommandId::from_bytes([byte; 16]);
+    EmailConfirmationRequested { account_id: ACCOUNT, token_hash: token(byte), token_command_id, expires_at }
+        .into()
 }
 
 #[test]
@@ -41,10 +43,18 @@ fn confirming_uses_the_last_token_and_not_those_before() {
 }
 
 #[test]
+fn a_token_that_is_sent_again_holds_on() {
+    let fold = folded([AccountRegistered { account_id: ACCOUNT }.into(), confirmation(1), confirmation(1)]);
+    let row = fold.row::<EmailConfirmationToken>(&(ACCOUNT, token(1))).expect("a row");
+    assert_eq!((row.used_at, row.replaced_at), (None, None));
+}
+
+#[test]
 fn a_reset_unlocks_and_uses_the_token() {
     let reset = PasswordResetRequested {
         account_id: ACCOUNT,
         token_hash: token(3),
+        token_command_id: CommandId::from_bytes([3; 16]),
         expires_at: Timestamp::from_micros(9),
     };
     let locked =

@@ -1,5 +1,6 @@
 //! Registration, login and sessions.
 
+use domain::device::DeviceProof;
 use domain::{DeviceId, SessionId};
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -26,7 +27,7 @@ pub async fn confirm_email(http: &Http, token: &str) -> Result<(), ApiError> {
     http.send::<IgnoredAny>(&request, None).await.map(|_| ())
 }
 
-/// Logs in, on one of the account's devices or on none yet.
+/// Logs in, on one of the account's devices or on none yet. A device that shows itself is not slowed down by what others tried.
 ///
 /// # Errors
 /// Each [`ApiError`].
@@ -35,17 +36,23 @@ pub async fn login(
     email: &str,
     password: &str,
     device: Option<DeviceId>,
+    proof: Option<DeviceProof>,
 ) -> Result<dto::Tokens, ApiError> {
-    let body = json!({ "email": email, "password": password, "device_id": device });
+    let body = json!({ "email": email, "password": password, "device_id": device, "device_proof": proof });
     Ok(http.send(&Outgoing::post("/v1/sessions").json(&body), None).await?.body)
 }
 
-/// Exchanges a refresh token.
+/// Exchanges a refresh token. A device that shows itself may repeat the last exchange however late.
 ///
 /// # Errors
 /// Each [`ApiError`].
-pub async fn refresh(http: &Http, refresh_token: &str) -> Result<dto::Tokens, ApiError> {
-    let request = Outgoing::post("/v1/sessions/refresh").json(&json!({ "refresh_token": refresh_token }));
+pub async fn refresh(
+    http: &Http,
+    refresh_token: &str,
+    proof: Option<DeviceProof>,
+) -> Result<dto::Tokens, ApiError> {
+    let body = json!({ "refresh_token": refresh_token, "device_proof": proof });
+    let request = Outgoing::post("/v1/sessions/refresh").json(&body);
     Ok(http.send(&request, None).await?.body)
 }
 

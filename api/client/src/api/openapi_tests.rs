@@ -179,7 +179,7 @@ async fn documented() -> Documented {
     let log = Arc::clone(&faults);
     let server = TestServer::start(move |_, seen| documentation.answer(seen, &log)).await;
     let http = Http::new(&server.base).unwrap();
-    let tokens = auth::login(&http, "ann@example.org", "correct horse", None).await.unwrap();
+    let tokens = auth::login(&http, "ann@example.org", "correct horse", None, None).await.unwrap();
     let store = Arc::new(KeyStore::in_memory(KeyState::new(&server.base, tokens.account_id)));
     Documented { session: Session::begin(http.clone(), store, tokens).unwrap(), http, faults }
 }
@@ -206,7 +206,9 @@ async fn accounts_and_sessions_are_as_documented() {
     auth::resend_confirmation(http, "ann@example.org").await.unwrap();
     auth::request_password_reset(http, "ann@example.org").await.unwrap();
     auth::reset_password(http, "token", "better horse").await.unwrap();
-    auth::refresh(http, "token").await.unwrap();
+    let device = Person::new(1).device;
+    let proof = device.refresh_proof(SessionId::from_bytes([1; 16]), "token", Timestamp::from_micros(1));
+    auth::refresh(http, "token", Some(proof)).await.unwrap();
     auth::change_password(session, "correct horse", "better horse").await.unwrap();
     auth::revoke_session(session, SessionId::from_bytes([1; 16])).await.unwrap();
     auth::logout(session).await.unwrap();

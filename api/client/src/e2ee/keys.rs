@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use domain::{AccountId, DeviceId, HpkeKey, RecipientId, Signature, VerifyKey};
+use domain::device::DeviceProof;
+use domain::device::proof::{login_proof, refresh_proof};
+use domain::{AccountId, DeviceId, HpkeKey, RecipientId, SessionId, Signature, Timestamp, VerifyKey};
 use ed25519_dalek::{Signer, SigningKey};
 use zeroize::Zeroizing;
 
@@ -113,6 +115,23 @@ impl DeviceKeys {
 
     pub(crate) fn sign(&self, bytes: &[u8]) -> Signature {
         Signature::from_bytes(self.signing.sign(bytes).to_bytes())
+    }
+
+    /// Shows the server that a login comes from this device.
+    pub fn login_proof(&self, signed_at: Timestamp) -> DeviceProof {
+        let bytes = login_proof(self.account_id, self.device_id, signed_at);
+        DeviceProof { signed_at, signature: self.sign(&bytes) }
+    }
+
+    /// Shows the server that the exchange of `refresh_token` comes from this device.
+    pub fn refresh_proof(
+        &self,
+        session: SessionId,
+        refresh_token: &str,
+        signed_at: Timestamp,
+    ) -> DeviceProof {
+        let bytes = refresh_proof(session, self.device_id, refresh_token, signed_at);
+        DeviceProof { signed_at, signature: self.sign(&bytes) }
     }
 }
 

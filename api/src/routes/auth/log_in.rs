@@ -3,6 +3,7 @@
 use super::TokensAnswer;
 use commands::services::Login;
 use domain::DeviceId;
+use domain::device::DeviceProof;
 use zeroize::Zeroizing;
 
 use crate::endpoint::prelude::*;
@@ -18,6 +19,10 @@ pub struct LogInBody {
     /// The device that it comes from, if it is enrolled already.
     #[serde(default)]
     pub device_id: Option<DeviceId>,
+    /// That device's signature (Ed25519) over `envoi login proof v1` padded with zeros to 32 bytes, account id, device id and
+    /// `signed_at` in 8 bytes, big endian. With it failed logins from elsewhere do not slow this one down.
+    #[serde(default)]
+    pub device_proof: Option<DeviceProof>,
 }
 
 /// See [`Endpoint::ABOUT`].
@@ -27,7 +32,7 @@ impl Endpoint for LogIn {
     const ABOUT: About = About::post(
         "auth.log_in",
         "/v1/sessions",
-        "Logs in with address and password.\n\nAfter failed logins further ones are refused for a time, with 429 `login_locked`.",
+        "Logs in with address and password.\n\nAfter failed logins further ones from the same network are refused for a time, with 429 `login_locked`. A device that signs is slowed down by its own failures only.",
     )
     .who(who::ANYBODY)
     .status(200)
@@ -40,9 +45,10 @@ impl Endpoint for LogIn {
     type Answer = TokensAnswer;
 
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<TokensAnswer>, Problem> {
-        let LogInBody { email, password, device_id } = input.body;
+        let LogInBody { email, password, device_id, device_proof } = input.body;
         let origin = super::session_origin(&input.origin);
-        let login = Login { email, password: Zeroizing::new(password), device_id, origin };
+        let password = Zeroizing::new(password);
+        let login = Login { email, password, device_id, device_proof, origin };
         let given = state.services.sessions.login(&input.intent.request, login).await?;
         TokensAnswer::reply(state, &given)
     }

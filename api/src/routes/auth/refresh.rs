@@ -1,6 +1,7 @@
 //! `POST /v1/sessions/refresh`
 
 use super::TokensAnswer;
+use domain::device::DeviceProof;
 
 use crate::endpoint::prelude::*;
 
@@ -10,6 +11,11 @@ use crate::endpoint::prelude::*;
 pub struct RefreshBody {
     /// The newest that was given.
     pub refresh_token: String,
+    /// The signature (Ed25519) of the session's device over `envoi refresh proof v1` padded with zeros to 32 bytes, session id,
+    /// device id, BLAKE3 of the refresh token's text, and `signed_at` in 8 bytes, big endian. With it the last exchange can be
+    /// repeated at any time.
+    #[serde(default)]
+    pub device_proof: Option<DeviceProof>,
 }
 
 /// See [`Endpoint::ABOUT`].
@@ -19,7 +25,7 @@ impl Endpoint for Refresh {
     const ABOUT: About = About::post(
         "auth.refresh",
         "/v1/sessions/refresh",
-        "Exchanges a refresh token for the next pair of tokens.\n\nEach refresh token is exchanged once. Repeating the last exchange gives the same pair; using an older one ends the session.",
+        "Exchanges a refresh token for the next pair of tokens.\n\nEach refresh token is exchanged once. Repeating the last exchange gives the same refresh token for 30 seconds, later only with the device's signature. Any other use of a token that was replaced ends the session, and its owner is told by e-mail; one that this server never gave changes nothing. `Idempotency-Key` does not matter here: the token says what is repeated.",
     )
     .who(who::ANYBODY)
     .status(200)
@@ -32,7 +38,9 @@ impl Endpoint for Refresh {
     type Answer = TokensAnswer;
 
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<TokensAnswer>, Problem> {
-        let given = state.services.sessions.refresh(&input.intent.request, &input.body.refresh_token).await?;
+        let RefreshBody { refresh_token, device_proof } = input.body;
+        let sessions = &state.services.sessions;
+        let given = sessions.refresh(&input.intent.request, &refresh_token, device_proof).await?;
         TokensAnswer::reply(state, &given)
     }
 }

@@ -21,7 +21,7 @@ pub struct ChangePassword;
 
 impl Endpoint for ChangePassword {
     const ABOUT: About =
-        About::put("me.change_password", "/v1/me/password", "Changes the password; other sessions end.")
+        About::put("me.change_password", "/v1/me/password", "Changes the password; other sessions end.\n\nAfter wrong ones further tries in this session are refused for a time, with 429 `login_locked`.")
             .who(who::ACCOUNTS)
             .errors(&["password_wrong", "login_locked"]);
     type Caller = Authenticated;

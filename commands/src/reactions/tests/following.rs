@@ -9,7 +9,7 @@ use domain::organization::{OrganizationProfile, OrganizationRole};
 use domain::session::commands::RefreshSession;
 use domain::session::{Session, SessionRevocationCause};
 use domain::workspace::{Workspace, WorkspaceProfile, WorkspaceRole};
-use domain::{Actor, ConversationId, Digest, OrganizationId, RecipientId, SessionId, WorkspaceId};
+use domain::{Actor, CommandId, ConversationId, Digest, OrganizationId, RecipientId, SessionId, WorkspaceId};
 use eventstore_schema::over_engines;
 use eventstore_schema::testing::Engine;
 
@@ -165,6 +165,7 @@ async fn a_changed_password_ends_the_other_sessions_and_a_reset_ends_all() {
         password: password(),
         profile: AccountProfile { display_name: "Alice".to_owned(), locale: None },
         confirmation_token_hash: token,
+        confirmation_command_id: CommandId::from_bytes([5; 16]),
     };
     account(&stage, AccountCommand::Register(register), Actor::ANONYMOUS).await;
     stage.enter(ALICE).await;
@@ -186,7 +187,8 @@ async fn a_changed_password_ends_the_other_sessions_and_a_reset_ends_all() {
     for session in [0, 1, 2, 4] {
         assert_eq!(stage.session(ALICE.session(session)).await.revoked(), ended, "{session}");
     }
-    let reset = RequestPasswordReset { token_hash: token };
+    let token_command_id = CommandId::from_bytes([5; 16]);
+    let reset = RequestPasswordReset { token_hash: token, token_command_id };
     account(&stage, AccountCommand::RequestPasswordReset(reset), Actor::ANONYMOUS).await;
     account(&stage, set(PasswordCause::Reset, Some(token), None), Actor::ANONYMOUS).await;
     settled(&stage, &reactions).await;
@@ -214,6 +216,7 @@ async fn sessions_that_were_over_long_ago_are_forgotten_and_refreshed_ones_are_n
     assert_eq!(indexed(&stage).await, [over, refreshed, bobs]);
     stage.parts.clock.advance_seconds(SESSION_IDLE_SECONDS - DAY);
     let refresh = RefreshSession {
+        signed_by: None,
         presented_hash: Digest::from_bytes([1; 32]),
         successor_hash: Digest::from_bytes([0xaa; 32]),
     };

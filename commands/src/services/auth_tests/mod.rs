@@ -1,12 +1,14 @@
 //! Accounts and sessions over real PostgreSQL, on one node and on several.
 
 mod accounts;
+mod guessing;
 mod sessions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::device::DeviceProof;
 use domain::{AccountId, Actor, Context, CorrelationId, DeviceId, Timestamp};
 use eventstore_schema::database::Role;
 use eventstore_schema::keyring::RootKeyFile;
@@ -23,6 +25,7 @@ use crate::auth::{Auth, AuthError};
 use crate::clock::Clock;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::reactions;
 use crate::reactions::tests::leading::next_lead;
 use crate::request::{Request, command_id, fingerprint};
@@ -136,14 +139,34 @@ impl Node {
         password: &str,
         device_id: Option<DeviceId>,
     ) -> Result<LoggedIn, AuthError> {
+        self.login_shown(key, (email, password), 0, device_id, None).await
+    }
+
+    /// Logs in from network number `network`, on a device that shows itself.
+    async fn login_shown(
+        &self,
+        key: &str,
+        (email, password): (&str, &str),
+        network: u8,
+        device_id: Option<DeviceId>,
+        device_proof: Option<DeviceProof>,
+    ) -> Result<LoggedIn, AuthError> {
         let origin = domain::session::SessionOrigin { ip: Some("192.0.2.7".into()), user_agent: None };
         let password = Zeroizing::new(password.to_owned());
-        let login = Login { email: email.to_owned(), password, device_id, origin };
-        self.services.sessions.login(&self.anonymous(key), login).await
+        let login = Login { email: email.to_owned(), password, device_id, device_proof, origin };
+        let address = std::net::Ipv4Addr::new(192, 0, 2, network).into();
+        let request = self.anonymous(key).with_network(Some(Network::of(address)));
+        self.services.sessions.login(&request, login).await
     }
 
     async fn refresh(&self, key: &str, token: &str) -> Result<LoggedIn, AuthError> {
-        self.services.sessions.refresh(&self.anonymous(key), token).await
+        self.services.sessions.refresh(&self.anonymous(key), token, None).await
+    }
+
+    async fn change_password(&self, session: &LoggedIn, key: &str, old: &str) -> Result<(), AuthError> {
+        let request = self.by(session.account_id, session.device_id, key);
+        let (old, new) = (Zeroizing::new(old.to_owned()), Zeroizing::new(OTHER_PASSWORD.to_owned()));
+        self.services.accounts.change_password(&request, session.session_id, old, new).await.map(|_| ())
     }
 
     async fn is_let_in(&self, token: &str) -> bool {

@@ -4,17 +4,25 @@ use domain::account::commands::Register;
 use domain::account::{Account, AccountContact, AccountPassword, AccountProfile};
 use domain::device::certificate::{device_certificate, recovery_certificate};
 use domain::device::commands::{EnrollDevice, PublishIdentity, RevokeDevice};
+use domain::device::proof::refresh_proof;
 use domain::device::{DeviceLabel, DeviceRevocationCause, IdentityVault};
 use domain::{Blob, Digest, HpkeKey, RecipientId, Rejection, Signature, VerifyKey};
 use ed25519_dalek::{Signer, SigningKey};
 
 use super::*;
+use crate::auth::refresh_token::RefreshToken;
 use crate::executor::ExecuteError;
 
-const DEVICE: DeviceId = DeviceId::from_bytes([7; 16]);
+pub(super) const DEVICE: DeviceId = DeviceId::from_bytes([7; 16]);
+
+/// [`DEVICE`]'s signature over `bytes`.
+pub(super) fn proof(bytes: &[u8], signed_at: Timestamp) -> DeviceProof {
+    let signature = SigningKey::from_bytes(&[2; 32]).sign(bytes);
+    DeviceProof { signed_at, signature: Signature::from_bytes(signature.to_bytes()) }
+}
 
 /// Publishes an identity and enrolls [`DEVICE`] in the session.
-async fn enroll(node: &Node, session: &LoggedIn) {
+pub(super) async fn enroll(node: &Node, session: &LoggedIn) {
     let identity = SigningKey::from_bytes(&[1; 32]);
     let verify_key = |key: &SigningKey| VerifyKey::from_bytes(key.verifying_key().to_bytes());
     let sign = |bytes: &[u8]| Signature::from_bytes(identity.sign(bytes).to_bytes());
@@ -40,32 +48,6 @@ async fn enroll(node: &Node, session: &LoggedIn) {
         label: DeviceLabel { name: "phone".into() },
     };
     devices.enroll(&node.by(account_id, None, "enroll"), session.session_id, enroll).await.unwrap();
-}
-
-#[tokio::test]
-async fn an_unknown_address_and_a_wrong_password_are_answered_alike_and_lock_alike() {
-    let site = Site::new().await;
-    let node = site.node().await;
-    confirmed(&site, &node).await;
-    for email in [EMAIL, "nobody@example.org"] {
-        let mut refused = 0;
-        loop {
-            match node.login(&format!("{email} {refused}"), email, OTHER_PASSWORD).await {
-                Err(AuthError::Refused) => refused += 1,
-                Err(AuthError::Locked { retry_after }) => {
-                    assert_eq!(retry_after, Duration::from_secs(30));
-                    break;
-                }
-                other => panic!("{:?}", other.map(|_| ())),
-            }
-        }
-        assert_eq!(refused, 10, "{email}");
-    }
-    // Locked is locked, right password or not; and it passes.
-    assert!(matches!(node.login("right", EMAIL, PASSWORD).await, Err(AuthError::Locked { .. })));
-    eventually(async || node.events(vec!["account.login_locked"]).await.len() == 1).await;
-    site.clock.advance_seconds(30);
-    node.login("later", EMAIL, PASSWORD).await.unwrap();
 }
 
 #[tokio::test]
@@ -103,16 +85,68 @@ async fn the_last_refresh_is_repeated_and_an_older_token_ends_the_session() {
 }
 
 #[tokio::test]
+async fn the_token_before_is_answered_for_half_a_minute_then_it_ends_the_session_and_its_owner_is_told() {
+    let site = Site::new().await;
+    let (node, other) = (site.node().await, site.node().await);
+    confirmed(&site, &node).await;
+    let session = node.login("login", EMAIL, PASSWORD).await.unwrap();
+    let second = node.refresh("one", &session.refresh_token).await.unwrap();
+    site.clock.advance_seconds(29);
+    let repeated = other.refresh("two", &session.refresh_token).await.unwrap();
+    assert_eq!(repeated.refresh_token, second.refresh_token);
+    site.clock.advance_seconds(1);
+    // The whole request again, as it was sent.
+    let late = node.refresh("one", &session.refresh_token).await;
+    assert!(matches!(late, Err(AuthError::RefreshRefused)));
+    assert!(!node.is_let_in(&second.access_token).await);
+    assert!(matches!(other.refresh("three", &second.refresh_token).await, Err(AuthError::RefreshRefused)));
+    // Whoever logs out is told nothing.
+    let session = node.login("again", EMAIL, PASSWORD).await.unwrap();
+    let request = node.by(session.account_id, None, "logout");
+    node.services.sessions.logout(&request, session.session_id).await.unwrap();
+    node.settle().await;
+    assert_eq!(site.mail_to(EMAIL, "session was ended").len(), 1);
+}
+
+#[tokio::test]
+async fn the_session_s_device_repeats_the_last_exchange_at_any_time() {
+    let site = Site::new().await;
+    let node = site.node().await;
+    confirmed(&site, &node).await;
+    let session = node.login("login", EMAIL, PASSWORD).await.unwrap();
+    enroll(&node, &session).await;
+    let second = node.refresh("one", &session.refresh_token).await.unwrap();
+    site.clock.advance_seconds(86_400);
+    let now = site.clock.now();
+    let refresh = async |key: &str, text: &str, proof| {
+        node.services.sessions.refresh(&node.anonymous(key), text, Some(proof)).await
+    };
+    let bytes = refresh_proof(session.session_id, DEVICE, &session.refresh_token, now);
+    let again = refresh("two", &session.refresh_token, proof(&bytes, now)).await.unwrap();
+    assert_eq!(again.refresh_token, second.refresh_token);
+    // A signature over another token does not count.
+    let bytes = refresh_proof(session.session_id, DEVICE, &second.refresh_token, now);
+    let late = refresh("three", &session.refresh_token, proof(&bytes, now)).await;
+    assert!(matches!(late, Err(AuthError::RefreshRefused)));
+    assert!(!node.is_let_in(&again.access_token).await);
+}
+
+#[tokio::test]
 async fn what_is_no_refresh_token_is_refused_and_changes_nothing() {
     let site = Site::new().await;
     let node = site.node().await;
     confirmed(&site, &node).await;
     let session = node.login("login", EMAIL, PASSWORD).await.unwrap();
-    let unknown =
-        crate::auth::refresh_token::RefreshToken::first(domain::SessionId::from_bytes([1; 16]), [2; 32]);
-    for (key, text) in
-        [("1", ""), ("2", "garbage"), ("3", unknown.expose().as_str()), ("4", &session.access_token)]
-    {
+    let forged = RefreshToken::first(session.session_id, [2; 32]).expose(&[3; 32]);
+    let foreign = RefreshToken::first(domain::SessionId::from_bytes([1; 16]), [2; 32]);
+    let foreign = node.parts.auth.expose(&foreign);
+    for (key, text) in [
+        ("1", ""),
+        ("2", "garbage"),
+        ("3", forged.as_str()),
+        ("4", &session.access_token),
+        ("5", foreign.as_str()),
+    ] {
         assert!(matches!(node.refresh(key, text).await, Err(AuthError::RefreshRefused)), "{key}");
     }
     assert!(node.is_let_in(&session.access_token).await);
@@ -215,6 +249,7 @@ async fn a_hash_of_another_day_is_renewed_at_login_and_ends_no_session() {
         password: AccountPassword { phc: hash.to_string() },
         profile: AccountProfile { display_name: "Ann".into(), locale: None },
         confirmation_token_hash: Digest::from_bytes([1; 32]),
+        confirmation_command_id: domain::CommandId::from_bytes([1; 16]),
     };
     let request = node.anonymous("register");
     node.services.executor.execute::<Account>(account_id, register.into(), &request).await.unwrap();

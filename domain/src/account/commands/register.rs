@@ -8,7 +8,7 @@ use crate::aggregate::{Context, Draft};
 use crate::limits::EMAIL_CONFIRMATION_SECONDS;
 use crate::rejection::Rejection;
 use crate::text::check_email;
-use crate::{AccountId, Digest};
+use crate::{AccountId, CommandId, Digest};
 
 use super::change_profile::check_profile;
 
@@ -25,6 +25,8 @@ pub struct Register {
     pub profile: AccountProfile,
     /// BLAKE3 of the confirmation token.
     pub confirmation_token_hash: Digest,
+    /// The command that the token is derived from.
+    pub confirmation_command_id: CommandId,
 }
 
 impl Register {
@@ -47,6 +49,7 @@ impl Register {
             Draft::open(EmailConfirmationRequested {
                 account_id,
                 token_hash: self.confirmation_token_hash,
+                token_command_id: self.confirmation_command_id,
                 expires_at: context.now.plus_seconds(EMAIL_CONFIRMATION_SECONDS),
             }),
         ])

@@ -1,19 +1,22 @@
 //! Request an e-mail confirmation.
 
-use crate::Digest;
+use crate::account::state::token_mail;
 use crate::account::{Account, AccountEvent, EmailConfirmationRequested};
 use crate::aggregate::{Context, Draft};
 use crate::limits::EMAIL_CONFIRMATION_SECONDS;
 use crate::rejection::Rejection;
+use crate::{CommandId, Digest};
 
-/// Makes the confirmation token anew; the one before holds no more. Anybody may ask: the token goes by e-mail only.
+/// Has a confirmation token sent: the last one while it holds, else a new one. Anybody may ask: the token goes by e-mail only.
 ///
-/// Does nothing for a confirmed address, and nothing while the last token is fresh
-/// ([`crate::limits::TOKEN_REISSUE_SECONDS`]).
+/// Does nothing for a confirmed address, and nothing while the last mail is too recent
+/// ([`crate::limits::TOKEN_MAIL_SECONDS_MIN`]).
 #[derive(Clone, Debug)]
 pub struct RequestEmailConfirmation {
-    /// BLAKE3 of the token.
+    /// BLAKE3 of a new token.
     pub token_hash: Digest,
+    /// The command that it is derived from.
+    pub token_command_id: CommandId,
 }
 
 impl RequestEmailConfirmation {
@@ -23,16 +26,18 @@ impl RequestEmailConfirmation {
         context: &Context,
     ) -> Result<Vec<Draft<AccountEvent>>, Rejection> {
         let account_id = state.id()?;
-        if state.email_confirmed()
-            || state.email_confirmation().is_some_and(|last| last.is_fresh(context.now))
-        {
+        if state.email_confirmed() {
             return Ok(Vec::new());
         }
-        Ok(vec![Draft::open(EmailConfirmationRequested {
+        let fresh = (self.token_hash, self.token_command_id);
+        let mail = token_mail(state.email_confirmation(), fresh, EMAIL_CONFIRMATION_SECONDS, context.now);
+        let requested = mail.map(|mail| EmailConfirmationRequested {
             account_id,
-            token_hash: self.token_hash,
-            expires_at: context.now.plus_seconds(EMAIL_CONFIRMATION_SECONDS),
-        })])
+            token_hash: mail.token_hash,
+            token_command_id: mail.token_command_id,
+            expires_at: mail.expires_at,
+        });
+        Ok(requested.map(Draft::open).into_iter().collect())
     }
 }
 
@@ -40,32 +45,42 @@ impl RequestEmailConfirmation {
 mod tests {
     use super::*;
     use crate::account::commands::ConfirmEmail;
-    use crate::account::tests::{ANN, CONFIRMATION, OTHER_TOKEN, confirmed, registered};
+    use crate::account::tests::{ANN, COMMAND, CONFIRMATION, OTHER_TOKEN, confirmed, registered};
     use crate::aggregate::Actor;
-    use crate::limits::TOKEN_REISSUE_SECONDS;
-    use crate::testing::{NOW, as_actor, at, given, happen, when};
+    use crate::limits::TOKEN_MAIL_SECONDS_MIN;
+    use crate::testing::{NOW, as_actor, at, given, when};
 
     fn request() -> RequestEmailConfirmation {
-        RequestEmailConfirmation { token_hash: OTHER_TOKEN }
+        RequestEmailConfirmation { token_hash: OTHER_TOKEN, token_command_id: CommandId::from_bytes([7; 16]) }
     }
 
     #[test]
-    fn a_new_token_replaces_the_old_one() {
-        let mut state = given::<Account>(registered());
-        let later = at(as_actor(Actor::ANONYMOUS), NOW.plus_seconds(TOKEN_REISSUE_SECONDS));
-        let events = happen(&mut state, request(), &later);
-        let expires_at = later.now.plus_seconds(EMAIL_CONFIRMATION_SECONDS);
-        let expected = EmailConfirmationRequested { account_id: ANN, token_hash: OTHER_TOKEN, expires_at };
-        assert_eq!(events, Ok(vec![expected.into()]));
-        let old = when(&state, ConfirmEmail { token_hash: CONFIRMATION }, &later);
-        assert_eq!(old, Err(Rejection::TokenInvalid));
+    fn the_token_under_way_is_sent_again_and_a_new_one_once_it_is_over() {
+        let state = given::<Account>(registered());
+        let later = at(as_actor(Actor::ANONYMOUS), NOW.plus_seconds(TOKEN_MAIL_SECONDS_MIN));
+        let sent = |state: &Account, context| {
+            let events = when(state, request(), context).expect("taken");
+            let [AccountEvent::EmailConfirmationRequested(event)] = events.as_slice() else {
+                panic!("{events:?}")
+            };
+            event.clone()
+        };
+        let again = sent(&state, &later);
+        assert_eq!(
+            (again.account_id, again.token_hash, again.token_command_id),
+            (ANN, CONFIRMATION, COMMAND)
+        );
+        assert!(again.expires_at > later.now.plus_seconds(EMAIL_CONFIRMATION_SECONDS));
+        assert!(when(&state, ConfirmEmail { token_hash: CONFIRMATION }, &later).is_ok());
+        let over = at(as_actor(Actor::ANONYMOUS), NOW.plus_seconds(EMAIL_CONFIRMATION_SECONDS));
+        assert_eq!(sent(&state, &over).token_hash, OTHER_TOKEN);
     }
 
     #[test]
     fn nothing_happens_within_a_minute_or_once_confirmed() {
         let context = as_actor(Actor::ANONYMOUS);
         assert_eq!(when(&given::<Account>(registered()), request(), &context), Ok(vec![]));
-        let later = at(context, NOW.plus_seconds(TOKEN_REISSUE_SECONDS));
+        let later = at(context, NOW.plus_seconds(TOKEN_MAIL_SECONDS_MIN));
         assert_eq!(when(&given::<Account>(confirmed()), request(), &later), Ok(vec![]));
     }
 

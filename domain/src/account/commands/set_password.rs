@@ -59,7 +59,7 @@ mod tests {
     use crate::account::LoginLocked;
     use crate::account::tests::{ANN, BEN, OTHER_TOKEN, RESET, confirmed, registered, reset_requested};
     use crate::aggregate::Actor;
-    use crate::limits::PASSWORD_RESET_SECONDS;
+    use crate::limits::{PASSWORD_RESET_SECONDS, TOKEN_MAIL_SECONDS_MIN};
     use crate::testing::{NOW, as_actor, at, by, given, happen, when};
 
     fn set(cause: PasswordCause, token: Option<Digest>) -> SetPassword {
@@ -109,7 +109,7 @@ mod tests {
     fn a_missing_wrong_or_expired_reset_token_is_refused() {
         let context = as_actor(Actor::ANONYMOUS);
         let open = given::<Account>(confirmed().into_iter().chain([reset_requested()]));
-        let expired = at(context, NOW.plus_seconds(PASSWORD_RESET_SECONDS));
+        let expired = at(context, NOW.plus_seconds(PASSWORD_RESET_SECONDS + TOKEN_MAIL_SECONDS_MIN));
         for (state, token, context) in [
             (&given::<Account>(confirmed()), Some(RESET), context),
             (&open, None, context),

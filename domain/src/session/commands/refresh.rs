@@ -1,24 +1,28 @@
 //! Refresh a session.
 
-use crate::Digest;
 use crate::aggregate::{Context, Draft};
-use crate::limits::SESSION_IDLE_SECONDS;
+use crate::limits::{REFRESH_GRACE_SECONDS, SESSION_IDLE_SECONDS};
 use crate::rejection::Rejection;
 use crate::session::{Session, SessionEvent, SessionRefreshed, SessionRevocationCause, SessionRevoked};
+use crate::{DeviceId, Digest};
 
-/// Exchanges the refresh token. The token names its session, so any token presented here claims to be of this one.
+/// Exchanges the refresh token. The caller has checked that the platform made it for this session: what was made up never
+/// comes here.
 ///
 /// - The current token is exchanged for its successor.
 /// - The one before it, with the successor it had, does nothing: the caller gives the same answer again, as the first one
-///   may have been lost.
-/// - Any other one was used up or is forged: somebody has a copy, and the session is revoked. That is an event, not a
-///   rejection; the caller finds the session ended afterwards.
+///   may have been lost. Whoever presents it is believed for [`REFRESH_GRACE_SECONDS`] after the exchange, the session's
+///   device at any time.
+/// - Any other one was used up: somebody has a copy, and the session is revoked. That is an event, not a rejection; the
+///   caller finds the session ended afterwards.
 #[derive(Clone, Debug)]
 pub struct RefreshSession {
     /// BLAKE3 of the token presented.
     pub presented_hash: Digest,
     /// BLAKE3 of its successor.
     pub successor_hash: Digest,
+    /// The device whose key has signed the request, if one has.
+    pub signed_by: Option<DeviceId>,
 }
 
 impl RefreshSession {
@@ -40,7 +44,9 @@ impl RefreshSession {
         }
         let is_retry = session.previous.is_some_and(|previous| previous.matches(&self.presented_hash))
             && session.current.matches(&self.successor_hash);
-        if is_retry {
+        let is_recent = context.now < session.rotated_at.plus_seconds(REFRESH_GRACE_SECONDS);
+        let is_signed = self.signed_by.is_some() && self.signed_by == session.device_id;
+        if is_retry && (is_recent || is_signed) {
             return Ok(Vec::new());
         }
         let cause = SessionRevocationCause::RefreshTokenReused;
@@ -52,7 +58,8 @@ impl RefreshSession {
 mod tests {
     use super::*;
     use crate::aggregate::{Actor, Aggregate};
-    use crate::session::tests::{refresh, refreshed, revoked, started, token};
+    use crate::session::SessionDeviceBound;
+    use crate::session::tests::{ANN, SESSION, refresh, refreshed, revoked, started, token};
     use crate::testing::{NOW, as_actor, at, given, happen, when};
 
     const REUSED: SessionRevocationCause = SessionRevocationCause::RefreshTokenReused;
@@ -75,16 +82,38 @@ mod tests {
     }
 
     #[test]
-    fn the_last_exchange_is_answered_again_without_an_event() {
+    fn the_last_exchange_is_answered_again_without_an_event_for_half_a_minute() {
         let state = given::<Session>([started(), refreshed(1)]);
-        assert_eq!(when(&state, refresh(0), &as_actor(Actor::ANONYMOUS)), Ok(vec![]));
+        let context = as_actor(Actor::ANONYMOUS);
+        assert_eq!(when(&state, refresh(0), &context), Ok(vec![]));
+        let last = at(context, NOW.plus_seconds(REFRESH_GRACE_SECONDS - 1));
+        assert_eq!(when(&state, refresh(0), &last), Ok(vec![]));
+        let late = at(context, NOW.plus_seconds(REFRESH_GRACE_SECONDS));
+        assert_eq!(when(&state, refresh(0), &late), Ok(vec![revoked(REUSED)]));
     }
 
     #[test]
-    fn an_older_forged_or_differently_continued_token_ends_the_session() {
+    fn the_session_s_device_is_answered_again_at_any_time_and_no_other() {
+        let (phone, other) = (DeviceId::from_bytes([11; 16]), DeviceId::from_bytes([12; 16]));
+        let bound = SessionDeviceBound { session_id: SESSION, account_id: ANN, device_id: phone };
+        let late = at(as_actor(Actor::ANONYMOUS), NOW.plus_seconds(86_400));
+        let signed = |signed_by, number| RefreshSession { signed_by, ..refresh(number) };
+        let unbound = given::<Session>([started(), refreshed(1)]);
+        assert_eq!(when(&unbound, signed(Some(phone), 0), &late), Ok(vec![revoked(REUSED)]));
+        let state = given::<Session>([started(), bound.into(), refreshed(1)]);
+        assert_eq!(when(&state, signed(Some(phone), 0), &late), Ok(vec![]));
+        for signed_by in [None, Some(other)] {
+            assert_eq!(when(&state, signed(signed_by, 0), &late), Ok(vec![revoked(REUSED)]));
+        }
+        let state = given::<Session>([started(), refreshed(1), refreshed(2)]);
+        assert_eq!(when(&state, signed(Some(phone), 0), &late), Ok(vec![revoked(REUSED)]));
+    }
+
+    #[test]
+    fn an_older_or_differently_continued_token_ends_the_session() {
         let context = as_actor(Actor::ANONYMOUS);
         let state = given::<Session>([started(), refreshed(1), refreshed(2)]);
-        let other_successor = RefreshSession { presented_hash: token(1), successor_hash: token(77) };
+        let other_successor = RefreshSession { successor_hash: token(77), ..refresh(1) };
         for command in [refresh(0), refresh(99), other_successor] {
             assert_eq!(when(&state, command, &context), Ok(vec![revoked(REUSED)]));
         }

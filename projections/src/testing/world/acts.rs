@@ -18,8 +18,8 @@ use domain::workspace::commands::{
 };
 use domain::workspace::{WorkspaceProfile, WorkspaceRole};
 use domain::{
-    AccountId, Blob, Context, DeviceId, Digest, HpkeKey, InvitationId, OrganizationId, RecipientId,
-    SessionId, Signature, VerifyKey, WorkspaceId,
+    AccountId, Blob, CommandId, Context, DeviceId, Digest, HpkeKey, InvitationId, OrganizationId,
+    RecipientId, SessionId, Signature, VerifyKey, WorkspaceId,
 };
 use ed25519_dalek::Signer;
 
@@ -69,6 +69,7 @@ impl World {
             password: AccountPassword { phc: "$argon2id$".to_owned() },
             profile,
             confirmation_token_hash: self.digest(),
+            confirmation_command_id: CommandId::from_bytes(self.recorder.id()),
         };
         let context = Context { actor: domain::Actor::ANONYMOUS, ..self.recorder.by(id, None) };
         let done = self.recorder.give(&mut person.account, register, context).await;
@@ -79,6 +80,7 @@ impl World {
     async fn change_account(&mut self) -> bool {
         let Some(who) = self.person() else { return false };
         let (choice, hash) = (self.random.below(6), self.digest());
+        let token_command_id = CommandId::from_bytes(self.recorder.id());
         let person = &mut self.people[who];
         let own = self.recorder.by(person.id, None);
         let confirmation = person.account.state.email_confirmation().map(|token| token.hash);
@@ -101,7 +103,10 @@ impl World {
                 };
                 self.recorder.give(kept, command, anonymous).await
             }
-            2 => self.recorder.give(kept, RequestPasswordReset { token_hash: hash }, anonymous).await,
+            2 => {
+                let request = RequestPasswordReset { token_hash: hash, token_command_id };
+                self.recorder.give(kept, request, anonymous).await
+            }
             3 => {
                 let profile =
                     AccountProfile { display_name: "Another".to_owned(), locale: Some("de".to_owned()) };
@@ -200,11 +205,12 @@ impl World {
             }
             // A stranger's token ends the session by an event of its own.
             3 => {
-                let refresh = RefreshSession { presented_hash: hash, successor_hash: hash };
+                let refresh = RefreshSession { presented_hash: hash, successor_hash: hash, signed_by: None };
                 self.recorder.give(kept, refresh, context).await
             }
             _ => {
-                let refresh = RefreshSession { presented_hash: *current, successor_hash: hash };
+                let refresh =
+                    RefreshSession { presented_hash: *current, successor_hash: hash, signed_by: None };
                 *current = hash;
                 self.recorder.give(kept, refresh, context).await
             }
