@@ -266,6 +266,9 @@ impl From<AuthError> for Problem {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
+        if matches!(error, QueryError::Behind) {
+            return Code::Behind.into();
+        }
         if error.is_transient() { Self::unavailable(chain(&error)) } else { Self::internal(chain(&error)) }
     }
 }

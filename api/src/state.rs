@@ -9,7 +9,7 @@ use commands::services::{AuthenticateError, Services};
 use domain::Record;
 use eventstore_schema::lease::Leases;
 use eventstore_schema::{Incarnation, Opened, SealedCell, Sealer};
-use projections::{Projections, QueryError, Reader};
+use projections::{Projections, QueryError, ReadModels};
 use prometheus::Registry;
 
 use crate::budget::{Budget, until};
@@ -28,8 +28,8 @@ pub struct State {
     pub services: Services,
     /// Opens what is personal, for those who may see it.
     pub sealer: Arc<Sealer>,
-    /// Queries the read models.
-    pub reader: Reader,
+    /// The read models; endpoints read them through [`crate::extract::Query::reader`].
+    pub read_models: ReadModels,
     /// How far the read models are.
     pub projections: Arc<Projections>,
     /// The live sockets.

@@ -33,6 +33,8 @@ CREATE TABLE projection.parked_events (
 CREATE INDEX ON projection.parked_events (projection, stream, position);
 
 ALTER TABLE projection.checkpoints OWNER TO envoi_projector;
+-- Queries that have to show something look whether they do.
+GRANT SELECT (name, position) ON projection.checkpoints TO envoi_reader;
 ALTER TABLE projection.parked_events OWNER TO envoi_projector;
 
 -- Whether the viewer may know of another account: both are members of one organization, or the viewer is a member of a

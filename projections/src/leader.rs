@@ -21,8 +21,8 @@ use crate::store::{Mode, Store, StoreError};
 /// Most events in one transaction: a leader that fell behind catches up in large steps, one that is abreast takes what
 /// is there.
 const BATCH_EVENTS: usize = 2_048;
-/// How long progress over events that changed no row may stay unsaved. Losing it costs folding them again; saving each
-/// batch would cost every projection a commit for every other's events.
+/// How long progress over events that changed no row may stay unsaved while nobody waits for it. Losing it costs folding them
+/// again; saving each batch would cost every projection a commit for every other's events.
 const SAVE_DELAY: Duration = Duration::from_millis(200);
 /// Least time between two transactions of a busy projection that nobody waits for: at hundreds of batches a second their
 /// overhead would cost more than their rows.
@@ -74,9 +74,13 @@ impl<'a> Leader<'a> {
         loop {
             let next = events.next_many(BATCH_EVENTS);
             let items = if self.unsaved.is_some() {
-                match tokio::time::timeout(SAVE_DELAY, next).await {
-                    Ok(items) => items?,
-                    Err(_) => {
+                let due = async {
+                    let _ = tokio::time::timeout(SAVE_DELAY, self.context.gauge.wanted()).await;
+                };
+                tokio::select! {
+                    biased;
+                    items = next => items?,
+                    () = due => {
                         self.save().await?;
                         continue;
                     }
@@ -183,7 +187,8 @@ impl<'a> Leader<'a> {
         let outcome = self.fold(items, &parked, true).await?;
         if outcome.is_empty() && cleared.is_none() {
             self.unsaved = Some(mark);
-            if self.saved_at.elapsed() >= SAVE_DELAY {
+            // Whoever waits is told what queries see: what is saved.
+            if self.saved_at.elapsed() >= SAVE_DELAY || self.context.gauge.has_waiters() {
                 self.save().await?;
             }
         } else {
@@ -237,6 +242,7 @@ impl<'a> Leader<'a> {
         store_parked(client, name, &outcome.parked).await?;
         self.store.execute("COMMIT").await?;
         self.checkpoint = checkpoint;
+        self.context.gauge.set_position(checkpoint.position());
         Ok(())
     }
 
@@ -245,6 +251,7 @@ impl<'a> Leader<'a> {
             let advance = self.store.prepare(Checkpoint::ADVANCE.to_owned()).await?;
             let (client, name) = (&self.store.client, self.name());
             self.checkpoint = self.checkpoint.advance(client, &advance, &self.lease, name, mark).await?;
+            self.context.gauge.set_position(self.checkpoint.position());
         }
         self.saved_at = Instant::now();
         Ok(())
@@ -269,7 +276,6 @@ impl<'a> Leader<'a> {
 
     fn moved(&self, mark: Mark, events: usize) {
         let (metrics, name) = (&self.context.metrics, self.name());
-        self.context.gauge.set_position(Some(mark.position));
         metrics
             .position
             .with_label_values(&[name])

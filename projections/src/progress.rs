@@ -52,7 +52,7 @@ impl fmt::Display for State {
 pub struct Progress {
     /// What it does.
     pub state: State,
-    /// The last event whose effect queries see.
+    /// The last event whose effect queries see, as far as this process knows: a crash of the database may have taken some back.
     pub position: Option<Position>,
     /// What keeps it from going on.
     pub error: Option<String>,

@@ -1,8 +1,9 @@
 //! Queries: what a viewer may see, enforced by PostgreSQL even when a query forgets to ask.
 
 use domain::{AccountId, OrganizationId};
+use eventstore_schema::Position;
 use eventstore_schema::database::{Connection, Pool, PoolError};
-use futures_util::future::{join4, try_join};
+use futures_util::future::{join5, try_join3};
 use tokio_postgres::types::ToSql;
 
 use crate::cell::{Cell, CellError, Sql};
@@ -49,6 +50,9 @@ pub enum QueryError {
     /// PostgreSQL refused the query or went away while it ran.
     #[error("a query failed")]
     Query(#[source] tokio_postgres::Error),
+    /// The read models do not show yet what they have to: try again.
+    #[error("the read models are behind")]
+    Behind,
     /// A row is not of the shape that this release expects.
     #[error("a row of {what} is of another shape")]
     Shape {
@@ -63,7 +67,7 @@ impl QueryError {
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            QueryError::Connect(_) => true,
+            QueryError::Connect(_) | QueryError::Behind => true,
             QueryError::Query(error) => error.is_closed() || error.code().is_none(),
             QueryError::Shape { .. } => false,
         }
@@ -104,22 +108,54 @@ pub fn column<C: Cell>(
     row.try_get::<_, Sql<C>>(name).map(|cell| cell.0).map_err(QueryError::Query)
 }
 
-/// Runs queries as role `envoi_reader`, to which row-level security applies.
+/// The read models: to be read as they are, or not before they show something.
 #[derive(Clone)]
-pub struct Reader {
+pub struct ReadModels {
     pool: Pool,
 }
 
-impl Reader {
+impl ReadModels {
     /// Reads through `pool`, whose connections assume the role `envoi_reader`.
     pub fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
+    /// Reads them as they are.
+    pub fn now(&self) -> Reader {
+        Reader::new(self.pool.clone())
+    }
+
+    /// Reads them where each of `projections` shows the event at `position`; a query that comes too early fails with
+    /// [`QueryError::Behind`]. What this process knows of their progress does not count: a crash of the database may have
+    /// taken some of it back.
+    pub fn showing(&self, projections: &'static [&'static str], position: Position) -> Reader {
+        Reader { pool: self.pool.clone(), showing: Some((projections, position)) }
+    }
+}
+
+/// Runs queries as role `envoi_reader`, to which row-level security applies.
+#[derive(Clone)]
+pub struct Reader {
+    pool: Pool,
+    showing: Option<(&'static [&'static str], Position)>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("showing", &self.showing).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Reads the read models as they are through `pool`, whose connections assume the role `envoi_reader`.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, showing: None }
+    }
+
     /// Runs a constant query for `viewer`, read-only, with the viewer's settings in the same round trip.
     ///
     /// # Errors
-    /// When PostgreSQL cannot be reached or a row is of another shape.
+    /// When PostgreSQL cannot be reached, the read models do not show yet what they have to, or a row is of another shape.
     pub async fn all<R: Shape>(
         &self,
         viewer: &Viewer,
@@ -127,7 +163,11 @@ impl Reader {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<R>, QueryError> {
         let client = self.pool.get().await.map_err(QueryError::Connect)?;
-        let rows = run(&client, viewer, sql, parameters).await.map_err(QueryError::Query)?;
+        let (shows, rows) =
+            run(&client, viewer, self.showing, sql, parameters).await.map_err(QueryError::Query)?;
+        if !shows {
+            return Err(QueryError::Behind);
+        }
         rows.iter().map(R::read).collect()
     }
 
@@ -147,22 +187,33 @@ impl Reader {
 
 const SETTINGS: &str =
     "SELECT set_config('envoi.account', $1, true), set_config('envoi.organization', $2, true)";
+/// Whether every one of these projections shows the event at this position. It comes before the query, which sees no less.
+const SHOWS: &str = "SELECT count(*) = cardinality($1) FROM projection.checkpoints \
+     WHERE name = ANY ($1::text[]) AND position >= $2";
 
-/// All four statements are sent before the first answer comes: one round trip, and a caller that goes away cannot leave
-/// a transaction open behind it.
+/// All statements are sent before the first answer comes: one round trip, and a caller that goes away cannot leave a
+/// transaction open behind it. With the rows comes whether they are of late enough a state.
 async fn run(
     client: &Connection,
     viewer: &Viewer,
+    showing: Option<(&'static [&'static str], Position)>,
     sql: &'static str,
     parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
-    let (settings, query) = try_join(client.prepare_cached(SETTINGS), client.prepare_cached(sql)).await?;
+) -> Result<(bool, Vec<tokio_postgres::Row>), tokio_postgres::Error> {
+    let (settings, shows, query) =
+        try_join3(client.prepare_cached(SETTINGS), client.prepare_cached(SHOWS), client.prepare_cached(sql))
+            .await?;
     let account = viewer.account_id.to_string();
     let organization = viewer.organization_id.map(|id| id.to_string()).unwrap_or_default();
     let set: [&(dyn ToSql + Sync); 2] = [&account, &organization];
-    let (begun, set, rows, committed) = join4(
+    let look = async {
+        let Some((projections, position)) = showing else { return Ok(true) };
+        client.query_one(&shows, &[&projections, &Sql(position)]).await?.try_get(0)
+    };
+    let (begun, set, shows, rows, committed) = join5(
         client.batch_execute("BEGIN READ ONLY"),
         client.query(&settings, &set),
+        look,
         client.query(&query, parameters),
         client.batch_execute("COMMIT"),
     )
@@ -171,5 +222,5 @@ async fn run(
     set?;
     let rows = rows?;
     committed?;
-    Ok(rows)
+    Ok((shows?, rows))
 }

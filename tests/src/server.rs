@@ -19,7 +19,7 @@ use eventstore_schema::keyring::{RootKeyFile, Secret};
 use eventstore_schema::lease::Leases;
 use eventstore_schema::testing::{Engine, LogOptions, TestDatabase, TestLog};
 use eventstore_schema::{EventLog, Keyring, Sealer};
-use projections::{Feed, Projections, Reader, State as ProjectionState};
+use projections::{Feed, Projections, ReadModels, State as ProjectionState};
 use prometheus::Registry;
 use tempfile::TempDir;
 use tokio_postgres::Client;
@@ -143,7 +143,7 @@ impl TestServer {
             clock: clock.clone(),
             services: services.clone(),
             sealer,
-            reader: Reader::new(database::pool(config, Role::Reader, POOL_SIZE).expect("a pool")),
+            read_models: ReadModels::new(database::pool(config, Role::Reader, POOL_SIZE).expect("a pool")),
             projections: Arc::clone(&projections),
             live: api::Live::start(Arc::clone(&feed), &clock, &measures).await.expect("live sockets"),
             auth,

@@ -4,6 +4,7 @@ use commands::network::Network;
 use commands::request::{Request, command_id, fingerprint};
 use domain::{Actor, CommandId, MessageId};
 use eventstore_schema::{CommandRef, Revision};
+use projections::Reader;
 
 use uuid::Uuid;
 
@@ -61,9 +62,12 @@ impl Command {
     }
 }
 
-/// A question; the read models that it shows have reached the position it asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct Query {}
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Reads the read models that it shows, where they have reached the position that it asks for.
+    pub reader: Reader,
+}
 
 impl Intent for Query {
     const KIND: IntentKind = IntentKind::Query;
@@ -72,8 +76,9 @@ impl Intent for Query {
         if let (Some(text), Some(identity)) = (call.min_position, call.identity.as_ref()) {
             let place = state.cursors.open_place(identity.account_id, text)?;
             state.reached(about.reads, place).await?;
+            return Ok(Self { reader: state.read_models.showing(about.reads, place.position) });
         }
-        Ok(Self {})
+        Ok(Self { reader: state.read_models.now() })
     }
 }
 

@@ -121,7 +121,11 @@ impl Line {
         if last.is_some_and(|event| event.event_type == SessionRevoked::NAME) {
             return Err(Close::SessionEnded);
         }
-        let spans = conversations::queries::spans(&state.reader, identity.account_id).await;
+        let reader = match after {
+            Some(position) => state.read_models.showing(&["conversations"], position),
+            None => state.read_models.now(),
+        };
+        let spans = conversations::queries::spans(&reader, identity.account_id).await;
         Ok(Sight::at(*identity, &spans.map_err(|error| self.unavailable(&error))?, after))
     }
 

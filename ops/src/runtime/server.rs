@@ -8,7 +8,7 @@ use api::server::Listen;
 use commands::reactions::{self, Reactions};
 use eventstore_schema::database::{self, Role as DatabaseRole};
 use eventstore_schema::keyring::Secret;
-use projections::{Feed, Projections, Reader};
+use projections::{Feed, Projections, ReadModels};
 
 use super::Backend;
 use crate::cli::CliError;
@@ -144,7 +144,7 @@ async fn edge(
         clock: backend.parts.clock.clone(),
         services: backend.services.clone(),
         sealer: Arc::clone(&backend.sealer),
-        reader: Reader::new(reading),
+        read_models: ReadModels::new(reading),
         projections: Arc::clone(projections),
         live,
         auth: Arc::clone(&backend.parts.auth),

@@ -29,7 +29,7 @@ use eventstore_schema::{
     SealHeader, Sealer, StreamAppend, StreamId, catalogue,
 };
 use futures_util::{SinkExt, StreamExt};
-use projections::{Feed, Projections, Reader};
+use projections::{Feed, Projections, ReadModels};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
@@ -133,7 +133,7 @@ impl Site {
             clock: self.clock.clone(),
             services: Services::new(&parts),
             sealer,
-            reader: Reader::new(self.database.pool(Role::Reader)),
+            read_models: ReadModels::new(self.database.pool(Role::Reader)),
             projections: Arc::new(projections),
             live,
             auth: Arc::clone(&parts.auth),

@@ -3,7 +3,7 @@
 use super::AccountPath;
 use domain::{AccountId, DeviceId, HpkeKey, RecipientId, Rejection, Signature, Timestamp, VerifyKey};
 use projections::devices::queries;
-use projections::{PAGE_ROWS_MAX, Page, Viewer};
+use projections::{PAGE_ROWS_MAX, Page, Reader, Viewer};
 
 use crate::endpoint::prelude::*;
 use crate::limits::DEVICES_SHOWN_MAX;
@@ -62,10 +62,10 @@ impl Endpoint for GetKeys {
     type Body = Nothing;
     type Answer = GetKeysAnswer;
 
-    async fn handle(state: &State, input: Input<Self>) -> Result<Reply<GetKeysAnswer>, Problem> {
+    async fn handle(_: &State, input: Input<Self>) -> Result<Reply<GetKeysAnswer>, Problem> {
         let viewer = Viewer { account_id: input.caller.account_id, organization_id: None };
         let account_id = input.path.account_id;
-        let keys = queries::public_keys(&state.reader, &viewer, account_id).await?;
+        let keys = queries::public_keys(&input.intent.reader, &viewer, account_id).await?;
         let keys = keys.ok_or(Rejection::AccountNotFound)?;
         Ok(Reply::new(GetKeysAnswer {
             account_id,
@@ -73,20 +73,20 @@ impl Endpoint for GetKeys {
             recovery_id: keys.recovery_id,
             recovery_key: keys.recovery_key,
             recovery_certificate: keys.recovery_certificate,
-            devices: devices(state, &viewer, account_id).await?,
+            devices: devices(&input.intent.reader, &viewer, account_id).await?,
         }))
     }
 }
 
 async fn devices(
-    state: &State,
+    reader: &Reader,
     viewer: &Viewer,
     account_id: AccountId,
 ) -> Result<Vec<DeviceKeysAnswer>, Problem> {
     let mut devices: Vec<DeviceKeysAnswer> = Vec::new();
     while devices.len() < DEVICES_SHOWN_MAX {
         let page = Page::new(devices.last().map(|device| device.device_id), PAGE_ROWS_MAX);
-        let rows = queries::public_devices(&state.reader, viewer, account_id, page).await?;
+        let rows = queries::public_devices(reader, viewer, account_id, page).await?;
         if rows.is_empty() {
             break;
         }

@@ -44,7 +44,7 @@ impl Endpoint for GetProfile {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<GetProfileAnswer>, Problem> {
         let viewer = Viewer { account_id: input.caller.account_id, organization_id: None };
         let account_id = input.path.account_id;
-        let row = queries::profile(&state.reader, &viewer, account_id).await?;
+        let row = queries::profile(&input.intent.reader, &viewer, account_id).await?;
         let row = row.ok_or(Rejection::AccountNotFound)?;
         let profile = state.open::<AccountProfile>([row.profile]).await?.pop();
         let erased = profile == Some(Opened::Erased);

@@ -111,7 +111,7 @@ impl Endpoint for ListEvents {
         let ListEventsQuery { event_type, actor, stream_id, since, until, cursor, limit } = input.query;
         let filter = AuditFilter { event_type, actor, stream_id, since, until };
         let page = Page::<eventstore_schema::Position>::of::<Self>(state, account_id, &cursor, limit)?;
-        let (reader, viewer) = (&state.reader, &reading.viewer);
+        let (reader, viewer) = (&input.intent.reader, &reading.viewer);
         let rows = queries::page(reader, viewer, organization_id, &filter, page.query()).await?;
         let last = rows.last().map(|row| row.position);
         let items = rows.into_iter().map(AuditAnswer::from).collect();

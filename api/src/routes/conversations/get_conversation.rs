@@ -29,7 +29,7 @@ impl Endpoint for GetConversation {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<ConversationAnswer>, Problem> {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
         let viewer = access::conversation(state, account_id, conversation_id).await?;
-        let query = async || queries::by_id(&state.reader, &viewer, conversation_id).await;
+        let query = async || queries::by_id(&input.intent.reader, &viewer, conversation_id).await;
         let row = state.found(Self::ABOUT.reads, query).await?;
         let answer = ConversationAnswer::all(state, vec![row]).await?.pop();
         answer.map(Reply::new).ok_or_else(|| Rejection::ConversationNotFound.into())

@@ -48,7 +48,7 @@ impl Endpoint for ListConversations {
         let reading = access::organization(state, account_id, input.path.organization_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
         let (viewer, workspace_id) = (&reading.viewer, input.query.workspace_id);
-        let rows = queries::mine(&state.reader, viewer, workspace_id, page.query()).await?;
+        let rows = queries::mine(&input.intent.reader, viewer, workspace_id, page.query()).await?;
         let last = rows.last().map(|row| row.conversation_id);
         let items = ConversationAnswer::all(state, rows).await?;
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)

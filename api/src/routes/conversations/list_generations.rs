@@ -63,7 +63,7 @@ impl Endpoint for ListGenerations {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
         let viewer = access::conversation(state, account_id, conversation_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let rows = queries::generations(&state.reader, &viewer, conversation_id, page.query()).await?;
+        let rows = queries::generations(&input.intent.reader, &viewer, conversation_id, page.query()).await?;
         let last = rows.last().map(|row| row.generation);
         let show = |row: queries::GenerationView| GenerationAnswer {
             generation: row.generation,

@@ -54,7 +54,7 @@ impl Endpoint for ListMembers {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
         let viewer = access::conversation(state, account_id, conversation_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let rows = queries::members(&state.reader, &viewer, conversation_id, page.query()).await?;
+        let rows = queries::members(&input.intent.reader, &viewer, conversation_id, page.query()).await?;
         let last = rows.last().map(|row| row.account_id);
         let show = |row: queries::ConversationMemberView| MemberAnswer {
             account_id: row.account_id,

@@ -92,7 +92,8 @@ impl Endpoint for ListWraps {
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
         let generation = input.query.generation;
         let rows =
-            queries::own_wraps(&state.reader, &viewer, conversation_id, generation, page.query()).await?;
+            queries::own_wraps(&input.intent.reader, &viewer, conversation_id, generation, page.query())
+                .await?;
         let last = rows.last().map(|row| (row.generation, row.recipient_id));
         let items = rows.into_iter().map(WrapAnswer::from).collect();
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)

@@ -48,7 +48,7 @@ impl Endpoint for GetIdentity {
 
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<GetIdentityAnswer>, Problem> {
         let viewer = Viewer { account_id: input.caller.account_id, organization_id: None };
-        let row = queries::own_keys(&state.reader, &viewer).await?.ok_or(Code::NotFound)?;
+        let row = queries::own_keys(&input.intent.reader, &viewer).await?.ok_or(Code::NotFound)?;
         let vault = state.open::<IdentityVault>([row.vault]).await?.pop();
         Ok(Reply::new(GetIdentityAnswer {
             identity_key: row.identity_key,

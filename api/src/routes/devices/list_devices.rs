@@ -78,7 +78,7 @@ impl Endpoint for ListDevices {
         let account_id = input.caller.account_id;
         let viewer = Viewer { account_id, organization_id: None };
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let rows = queries::mine(&state.reader, &viewer, page.query()).await?;
+        let rows = queries::mine(&input.intent.reader, &viewer, page.query()).await?;
         let last = rows.last().map(|row| row.device_id);
         let labels = state.open::<DeviceLabel>(rows.iter().map(|row| row.label.clone())).await?;
         let items = rows.into_iter().zip(labels).map(DeviceAnswer::from).collect();

@@ -54,7 +54,7 @@ impl Endpoint for GetMe {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<GetMeAnswer>, Problem> {
         let account_id = input.caller.account_id;
         let viewer = Viewer { account_id, organization_id: None };
-        let row = queries::own(&state.reader, &viewer).await?.ok_or(Rejection::AccountNotFound)?;
+        let row = queries::own(&input.intent.reader, &viewer).await?.ok_or(Rejection::AccountNotFound)?;
         let contact = state.open::<AccountContact>([row.contact]).await?.pop();
         let profile = state.open::<AccountProfile>(row.profile).await?.pop();
         let metadata = state.open::<AccountMetadata>(row.metadata).await?.pop();

@@ -29,7 +29,7 @@ impl Endpoint for GetMessage {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<MessageAnswer>, Problem> {
         let MessagePath { conversation_id, number } = input.path;
         let viewer = access::conversation(state, input.caller.account_id, conversation_id).await?;
-        let row = queries::by_number(&state.reader, &viewer, conversation_id, number).await?;
+        let row = queries::by_number(&input.intent.reader, &viewer, conversation_id, number).await?;
         let row = row.ok_or(Rejection::MessageNotFound)?;
         let answer = MessageAnswer::all(state, vec![row]).await?.pop();
         answer.map(Reply::new).ok_or_else(|| Rejection::MessageNotFound.into())

@@ -57,7 +57,7 @@ impl Endpoint for ListDeliveries {
         let account_id = input.caller.account_id;
         let viewer = access::conversation(state, account_id, conversation_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let reader = &state.reader;
+        let reader = &input.intent.reader;
         let rows = queries::deliveries(reader, &viewer, conversation_id, number, page.query()).await?;
         let last = rows.last().map(|row| row.device_id);
         let show = |row: queries::DeliveryView| DeliveryAnswer {

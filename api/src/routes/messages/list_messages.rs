@@ -58,7 +58,7 @@ impl Endpoint for ListMessages {
             }
         };
         let page = Page::at(number, input.query.limit)?.query();
-        let rows = queries::page(&state.reader, &viewer, conversation_id, direction, page).await?;
+        let rows = queries::page(&input.intent.reader, &viewer, conversation_id, direction, page).await?;
         let items = MessageAnswer::all(state, rows).await?;
         Ok(Reply::new(ListMessagesAnswer { items }))
     }

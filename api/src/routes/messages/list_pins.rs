@@ -48,7 +48,7 @@ impl Endpoint for ListPins {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<ListPinsAnswer>, Problem> {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
         let viewer = access::conversation(state, account_id, conversation_id).await?;
-        let rows = queries::pins(&state.reader, &viewer, conversation_id).await?;
+        let rows = queries::pins(&input.intent.reader, &viewer, conversation_id).await?;
         let show = |row: queries::PinView| PinAnswer {
             number: row.number,
             pinned_by: row.pinned_by,

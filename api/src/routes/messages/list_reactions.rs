@@ -89,7 +89,7 @@ impl Endpoint for ListReactions {
         let account_id = input.caller.account_id;
         let viewer = access::conversation(state, account_id, conversation_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let reader = &state.reader;
+        let reader = &input.intent.reader;
         let rows = queries::reactions(reader, &viewer, conversation_id, number, page.query()).await?;
         let last = rows.last().map(|row| (row.account_id, row.slot));
         let bodies = state.open::<MessageBody>(rows.iter().map(|row| row.ciphertext.clone())).await?;

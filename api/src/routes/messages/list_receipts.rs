@@ -53,7 +53,7 @@ impl Endpoint for ListReceipts {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
         let viewer = access::conversation(state, account_id, conversation_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let rows = queries::receipts(&state.reader, &viewer, conversation_id, page.query()).await?;
+        let rows = queries::receipts(&input.intent.reader, &viewer, conversation_id, page.query()).await?;
         let last = rows.last().map(|row| row.account_id);
         let show = |row: queries::ReceiptView| ReceiptAnswer {
             account_id: row.account_id,

@@ -29,7 +29,7 @@ impl Endpoint for GetOrganization {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<OrganizationAnswer>, Problem> {
         let organization_id = input.path.organization_id;
         let reading = access::organization(state, input.caller.account_id, organization_id).await?;
-        let query = async || queries::by_id(&state.reader, &reading.viewer, organization_id).await;
+        let query = async || queries::by_id(&input.intent.reader, &reading.viewer, organization_id).await;
         let row = state.found(Self::ABOUT.reads, query).await?;
         let answer = OrganizationAnswer::all(state, vec![row]).await?.pop();
         answer.map(Reply::new).ok_or_else(|| Rejection::OrganizationNotFound.into())

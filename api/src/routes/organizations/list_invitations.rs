@@ -70,8 +70,8 @@ impl Endpoint for ListInvitations {
             return Err(Rejection::RoleInsufficient.into());
         }
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let rows =
-            queries::invitations(&state.reader, &reading.viewer, organization_id, page.query()).await?;
+        let rows = queries::invitations(&input.intent.reader, &reading.viewer, organization_id, page.query())
+            .await?;
         let last = rows.last().map(|row| row.invitation_id);
         let items = rows.into_iter().map(|row| InvitationAnswer {
             invitation_id: row.invitation_id,

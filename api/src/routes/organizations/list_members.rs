@@ -8,7 +8,7 @@ use domain::organization::OrganizationRole;
 use domain::{AccountId, Timestamp};
 use eventstore_schema::Opened;
 use projections::organizations::queries;
-use projections::{Viewer, accounts};
+use projections::{Reader, Viewer, accounts};
 use std::collections::HashMap;
 
 use crate::endpoint::prelude::*;
@@ -62,10 +62,11 @@ impl Endpoint for ListMembers {
         let (account_id, organization_id) = (input.caller.account_id, input.path.organization_id);
         let reading = access::organization(state, account_id, organization_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let rows = queries::members(&state.reader, &reading.viewer, organization_id, page.query()).await?;
+        let rows =
+            queries::members(&input.intent.reader, &reading.viewer, organization_id, page.query()).await?;
         let last = rows.last().map(|row| row.account_id);
         let ids: Vec<_> = rows.iter().map(|row| row.account_id).collect();
-        let mut profiles = profiles(state, &reading.viewer, &ids).await?;
+        let mut profiles = profiles(state, &input.intent.reader, &reading.viewer, &ids).await?;
         let show = |row: queries::OrganizationMemberView| {
             let profile = profiles.remove(&row.account_id);
             MemberAnswer {
@@ -83,10 +84,11 @@ impl Endpoint for ListMembers {
 
 async fn profiles(
     state: &State,
+    reader: &Reader,
     viewer: &Viewer,
     ids: &[AccountId],
 ) -> Result<HashMap<AccountId, Opened<AccountProfile>>, Problem> {
-    let rows = accounts::queries::profiles(&state.reader, viewer, ids).await?;
+    let rows = accounts::queries::profiles(reader, viewer, ids).await?;
     let profiles = state.open::<AccountProfile>(rows.iter().map(|row| row.profile.clone())).await?;
     Ok(rows.into_iter().map(|row| row.account_id).zip(profiles).collect())
 }

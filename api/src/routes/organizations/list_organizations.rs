@@ -42,7 +42,7 @@ impl Endpoint for ListOrganizations {
         let account_id = input.caller.account_id;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
         let viewer = Viewer { account_id, organization_id: None };
-        let rows = queries::mine(&state.reader, &viewer, page.query()).await?;
+        let rows = queries::mine(&input.intent.reader, &viewer, page.query()).await?;
         let last = rows.last().map(|row| row.organization_id);
         let items = OrganizationAnswer::all(state, rows).await?;
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)

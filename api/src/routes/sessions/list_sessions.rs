@@ -83,7 +83,7 @@ impl Endpoint for ListSessions {
         let account_id = input.caller.account_id;
         let viewer = Viewer { account_id, organization_id: None };
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let rows = queries::mine(&state.reader, &viewer, page.query()).await?;
+        let rows = queries::mine(&input.intent.reader, &viewer, page.query()).await?;
         let last = rows.last().map(|row| row.session_id);
         let count = rows.len();
         let now = state.clock.now();

@@ -26,7 +26,7 @@ impl Endpoint for GetWorkspace {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<WorkspaceAnswer>, Problem> {
         let workspace_id = input.path.workspace_id;
         let viewer = access::workspace(state, input.caller.account_id, workspace_id).await?;
-        let query = async || queries::by_id(&state.reader, &viewer, workspace_id).await;
+        let query = async || queries::by_id(&input.intent.reader, &viewer, workspace_id).await;
         let row = state.found(Self::ABOUT.reads, query).await?;
         let answer = WorkspaceAnswer::all(state, vec![row]).await?.pop();
         answer.map(Reply::new).ok_or_else(|| Rejection::WorkspaceNotFound.into())

@@ -54,7 +54,7 @@ impl Endpoint for ListMembers {
         let (account_id, workspace_id) = (input.caller.account_id, input.path.workspace_id);
         let viewer = access::workspace(state, account_id, workspace_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let rows = queries::members(&state.reader, &viewer, workspace_id, page.query()).await?;
+        let rows = queries::members(&input.intent.reader, &viewer, workspace_id, page.query()).await?;
         let last = rows.last().map(|row| row.account_id);
         let show = |row: queries::WorkspaceMemberView| MemberAnswer {
             account_id: row.account_id,

@@ -44,7 +44,7 @@ impl Endpoint for ListWorkspaces {
         let (account_id, organization_id) = (input.caller.account_id, input.path.organization_id);
         let reading = access::organization(state, account_id, organization_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
-        let (reader, viewer) = (&state.reader, &reading.viewer);
+        let (reader, viewer) = (&input.intent.reader, &reading.viewer);
         let rows = if reading.role.manages() {
             queries::of_organization(reader, viewer, organization_id, page.query()).await?
         } else {
