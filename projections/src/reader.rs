@@ -188,8 +188,8 @@ impl Reader {
 const SETTINGS: &str =
     "SELECT set_config('envoi.account', $1, true), set_config('envoi.organization', $2, true)";
 /// Whether every one of these projections shows the event at this position. It comes before the query, which sees no less.
-const SHOWS: &str = "SELECT count(*) = cardinality($1) FROM projection.checkpoints \
-     WHERE name = ANY ($1::text[]) AND position >= $2";
+const SHOWS: &str = "SELECT count(*) = cardinality($1::text[]) FROM projection.checkpoints \
+     WHERE name = ANY ($1) AND position >= $2";
 
 /// All statements are sent before the first answer comes: one round trip, and a caller that goes away cannot leave a
 /// transaction open behind it. With the rows comes whether they are of late enough a state.

@@ -19,6 +19,7 @@ mod outage;
 mod overload;
 mod postgres;
 mod signing_keys;
+mod stale;
 mod surface;
 mod time_budget;
 mod tokens;
