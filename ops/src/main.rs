@@ -8,12 +8,6 @@ mod runtime;
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
-/// Gives memory back that was used in bursts; see `ops/docs/adr/0013-hashing.md`.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 fn main() -> ExitCode {
     cli::main()
 }

@@ -17,7 +17,7 @@ impl Endpoint for RequestPasswordReset {
     const ABOUT: About = About::post(
         "auth.request_password_reset",
         "/v1/accounts/request-password-reset",
-        "Sends a token to set a new password with.\n\nThe answer does not tell whether there is such an account.",
+        "Sends a token to set a new password with.\n\nAsked for again, the token that still holds is sent again, by mails that are further and further apart. The answer does not tell whether there is such an account.",
     )
     .who(who::ANYBODY)
     .status(202);

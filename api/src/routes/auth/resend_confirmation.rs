@@ -17,7 +17,7 @@ impl Endpoint for ResendConfirmation {
     const ABOUT: About = About::post(
         "auth.resend_confirmation",
         "/v1/accounts/resend-confirmation",
-        "Sends the token that confirms an address anew.\n\nThe answer does not tell whether there is such an account.",
+        "Sends the token that confirms an address anew: the one that still holds, by mails that are further and further apart.\n\nThe answer does not tell whether there is such an account.",
     )
     .who(who::ANYBODY)
     .status(202);
