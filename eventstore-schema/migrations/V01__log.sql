@@ -126,7 +126,7 @@ CREATE TYPE log.new_group AS (
   stream      uuid,
   first       bigint,   -- revision that its first event must get
   prior       bigint,   -- events of the same stream earlier in the batch
-  previous    integer,  -- the group before of the same stream, 0 for none
+  previous    integer,  -- the group before of the same stream, which is the same caller's; 0 for none
   is_last     boolean,  -- no later group of the batch has the same stream
   count       integer,  -- its events
   ending      bigint,   -- events of the batch up to and with this group
@@ -160,8 +160,9 @@ CREATE TYPE log.new_event AS (
 -- first position that the caller knows no partition for.
 --
 -- Answers one row with n = 0 and the position before the batch, and one for each group that was not written: a recorded
--- command with what it did then, or a conflict with the stream's revision (-1 for none). Written groups stand behind each
--- other from that position on, in order.
+-- command with what it did then, a conflict with the stream's revision (-1 for none), or, with neither (o_recorded is null),
+-- a group that was decided as if an earlier one of its stream had happened, which did not. A recorded command that stands
+-- just where its group would have put it happened. Written groups stand behind each other from that position on, in order.
 --
 -- One writer at a time holds the lock, until its commit is visible: so positions are contiguous and appear in order. It is
 -- an advisory lock and not a row with the last position, because that row would be rewritten with every batch and one long
@@ -187,6 +188,7 @@ DECLARE
   recorded boolean[];
   now_at   bigint[];
   shift    bigint[];
+  founded  boolean[]; -- what follows in the stream may build on the group
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'log.append works in read committed only' USING ERRCODE = 'invalid_transaction_state';
@@ -209,17 +211,26 @@ BEGIN
     WHERE c.id IS NOT NULL OR coalesce(s.revision, -1) + 1 + n.prior <> n.first
   ) THEN
     FOR g IN
-      SELECT n.n, n.first, n.previous, n.count, coalesce(s.revision, -1) AS actual, c.id IS NOT NULL AS recorded
+      SELECT n.n, n.first, n.previous, n.count, coalesce(s.revision, -1) AS actual, c.id IS NOT NULL AS recorded,
+          c.fingerprint = n.fingerprint AND c.count = n.count AND e.stream_id = n.stream AND e.category = n.category
+            AND e.revision = n.first + n.count - 1 AS stands
         FROM unnest(groups) WITH ORDINALITY n(category, stream, first, prior, previous, is_last, count, ending, command,
           fingerprint, n)
         LEFT JOIN log.streams s ON s.id = n.stream AND s.category = n.category
         LEFT JOIN log.commands c ON c.id = n.command
+        LEFT JOIN log.events e ON e.position = c.position
         ORDER BY n.n
     LOOP
       actual[g.n] := g.actual;
       recorded[g.n] := g.recorded;
       at := CASE WHEN g.previous = 0 THEN g.actual ELSE now_at[g.previous] END;
-      IF g.recorded OR at + 1 <> g.first THEN
+      IF g.previous > 0 AND NOT founded[g.previous] THEN
+        recorded[g.n] := NULL;
+        founded[g.n] := false;
+      ELSE
+        founded[g.n] := CASE WHEN g.recorded THEN g.stands ELSE at + 1 = g.first END;
+      END IF;
+      IF g.recorded OR NOT founded[g.n] THEN
         now_at[g.n] := at;
         shift[g.n] := NULL;
         rejected := rejected + g.count;

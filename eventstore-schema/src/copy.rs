@@ -261,7 +261,10 @@ async fn append(to: &dyn EventLog, batch: Vec<Command>) -> Result<(), CopyError>
         match failed {
             None => return Ok(()),
             Some(CopyError::Append {
-                source: AppendError::Overloaded { .. } | AppendError::Unavailable { .. },
+                source:
+                    AppendError::Overloaded { .. }
+                    | AppendError::Unavailable { .. }
+                    | AppendError::Unfounded { .. },
                 ..
             }) if attempt < ATTEMPTS_MAX => {
                 attempt += 1;

@@ -1,5 +1,6 @@
 //! The log as everything above it sees it, whichever engine runs.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -77,6 +78,19 @@ impl StreamAppend {
     /// Largest append in bytes, payloads and sealed parts together; below the 1 MiB default of other engines.
     pub const BYTES_MAX: usize = 1_000_000;
 
+    /// Whether what was appended, now or earlier, stands just where this append was meant to put it: then what was decided as if
+    /// it had happened there is right. An append that expects nothing is right wherever it stands in its stream.
+    pub fn stands(&self, appended: &Appended) -> bool {
+        let first = match self.expected {
+            Expected::Exact(revision) => revision.plus(1),
+            Expected::NoStream => Revision::new(0),
+            Expected::Any => appended.first_revision,
+        };
+        appended.stream == self.stream
+            && appended.first_revision == first
+            && appended.last_revision.get() + 1 == first.get() + self.events.len() as u64
+    }
+
     /// Bytes of its payloads and sealed parts.
     pub fn bytes(&self) -> usize {
         let sealed = |event: &NewEvent| event.sealed.as_ref().map_or(0, Bytes::len);
@@ -140,6 +154,13 @@ pub enum AppendError {
         events: usize,
         /// How many bytes.
         bytes: usize,
+    },
+    /// An earlier append of the same call to the same stream was not written, or stands elsewhere than it was meant to: what
+    /// builds on it was decided on a state that never was. Read the tail and decide again.
+    #[error("an append to {stream} builds on one that was not written where it was meant to be")]
+    Unfounded {
+        /// The stream.
+        stream: StreamId,
     },
     /// The queue is full: nothing was written; try again after the delay.
     #[error("the log is overloaded")]
@@ -227,6 +248,68 @@ pub struct Snapshot {
     pub state: Bytes,
 }
 
+/// The streams of one call of [`EventLog::append_in_order`] on which nothing more can build.
+#[derive(Debug, Default)]
+pub(crate) struct Unfounded {
+    streams: HashSet<StreamId>,
+    is_lost: bool,
+}
+
+impl Unfounded {
+    /// Whether an append to the stream may still be tried.
+    ///
+    /// # Errors
+    /// [`AppendError::Unfounded`] when one before it failed; [`AppendError::Unavailable`] when the engine could not be reached
+    /// for one to another stream: it would come before that one when that is repeated, and be tried in vain for as long again.
+    pub(crate) fn admit(&self, stream: StreamId) -> Result<(), AppendError> {
+        if self.builds_on(stream) {
+            Err(AppendError::Unfounded { stream })
+        } else if self.is_lost {
+            let reason = "an append before it was not answered".to_owned();
+            Err(AppendError::Unavailable { stream, reason })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether an append to the stream would build on one that failed.
+    pub(crate) fn builds_on(&self, stream: StreamId) -> bool {
+        self.streams.contains(&stream)
+    }
+
+    /// Notes what became of an append.
+    pub(crate) fn note(&mut self, append: &StreamAppend, result: &Result<Appended, AppendError>) {
+        if !result.as_ref().is_ok_and(|appended| append.stands(appended)) {
+            self.refuse(append.stream);
+        }
+        self.is_lost |=
+            matches!(result, Err(AppendError::Unavailable { .. } | AppendError::Overloaded { .. }));
+    }
+
+    /// From now on nothing builds on the stream.
+    pub(crate) fn refuse(&mut self, stream: StreamId) {
+        self.streams.insert(stream);
+    }
+}
+
+/// Appends one after the other, as [`EventLog::append_in_order`] says.
+pub(crate) async fn one_by_one<L: EventLog + ?Sized>(
+    log: &L,
+    appends: Vec<StreamAppend>,
+) -> Vec<Result<Appended, AppendError>> {
+    let mut unfounded = Unfounded::default();
+    let mut results = Vec::with_capacity(appends.len());
+    for append in appends {
+        let result = match unfounded.admit(append.stream) {
+            Ok(()) => log.append(append.clone()).await,
+            Err(error) => Err(error),
+        };
+        unfounded.note(&append, &result);
+        results.push(result);
+    }
+    results
+}
+
 /// Events after a position, without end.
 #[async_trait]
 pub trait Subscription: Send {
@@ -240,7 +323,9 @@ pub trait Subscription: Send {
 /// The append-only log.
 ///
 /// - G1 an acknowledged append is on disk and never lost;
-/// - G2 per stream, revisions are contiguous from 0; an append with a wrong expectation changes nothing;
+/// - G2 per stream, revisions are contiguous from 0; an append with a wrong expectation changes nothing; within one call of
+///   [`EventLog::append_in_order`], what follows an append to the same stream that was not written, or that was found
+///   elsewhere than expected, is refused as [`AppendError::Unfounded`];
 /// - G3 the global order is total; a reader never sees a later event before an earlier one, and never a gap;
 /// - G4 appending the same command id again returns the first result and writes nothing, from any node;
 /// - G5 events are never updated or deleted;
@@ -254,14 +339,12 @@ pub trait EventLog: Send + Sync + 'static {
     /// See [`AppendError`]; in every case but `Unavailable` nothing was written.
     async fn append(&self, append: StreamAppend) -> Result<Appended, AppendError>;
 
-    /// Appends several commands to one stream in order; one result each. Each stands by itself: a failed one makes later
-    /// ones that build on it fail with a conflict. Engines that batch make this one round trip.
+    /// Appends several commands in order; one result each. Those to one stream build on one another: from the first that is
+    /// not written, or is on record elsewhere than expected, all later ones of this call to that stream are refused as
+    /// [`AppendError::Unfounded`], those that expect nothing, too. One found on record just where it was expected stands.
+    /// Streams, and calls, do not touch each other. Engines that batch make this one round trip.
     async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
-        let mut results = Vec::with_capacity(appends.len());
-        for append in appends {
-            results.push(self.append(append).await);
-        }
-        results
+        one_by_one(self, appends).await
     }
 
     /// What the command did, if it is on record. `stream` is where the caller would append it now; engines that keep

@@ -305,6 +305,8 @@ impl<A: Aggregate> Turn<A> {
                 }
                 ExecuteError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }
             }
+            // It lost to nobody: what it was decided upon did.
+            Err(AppendError::Unfounded { .. }) => return Some(pending),
             Err(AppendError::CommandReused { command_id }) => ExecuteError::CommandReused { command_id },
             Err(AppendError::Size { stream: _, events, bytes }) => ExecuteError::TooLarge { events, bytes },
             Err(AppendError::Overloaded { retry_after }) => ExecuteError::Overloaded { retry_after },

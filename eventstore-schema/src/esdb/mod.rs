@@ -38,6 +38,7 @@ use uuid::Uuid;
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
 use crate::log::{
     AppendError, Appended, EventLog, Head, LogError, ReadFilter, Snapshot, StreamAppend, Subscription,
+    Unfounded,
 };
 use crate::metrics::{LogMetrics, Outcome};
 use crate::snapshots::Snapshots;
@@ -226,8 +227,9 @@ impl EsdbEventLog {
     ) -> Vec<Result<Appended, AppendError>> {
         let bytes = appends.iter().map(StreamAppend::bytes).sum();
         let Some(room) = self.admit(appends.len(), bytes) else {
-            let retry_after = writer::OVERLOADED_RETRY_AFTER;
-            return appends.iter().map(|_| Err(AppendError::Overloaded { retry_after })).collect();
+            let refused = AppendError::Overloaded { retry_after: writer::OVERLOADED_RETRY_AFTER };
+            let unfounded = appends.iter().skip(1).map(|_| Err(AppendError::Unfounded { stream }));
+            return std::iter::once(Err(refused)).chain(unfounded).collect();
         };
         let (shared, count) = (Arc::clone(&self.shared), appends.len());
         let started = Instant::now();
@@ -281,21 +283,18 @@ impl EventLog for EsdbEventLog {
     }
 
     async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
-        let mut results = Vec::with_capacity(appends.len());
+        let mut results: Vec<Result<Appended, AppendError>> = Vec::with_capacity(appends.len());
+        let mut unfounded = Unfounded::default();
         for (stream, run) in writer::runs(appends) {
-            // What comes behind something that was lost would come before it when it is repeated.
-            if matches!(
-                results.last(),
-                Some(Err(AppendError::Unavailable { .. } | AppendError::Overloaded { .. }))
-            ) {
-                let reason = "an append before it was not answered".to_owned();
-                results.extend(
-                    run.iter().map(|one| {
-                        Err(AppendError::Unavailable { stream: one.stream, reason: reason.clone() })
-                    }),
-                );
-            } else {
-                results.extend(self.run(stream, run).await);
+            let tried = match unfounded.admit(stream) {
+                Ok(()) => self.run(stream, Arc::clone(&run)).await,
+                Err(error) => vec![Err(error)],
+            };
+            let mut tried = tried.into_iter();
+            for append in run.iter() {
+                let result = tried.next().unwrap_or(Err(AppendError::Unfounded { stream }));
+                unfounded.note(append, &result);
+                results.push(result);
             }
         }
         results

@@ -11,7 +11,7 @@ use super::metadata;
 use super::reader;
 use super::recent::Tail;
 use crate::envelope::{Position, Revision, StreamId};
-use crate::log::{AppendError, Appended, Expected, LogError, StreamAppend};
+use crate::log::{AppendError, Appended, Expected, LogError, StreamAppend, Unfounded};
 
 /// How often an append that expects nothing tries to catch a stream that moves.
 const ANY_ATTEMPTS_MAX: usize = 32;
@@ -23,7 +23,8 @@ const GROUP_BYTES_MAX: usize = 768 * 1024;
 /// What a refused caller waits.
 pub(super) const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(250);
 
-/// Commands to one stream in order; one result each.
+/// Commands to one stream in order; one result each. From the first that is not written where it was meant to be, the
+/// rest, which builds on it, is refused.
 pub(super) async fn run(
     shared: &Shared,
     stream: StreamId,
@@ -33,7 +34,17 @@ pub(super) async fn run(
     let mut tail = cell.tail.lock().await;
     let mut results = Vec::with_capacity(appends.len());
     let mut attempts = 0;
+    let mut unfounded = Unfounded::default();
+    let mut noted = 0;
     while let Some(rest) = appends.get(results.len()..).filter(|rest| !rest.is_empty()) {
+        for (append, result) in appends.iter().zip(&results).skip(noted) {
+            unfounded.note(append, result);
+        }
+        noted = results.len();
+        if unfounded.admit(stream).is_err() {
+            results.extend(rest.iter().map(|_| Err(AppendError::Unfounded { stream })));
+            break;
+        }
         let Some(group) = plan(shared, &mut tail, rest, &mut results).await else { continue };
         attempts += 1;
         match write(shared, &mut tail, &group).await {
@@ -47,10 +58,13 @@ pub(super) async fn run(
                     results.push(Err(unreadable(stream, error)));
                 }
             }
-            Err(Unwritten::Unavailable(reason)) => results.extend(unavailable(stream, &reason, rest)),
+            // Of all that was sent nobody knows.
+            Err(Unwritten::Unavailable(reason)) => {
+                let lost = |_| Err(AppendError::Unavailable { stream, reason: reason.clone() });
+                results.extend(group.appends.iter().map(lost));
+            }
             Err(unwritten) => {
-                let error = |append: &&StreamAppend| Err(unwritten.error(append, tail.last()));
-                results.extend(group.appends.iter().map(error));
+                results.extend(group.appends.first().map(|append| Err(unwritten.error(append, tail.last()))));
             }
         }
     }
@@ -60,16 +74,6 @@ pub(super) async fn run(
 
 fn unreadable(stream: StreamId, error: LogError) -> AppendError {
     AppendError::Unavailable { stream, reason: error.to_string() }
-}
-
-/// What becomes of all that wait when the server cannot be reached for the first: they build on it, and each by itself would
-/// be tried in vain for as long again.
-fn unavailable<'a>(
-    stream: StreamId,
-    reason: &'a str,
-    rest: &'a [StreamAppend],
-) -> impl Iterator<Item = Result<Appended, AppendError>> + 'a {
-    rest.iter().map(move |_| Err(AppendError::Unavailable { stream, reason: reason.to_owned() }))
 }
 
 /// Commands that are written together.
@@ -92,10 +96,6 @@ async fn plan<'a>(
         Ok(Settled::Write(first)) => first,
         Ok(Settled::Replayed(appended)) => {
             results.push(Ok(appended));
-            return None;
-        }
-        Err(AppendError::Unavailable { stream, reason }) => {
-            results.extend(unavailable(stream, &reason, rest));
             return None;
         }
         Err(error) => {

@@ -1,5 +1,7 @@
 //! Many appends as one call of `log.append`, and its answer taken apart again.
 
+use std::collections::{HashMap, HashSet, VecDeque};
+
 use domain::{CommandId, Digest};
 use tokio_postgres::{Client, Row, Statement};
 
@@ -20,10 +22,13 @@ const _: () = assert!(BATCH_BYTES_MAX >= StreamAppend::BYTES_MAX);
 pub(super) const APPEND: &str = "SELECT o_n, o_position, o_recorded, o_revision, o_fingerprint, o_category, o_stream, \
     o_count FROM log.append($1, $2, $3, $4)";
 
-/// Appends that are written together. No two have the same command.
+/// Appends that are written together. No two have the same command, and those to one stream are of one call: what they
+/// build on is judged within the batch.
 pub(super) struct Batch {
     pub(super) waiting: Vec<Waiting>,
     pub(super) events: usize,
+    /// The call that goes on behind the batch, which therefore waits for its answer.
+    pub(super) continued: Option<u64>,
 }
 
 /// What the database needs to know beside the appends.
@@ -42,32 +47,15 @@ impl std::fmt::Debug for Batch {
 }
 
 impl Batch {
-    /// The next batch from the front of the queue; `None` when nothing waits.
-    pub(super) fn take(queue: &Queue) -> Option<Self> {
-        let (mut events, mut bytes, mut alone) = (0, 0, false);
-        let mut commands: Vec<CommandId> = Vec::new();
-        let mut waiting = queue.take_while(|one| {
-            let first = events == 0;
-            let fits = events + one.events() <= BATCH_EVENTS_MAX && bytes + one.bytes <= BATCH_BYTES_MAX;
-            let taken = first || (fits && !alone && !one.alone);
-            if taken {
-                events += one.events();
-                bytes += one.bytes;
-                alone = one.alone;
-                commands.push(one.append.command.id);
-            }
-            taken
-        });
+    /// The next batch from the front of the queue; `None` when nothing waits, or what comes first goes on a call that is
+    /// `under_way`: it is sent once what it builds on is answered.
+    pub(super) fn take(queue: &Queue, under_way: &[u64]) -> Option<Self> {
+        let (waiting, continued) = queue.take(|waiting| fitting(waiting, under_way));
         if waiting.is_empty() {
             return None;
         }
-        // The same command twice: the later one, and what is behind it, waits until the earlier one is on record.
-        if let Some(repeated) = first_repeated(&commands) {
-            let later = waiting.split_off(repeated);
-            queue.put_back(later);
-        }
         let events = waiting.iter().map(Waiting::events).sum();
-        Some(Self { waiting, events })
+        Some(Self { waiting, events, continued })
     }
 
     /// Sends the batch and waits for the answer.
@@ -82,10 +70,60 @@ impl Batch {
     }
 }
 
-/// Index of the first command that is there before.
-fn first_repeated(commands: &[CommandId]) -> Option<usize> {
-    let mut seen = std::collections::HashSet::with_capacity(commands.len());
-    commands.iter().position(|command| !seen.insert(*command))
+/// What a batch holds so far.
+#[derive(Default)]
+struct Load {
+    appends: usize,
+    events: usize,
+    bytes: usize,
+    is_alone: bool,
+    commands: HashSet<CommandId>,
+    calls: HashMap<StreamId, u64>,
+}
+
+impl Load {
+    /// Takes one more if it fits. The same command twice does not: the later one waits until the earlier one is on record.
+    fn take(&mut self, one: &Waiting) -> bool {
+        let fits =
+            self.events + one.events() <= BATCH_EVENTS_MAX && self.bytes + one.bytes <= BATCH_BYTES_MAX;
+        let fits = self.appends == 0 || (fits && !self.is_alone && !one.alone);
+        let (call, stream) = one.chain();
+        let is_taken = fits
+            && self.calls.get(&stream).is_none_or(|other| *other == call)
+            && self.commands.insert(one.append.command.id);
+        if is_taken {
+            self.calls.insert(stream, call);
+            self.appends += 1;
+            self.events += one.events();
+            self.bytes += one.bytes;
+            self.is_alone = one.alone;
+        }
+        is_taken
+    }
+}
+
+/// How many from the front go into one batch, whole calls if possible; and the call of which a part is left behind.
+fn fitting(waiting: &VecDeque<Waiting>, under_way: &[u64]) -> (usize, Option<u64>) {
+    let mut load = Load::default();
+    let mut whole = 0;
+    for (index, one) in waiting.iter().enumerate() {
+        let is_next_call = index
+            .checked_sub(1)
+            .and_then(|before| waiting.get(before))
+            .is_none_or(|before| before.call.id != one.call.id);
+        if is_next_call {
+            whole = load.appends;
+        }
+        if (is_next_call && under_way.contains(&one.call.id)) || !load.take(one) {
+            // A call that alone fills a batch is split.
+            return if whole == 0 && load.appends > 0 {
+                (load.appends, Some(one.call.id))
+            } else {
+                (whole, None)
+            };
+        }
+    }
+    (load.appends, None)
 }
 
 /// A group that was not written.
@@ -99,6 +137,8 @@ enum Found {
     Recorded { appended: Appended, fingerprint: Digest },
     /// The stream is elsewhere.
     At(Option<Revision>),
+    /// It builds on one that was not written where it was meant to be.
+    Unfounded,
 }
 
 /// What the database said of a batch.
@@ -163,15 +203,20 @@ impl Found {
                 let expected: Expected = one.expected;
                 Err(AppendError::Conflict { stream, expected, actual })
             }
+            Found::Unfounded => Err(AppendError::Unfounded { stream }),
         }
     }
 }
 
 fn found(row: &Row) -> Result<Found, String> {
     let text = |error: tokio_postgres::Error| error.to_string();
-    let revision: i64 = row.try_get(3).map_err(text)?;
-    if !row.try_get::<_, bool>(2).map_err(text)? {
-        return Ok(Found::At(u64::try_from(revision).ok().map(Revision::new)));
+    match row.try_get::<_, Option<bool>>(2).map_err(text)? {
+        None => return Ok(Found::Unfounded),
+        Some(false) => {
+            let revision: i64 = row.try_get(3).map_err(text)?;
+            return Ok(Found::At(u64::try_from(revision).ok().map(Revision::new)));
+        }
+        Some(true) => {}
     }
     let (appended, fingerprint) = recorded_command(row, 1, 3, 4, 5, 6, 7)?;
     Ok(Found::Recorded { appended, fingerprint })

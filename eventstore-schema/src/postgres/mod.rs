@@ -26,12 +26,12 @@ use tokio::sync::oneshot;
 use crate::database::{Pool, PoolOptions, Role};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
 use crate::log::{
-    AppendError, Appended, EventLog, Expected, Head, LogError, ReadFilter, Snapshot, StreamAppend,
-    Subscription,
+    self, AppendError, Appended, EventLog, Expected, Head, LogError, ReadFilter, Snapshot, StreamAppend,
+    Subscription, Unfounded,
 };
 use crate::metrics::LogMetrics;
 use crate::snapshots::Snapshots;
-use queue::{Queue, QueueLimits, Waiting};
+use queue::{Call, Queue, QueueLimits, Waiting};
 use reader::PgSubscription;
 use room::Room;
 pub(crate) use rows::{category_code, describe};
@@ -149,6 +149,7 @@ impl PgEventLog {
     /// Checks the size, computes the hashes and puts the append into a form that can wait. `expected` is not `Any`.
     fn prepare(
         &self,
+        call: Call,
         append: Arc<StreamAppend>,
         expected: Expected,
     ) -> Result<(Waiting, Reply), AppendError> {
@@ -164,7 +165,9 @@ impl PgEventLog {
             })
             .collect();
         let (reply, answer) = oneshot::channel();
-        Ok((Waiting::new(append, expected, first, hashes, bytes, reply), answer))
+        let waiting =
+            Waiting { call, append, expected, first, hashes, bytes, is_doubtful: false, alone: false, reply };
+        Ok((waiting, answer))
     }
 
     fn submit(&self, waiting: Vec<Waiting>) -> Result<(), AppendError> {
@@ -180,7 +183,7 @@ impl PgEventLog {
         expected: Expected,
     ) -> Result<Appended, AppendError> {
         let stream = append.stream;
-        let (waiting, answer) = self.prepare(append, expected)?;
+        let (waiting, answer) = self.prepare(self.shared.queue.call(), append, expected)?;
         self.submit(vec![waiting])?;
         answer_of(stream, answer).await
     }
@@ -219,32 +222,42 @@ impl EventLog for PgEventLog {
 
     async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
         if appends.iter().any(|append| append.expected == Expected::Any) {
-            let mut results = Vec::with_capacity(appends.len());
-            for append in appends {
-                results.push(self.append(append).await);
-            }
-            return results;
+            return log::one_by_one(self, appends).await;
         }
+        let call = self.shared.queue.call();
+        let mut unfounded = Unfounded::default();
         let mut waiting = Vec::with_capacity(appends.len());
         let mut answers = Vec::with_capacity(appends.len());
         for append in appends {
-            let (stream, expected) = (append.stream, append.expected);
+            let append = Arc::new(append);
+            let prepared = unfounded
+                .admit(append.stream)
+                .and_then(|()| self.prepare(call, Arc::clone(&append), append.expected));
             answers.push((
-                stream,
-                self.prepare(Arc::new(append), expected).map(|(one, answer)| {
+                Arc::clone(&append),
+                prepared.map(|(one, answer)| {
                     waiting.push(one);
                     answer
                 }),
             ));
+            if let Some((_, Err(_))) = answers.last() {
+                unfounded.refuse(append.stream);
+            }
         }
-        let refused = self.submit(waiting).is_err();
+        let is_full = self.submit(waiting).is_err();
+        let mut unfounded = Unfounded::default();
         let mut results = Vec::with_capacity(answers.len());
-        for (stream, answer) in answers {
-            results.push(match answer {
+        for (append, answer) in answers {
+            let result = match answer {
                 Err(error) => Err(error),
-                Ok(_) if refused => Err(AppendError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }),
-                Ok(answer) => answer_of(stream, answer).await,
-            });
+                Ok(_) if is_full && unfounded.builds_on(append.stream) => {
+                    Err(AppendError::Unfounded { stream: append.stream })
+                }
+                Ok(_) if is_full => Err(AppendError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }),
+                Ok(answer) => answer_of(append.stream, answer).await,
+            };
+            unfounded.note(&append, &result);
+            results.push(result);
         }
         results
     }

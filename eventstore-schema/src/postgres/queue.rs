@@ -1,18 +1,27 @@
 //! What waits for the writer: first in, first out, bounded in events and bytes.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::Digest;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use crate::envelope::Revision;
+use crate::envelope::{Revision, StreamId};
 use crate::log::{AppendError, Appended, Expected, StreamAppend};
 use crate::metrics::LogMetrics;
 
+/// One call of an appender. Its appends wait one behind the other and build on one another, stream by stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) id: u64,
+    pub(super) since: Instant,
+}
+
 /// An append that waits, with everything that is needed to write it and to answer.
 pub(super) struct Waiting {
+    pub(super) call: Call,
     pub(super) append: Arc<StreamAppend>,
     /// What the caller believes; never `Any`.
     pub(super) expected: Expected,
@@ -21,32 +30,34 @@ pub(super) struct Waiting {
     /// Hash of each event.
     pub(super) hashes: Vec<Digest>,
     pub(super) bytes: usize,
-    pub(super) since: Instant,
+    /// Was sent before, in a batch of which nobody knows whether it was written.
+    pub(super) is_doubtful: bool,
     /// Goes in a batch by itself, because a batch that it was in was refused as a whole.
     pub(super) alone: bool,
-    reply: oneshot::Sender<Result<Appended, AppendError>>,
+    pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
 impl Waiting {
-    pub(super) fn new(
-        append: Arc<StreamAppend>,
-        expected: Expected,
-        first: Revision,
-        hashes: Vec<Digest>,
-        bytes: usize,
-        reply: oneshot::Sender<Result<Appended, AppendError>>,
-    ) -> Self {
-        Self { append, expected, first, hashes, bytes, since: Instant::now(), alone: false, reply }
-    }
-
     pub(super) fn events(&self) -> usize {
         self.append.events.len()
     }
 
-    /// The same, to be written by itself if `alone`.
-    pub(super) fn with_alone(mut self, alone: bool) -> Self {
-        self.alone |= alone;
+    /// The same after a batch with it failed: to be written by itself if the batch was refused, in doubt if it was lost.
+    pub(super) fn failed(mut self, refused: bool) -> Self {
+        self.alone |= refused;
+        self.is_doubtful |= !refused;
         self
+    }
+
+    /// Its call and stream.
+    pub(super) fn chain(&self) -> (u64, StreamId) {
+        (self.call.id, self.append.stream)
+    }
+
+    /// Answers that it builds on what was not written.
+    pub(super) fn refuse_unfounded(self) {
+        let stream = self.append.stream;
+        self.answer(Err(AppendError::Unfounded { stream }));
     }
 
     /// Answers the caller, who may have gone.
@@ -85,12 +96,18 @@ pub(super) struct Queue {
     limits: QueueLimits,
     state: Mutex<State>,
     arrived: Notify,
+    calls: AtomicU64,
     metrics: LogMetrics,
 }
 
 impl Queue {
     pub(super) fn new(limits: QueueLimits, metrics: LogMetrics) -> Self {
-        Self { limits, state: Mutex::default(), arrived: Notify::new(), metrics }
+        Self { limits, state: Mutex::default(), arrived: Notify::new(), calls: AtomicU64::new(0), metrics }
+    }
+
+    /// A call that begins now.
+    pub(super) fn call(&self) -> Call {
+        Call { id: self.calls.fetch_add(1, Ordering::Relaxed), since: Instant::now() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -130,17 +147,33 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Takes from the front for as long as `fits` says so; `fits` sees each one before it is taken.
-    pub(super) fn take_while(&self, mut fits: impl FnMut(&Waiting) -> bool) -> Vec<Waiting> {
+    /// Takes from the front as many as `count` says; it also says something about them.
+    pub(super) fn take<T>(&self, count: impl FnOnce(&VecDeque<Waiting>) -> (usize, T)) -> (Vec<Waiting>, T) {
         let mut state = self.state();
-        let count = state.waiting.iter().take_while(|one| fits(one)).count();
+        let (count, said) = count(&state.waiting);
         let taken: Vec<_> = state.waiting.drain(..count).collect();
-        for one in &taken {
+        self.left(&mut state, &taken);
+        (taken, said)
+    }
+
+    /// Takes out what belongs to these calls and streams, wherever it waits.
+    pub(super) fn take_chains(&self, chains: &[(u64, StreamId)]) -> Vec<Waiting> {
+        let mut state = self.state();
+        let (taken, kept) = std::mem::take(&mut state.waiting)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|one| chains.contains(&one.chain()));
+        state.waiting = kept;
+        let taken = Vec::from(taken);
+        self.left(&mut state, &taken);
+        taken
+    }
+
+    fn left(&self, state: &mut State, taken: &[Waiting]) {
+        for one in taken {
             state.events -= one.events();
             state.bytes -= one.bytes;
         }
         self.metrics.waiting(state.events, state.bytes);
-        taken
     }
 
     pub(super) fn is_empty(&self) -> bool {

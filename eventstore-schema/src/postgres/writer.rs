@@ -1,5 +1,6 @@
 //! The writer: one task that turns the queue into batches and their answers into results.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::room::Room;
 use super::rows::describe;
 use super::tail;
 use crate::database::{self, Role};
+use crate::envelope::StreamId;
 use crate::metrics;
 
 /// Batches on the way at once: while the database writes one, the process prepares the next. More would only make each
@@ -58,7 +60,8 @@ async fn connect(shared: &Arc<Shared>) -> Option<Session> {
             Err(_) => fail_impatient(shared, "connecting takes too long"),
         }
         if shared.queue.is_closed() {
-            shared.queue.take_while(|_| true).into_iter().for_each(|one| one.give_up("the engine is closed"));
+            let (all, ()) = shared.queue.take(|waiting| (waiting.len(), ()));
+            give_up(shared, all, "the engine is closed");
             return None;
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -80,11 +83,34 @@ async fn open(shared: &Arc<Shared>) -> Result<Session, String> {
 fn fail_impatient(shared: &Shared, reason: &str) {
     let now = Instant::now();
     let patience = shared.config.patience;
-    // Oldest first: everything behind the first patient one is younger.
-    let impatient = shared.queue.take_while(|one| now.duration_since(one.since) >= patience);
-    for one in impatient {
-        shared.metrics.appended(metrics::Outcome::Unavailable, one.since.elapsed());
-        one.give_up(reason);
+    // Oldest first: everything behind the first patient one is younger. All appends of a call are of one age.
+    let (impatient, ()) = shared.queue.take(|waiting| {
+        (waiting.iter().take_while(|one| now.duration_since(one.call.since) >= patience).count(), ())
+    });
+    give_up(shared, impatient, reason);
+}
+
+/// Gives calls up, whole. What was never sent, behind something of its stream that was, is known not to be there.
+fn give_up(shared: &Shared, waiting: Vec<Waiting>, reason: &str) {
+    let mut chains = HashSet::new();
+    for one in waiting {
+        shared.metrics.appended(metrics::Outcome::Unavailable, one.call.since.elapsed());
+        if chains.insert(one.chain()) || one.is_doubtful {
+            one.give_up(reason);
+        } else {
+            one.refuse_unfounded();
+        }
+    }
+}
+
+/// Refuses what still waits of chains that broke.
+fn break_chains(shared: &Shared, chains: &[(u64, StreamId)]) {
+    if chains.is_empty() {
+        return;
+    }
+    for one in shared.queue.take_chains(chains) {
+        shared.metrics.appended(metrics::Outcome::Conflict, one.call.since.elapsed());
+        one.refuse_unfounded();
     }
 }
 
@@ -106,17 +132,27 @@ struct Failed {
 /// closed and all is written.
 async fn serve(shared: &Arc<Shared>, session: &Session) -> Result<(), Lost> {
     let mut in_flight = FuturesOrdered::new();
+    // Calls of which a part is on the way, in the order of the batches.
+    let mut continued = VecDeque::new();
     loop {
+        let mut is_blocked = false;
         while in_flight.len() < BATCHES_IN_FLIGHT_MAX {
-            let Some(batch) = Batch::take(&shared.queue) else { break };
+            let under_way: Vec<_> = continued.iter().copied().flatten().collect();
+            let Some(batch) = Batch::take(&shared.queue, &under_way) else {
+                is_blocked = !under_way.is_empty();
+                break;
+            };
+            continued.push_back(batch.continued);
             in_flight.push_back(send(shared, session, batch));
         }
         if in_flight.is_empty() && shared.queue.is_closed() {
             return Ok(());
         }
-        let may_send_more = in_flight.len() < BATCHES_IN_FLIGHT_MAX && !shared.queue.is_closed();
+        let may_send_more =
+            !is_blocked && in_flight.len() < BATCHES_IN_FLIGHT_MAX && !shared.queue.is_closed();
         tokio::select! {
             Some(sent) = in_flight.next() => {
+                continued.pop_front();
                 if let Err(failed) = settle(shared, sent) {
                     let mut all = vec![failed];
                     while let Some(sent) = in_flight.next().await {
@@ -150,20 +186,27 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
         Err(reason) => return Err(Failed { batch, reason, refused: true }),
     };
     let mut events = Vec::with_capacity(batch.events);
+    let mut broken = Vec::new();
+    let continued = batch.continued;
     let (position, written) = outcome.settle(batch, |one, result| {
         if let Ok(appended) = &result
             && !appended.replayed
         {
             events.extend(tail::recorded(&one, appended));
         }
+        let stands = result.as_ref().is_ok_and(|appended| one.append.stands(appended));
+        if continued == Some(one.call.id) && !stands {
+            broken.push(one.chain());
+        }
         let outcome = match &result {
             Ok(appended) if appended.replayed => metrics::Outcome::Replayed,
             Ok(_) => metrics::Outcome::Written,
             Err(_) => metrics::Outcome::Conflict,
         };
-        shared.metrics.appended(outcome, one.since.elapsed());
+        shared.metrics.appended(outcome, one.call.since.elapsed());
         one.answer(result);
     });
+    break_chains(shared, &broken);
     if written > 0 {
         shared.metrics.batch(written, position);
         shared.tail.wrote(events);
@@ -178,16 +221,21 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
 fn recover(shared: &Shared, failed: Vec<Failed>) -> Result<(), Lost> {
     let mut lost = false;
     let mut unwritten = Vec::new();
+    let mut broken = Vec::new();
     for Failed { batch, reason, refused } in failed {
         tracing::warn!(reason, events = batch.events, "the log's writer could not write a batch");
         lost |= !refused;
         match <[Waiting; 1]>::try_from(batch.waiting) {
-            Ok([one]) if refused => one.give_up(&reason),
-            Ok([one]) => unwritten.push(one),
-            Err(many) => unwritten.extend(many.into_iter().map(|one| one.with_alone(refused))),
+            Ok([one]) if refused => {
+                broken.push(one.chain());
+                one.give_up(&reason);
+            }
+            Ok([one]) => unwritten.push(one.failed(false)),
+            Err(many) => unwritten.extend(many.into_iter().map(|one| one.failed(refused))),
         }
     }
     shared.queue.put_back(unwritten);
+    break_chains(shared, &broken);
     if lost { Err(Lost) } else { Ok(()) }
 }
 

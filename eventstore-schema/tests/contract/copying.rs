@@ -85,12 +85,12 @@ async fn a_copy_that_was_broken_off_goes_on() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_lost_is_noticed() {
+async fn the_order_is_kept_though_answers_are_lost() {
     let (from, to) = (MemoryEventLog::new(), MemoryEventLog::new());
     fill(&from).await;
-    to.faults().on_next_appends([Fault::FailAfter, Fault::FailBefore]);
-    let error = copy(&from, &to, &BTreeSet::new(), &|_| {}).await.unwrap_err();
-    assert!(matches!(error, CopyError::Disordered { .. }), "{error}");
+    to.faults().on_next_appends([Fault::FailAfter, Fault::FailBefore, Fault::Overloaded]);
+    copy(&from, &to, &BTreeSet::new(), &|_| {}).await.unwrap();
+    assert_eq!(contents(all(&to).await), contents(all(&from).await));
 }
 
 #[tokio::test]

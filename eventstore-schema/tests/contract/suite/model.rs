@@ -1,6 +1,6 @@
 //! Random appends against the simplest log there is: a list of lists.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use eventstore_schema::{AppendError, EventLog, Expected, Revision, StreamAppend, StreamId};
 use proptest::prelude::*;
@@ -34,6 +34,15 @@ fn steps() -> impl Strategy<Value = Vec<Vec<Step>>> {
     prop::collection::vec(prop::collection::vec(step, 1..6), 1..12)
 }
 
+/// Why the log should refuse.
+#[derive(Debug)]
+enum Refusal {
+    /// The stream has this length.
+    Conflict(u64),
+    /// It builds on what did not happen.
+    Unfounded,
+}
+
 #[derive(Default)]
 struct Model {
     lengths: HashMap<StreamId, u64>,
@@ -60,11 +69,27 @@ impl Model {
         }
     }
 
-    /// What the log should answer: the first revision and whether it is a repetition, or the length it conflicts with.
-    fn expect(&mut self, append: &StreamAppend) -> Result<(u64, bool), u64> {
+    /// What the log should answer: the first revision and whether it is a repetition, or why not. `broken` are the streams on
+    /// which nothing more of the same call can build.
+    fn expect(
+        &mut self,
+        append: &StreamAppend,
+        broken: &mut HashSet<StreamId>,
+    ) -> Result<(u64, bool), Refusal> {
+        if broken.contains(&append.stream) {
+            return Err(Refusal::Unfounded);
+        }
         let recorded =
             self.done.iter().find(|(done, first)| done.command == append.command && first.is_some());
-        if let Some((_, Some(first))) = recorded {
+        if let Some((done, Some(first))) = recorded {
+            let believed = match append.expected {
+                Expected::Exact(revision) => revision.get() + 1,
+                Expected::NoStream => 0,
+                Expected::Any => *first,
+            };
+            if done.stream != append.stream || believed != *first {
+                broken.insert(append.stream);
+            }
             return Ok((*first, true));
         }
         let length = self.lengths.entry(append.stream).or_default();
@@ -73,11 +98,13 @@ impl Model {
             Expected::NoStream => 0,
             Expected::Any => *length,
         };
-        let result = if believed == *length { Ok((*length, false)) } else { Err(*length) };
+        let result = if believed == *length { Ok((*length, false)) } else { Err(Refusal::Conflict(*length)) };
         if result.is_ok() {
             *length += append.events.len() as u64;
+        } else {
+            broken.insert(append.stream);
         }
-        self.done.push((append.clone(), result.ok().map(|(first, _)| first)));
+        self.done.push((append.clone(), result.as_ref().ok().map(|(first, _)| *first)));
         result
     }
 }
@@ -103,8 +130,9 @@ async fn play(log: &dyn EventLog, rounds: &[Vec<Step>]) {
             appends.push(append);
         }
         let results = log.append_in_order(appends.clone()).await;
+        let mut broken = HashSet::new();
         for (append, result) in appends.iter().zip(results) {
-            let expected = model.expect(append);
+            let expected = model.expect(append, &mut broken);
             match (&result, expected) {
                 (Ok(appended), Ok((first, replayed))) => {
                     assert_eq!(
@@ -113,9 +141,10 @@ async fn play(log: &dyn EventLog, rounds: &[Vec<Step>]) {
                         "{round:?}"
                     );
                 }
-                (Err(AppendError::Conflict { actual, .. }), Err(length)) => {
+                (Err(AppendError::Conflict { actual, .. }), Err(Refusal::Conflict(length))) => {
                     assert_eq!(actual.map_or(0, |revision| revision.get() + 1), length, "{round:?}");
                 }
+                (Err(AppendError::Unfounded { .. }), Err(Refusal::Unfounded)) => {}
                 other => panic!("{other:?} for {append:?} in {round:?}"),
             }
         }
