@@ -1,7 +1,8 @@
 -- Lets a login be verified, unless its subject is paused, or as many are being verified as it has tries that are free; once it
 -- has none, one at a time. Gives the failures so far, or no row for one that has to wait. What is being verified counts for a
 -- while only: a server that fails over it gives it back. Check and count are one statement, so that of many logins at once none
--- slips in between. Each try takes two rows away that are long past: the table does not grow with addresses once tried.
+-- slips in between. Each try takes some rows away that are long past, more than a failure adds (three): the table does not grow with what was once
+-- tried.
 -- $1 subject, $2 now, $3 until when the try counts, $4 forget what is older, $5 failures that are free; times in microseconds.
 WITH past AS (
     DELETE FROM write.login_attempts
@@ -9,7 +10,7 @@ WITH past AS (
         SELECT subject FROM write.login_attempts
         WHERE last_failure_at < $4 AND paused_until <= $2 AND pending_until <= $2 AND subject <> $1
         ORDER BY last_failure_at
-        LIMIT 2
+        LIMIT 6
         FOR UPDATE SKIP LOCKED
     )
 )

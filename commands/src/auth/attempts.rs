@@ -347,6 +347,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_count_leaks_in_whatever_rhythm_strangers_guess() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        for round in 0..ADDRESS.burst * 2 {
+            let now = NOW.plus_seconds(i64::from(round) * (ADDRESS.seconds - 1));
+            let network = u8::try_from(round).unwrap();
+            assert_eq!(fail(&attempts, tried(200, network), now).await, Ok(None), "{round}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_network_that_tries_many_addresses_waits_and_no_device_or_session_with_it() {
         let database = crate::testing::database().await;
         let attempts = attempts(&database).await;
