@@ -10,19 +10,33 @@ CREATE TABLE write.reaction_checkpoints (
     updated_at bigint NOT NULL
 );
 
--- Events that a reaction could not answer, set aside so that the others go on; tried again now and then.
+-- Events that a reaction set aside, so that the others go on: those that it could not answer, and those behind them of the
+-- same ordering key, whose order is kept. The first of a key is tried again at `retry_at`; the others wait for it.
 CREATE TABLE write.reaction_parked (
     reaction text NOT NULL,
     position bigint NOT NULL,
+    event_id uuid NOT NULL,
+    event_type text NOT NULL,
     -- Name of the event's stream, and its place there.
     stream text NOT NULL,
     revision bigint NOT NULL,
-    reason text NOT NULL,
+    -- Name of the stream of the account that the event is about, or else of its own.
+    ordering_key text NOT NULL,
+    -- Why it could not be answered; none for one that only waits.
+    reason text,
+    -- How often it was tried.
     attempts integer NOT NULL,
-    -- Microseconds since the Unix epoch.
-    retry_at bigint NOT NULL,
+    -- When it was set aside, in microseconds since the Unix epoch.
+    parked_at bigint NOT NULL,
+    -- When it is tried again, likewise; none for one that waits for another.
+    retry_at bigint,
+    -- How long it rests between two tries, in seconds.
+    rest_seconds integer NOT NULL,
     PRIMARY KEY (reaction, position)
 );
+CREATE UNIQUE INDEX reaction_parked_by_event ON write.reaction_parked (reaction, event_id);
+CREATE INDEX reaction_parked_by_key ON write.reaction_parked (reaction, ordering_key, position);
+CREATE INDEX reaction_parked_due ON write.reaction_parked (reaction, retry_at) WHERE retry_at IS NOT NULL;
 
 -- The conversations that an account is a member of, and since which position of the log.
 CREATE TABLE write.conversation_members_by_account (

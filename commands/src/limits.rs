@@ -34,19 +34,37 @@ pub const REACTION_BATCH_EVENTS: usize = 200;
 pub const REACTION_LEAD_POLL: Duration = Duration::from_secs(1);
 /// How long a reaction waits for events before it looks after its connection and what was set aside.
 pub const REACTION_TICK: Duration = Duration::from_secs(5);
-/// Failures after which an event is set aside, so that those behind it are answered.
+/// Tries after which an event is set aside, so that those behind it are answered.
 pub const REACTION_ATTEMPTS_MAX: u32 = 5;
+/// For how long an event is tried before it is set aside: so long one that hangs holds up the others, once.
+pub const REACTION_ATTEMPTS_TIME_MAX: Duration = Duration::from_secs(10);
 /// First wait before an event is tried again; it doubles each time.
 pub const REACTION_RETRY_DELAY_MIN: Duration = Duration::from_millis(20);
 /// Longest wait before an event is tried again.
 pub const REACTION_RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
-/// How long an event that was set aside rests before it is tried again: an hour, in which an operator may have mended it.
-pub const REACTION_PARKED_RETRY_SECONDS: i64 = 3_600;
-/// Events set aside that are tried again, or shown, at a time.
-pub const REACTION_PARKED_SHOWN_MAX: i64 = 100;
+/// How long the log may take to show that it takes appends, before it is held to be gone.
+pub const REACTION_PROBE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How often it is looked whether something that was set aside is due.
+pub const REACTION_PARKED_POLL: Duration = Duration::from_secs(1);
+/// How long an event that was set aside rests before it is tried again; it doubles each time. A mail relay that asks to come
+/// back later means a minute or so.
+pub const REACTION_PARKED_REST_SECONDS_MIN: i32 = 10;
+/// Longest rest of an event that was set aside: several tries within the life of every token that is mailed.
+pub const REACTION_PARKED_REST_SECONDS_MAX: i32 = 600;
+/// Longest try of an event that was set aside: it holds up nobody, and some mail relays think it over for half a minute.
+pub const REACTION_PARKED_TRY_MAX: Duration = Duration::from_secs(60);
+/// Events set aside that are tried at once: enough for many that hang, few enough to leave the log to people.
+pub const REACTION_PARKED_AT_ONCE: usize = 32;
+/// Events set aside that are read at a time.
+pub const REACTION_PARKED_PAGE: i64 = 200;
+/// Longest reason that is kept with an event that was set aside, in characters: a line or two.
+pub const REACTION_REASON_CHARS_MAX: usize = 500;
 /// Commands that one event's answer has under way at once: enough to hide round trips, few enough to leave the log to people.
 pub const REACTION_COMMANDS_AT_ONCE: usize = 8;
 
+const _: () = assert!(4 * REACTION_PARKED_REST_SECONDS_MAX as i64 <= domain::limits::PASSWORD_RESET_SECONDS);
+const _: () = assert!(2 * REACTION_PARKED_AT_ONCE as i64 <= REACTION_PARKED_PAGE);
+const _: () = assert!(REACTION_PROBE_WAIT_MAX.as_secs() < REACTION_ATTEMPTS_TIME_MAX.as_secs());
 const _: () = assert!(BATCH_COMMANDS_MAX <= WAITING_PER_STREAM_MAX);
 const _: () = assert!(WAITING_PER_STREAM_MAX <= WAITING_MAX);
 const _: () = assert!(BATCH_BYTES_MAX >= eventstore_schema::StreamAppend::BYTES_MAX);

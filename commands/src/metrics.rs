@@ -33,6 +33,8 @@ pub struct Metrics {
     pub reaction_lag: IntGaugeVec,
     /// Events that a reaction set aside, by reaction.
     pub reactions_parked: IntGaugeVec,
+    /// How long ago the oldest of them was set aside, in seconds, by reaction.
+    pub reactions_parked_age: IntGaugeVec,
     /// Whether this process leads a reaction.
     pub reaction_leader: IntGaugeVec,
     /// From the command that revokes a session or device to its effect on this node's tokens, by way of the log.
@@ -63,6 +65,7 @@ impl Metrics {
         registry.register(Box::new(metrics.reactions.clone()))?;
         registry.register(Box::new(metrics.reaction_lag.clone()))?;
         registry.register(Box::new(metrics.reactions_parked.clone()))?;
+        registry.register(Box::new(metrics.reactions_parked_age.clone()))?;
         registry.register(Box::new(metrics.reaction_leader.clone()))?;
         registry.register(Box::new(metrics.revocations_delay.clone()))?;
         registry.register(Box::new(metrics.revocations_following.clone()))?;
@@ -112,9 +115,10 @@ impl Metrics {
                 &["reaction", "outcome"],
             )?,
             reaction_lag: gauges("envoi_reactions_lag_microseconds", "Age of the event answered last.")?,
-            reactions_parked: gauges(
-                "envoi_reactions_parked_events",
-                "Events set aside after too many failures.",
+            reactions_parked: gauges("envoi_reactions_parked_events", "Events that are set aside.")?,
+            reactions_parked_age: gauges(
+                "envoi_reactions_parked_age_seconds",
+                "How long ago the oldest event was set aside.",
             )?,
             reaction_leader: gauges("envoi_reactions_leader", "Whether this process leads the reaction.")?,
             revocations_delay: Histogram::with_opts(

@@ -42,7 +42,7 @@ categories! {
     Conversation = "conversation";
     /// The identity key, recovery key and devices of one account: `device-<account id>`.
     Device = "device";
-    /// What operators do to one projection: `operations-<id derived from its name>`.
+    /// What is decided about one projection, one reaction or the signing key: `operations-<id derived from its name>`.
     Operations = "operations";
     /// An organization: `organization-<organization id>`.
     Organization = "organization";

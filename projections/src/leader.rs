@@ -299,7 +299,9 @@ impl Decision {
         let (projection, stream, position, discards) = match event {
             OperationsEvent::ParkedStreamRetried(it) => (it.projection, it.stream, it.position, false),
             OperationsEvent::ParkedStreamDiscarded(it) => (it.projection, it.stream, it.position, true),
-            OperationsEvent::SigningKeyRotated(_) => return None,
+            OperationsEvent::ParkedEventRetried(_)
+            | OperationsEvent::ParkedEventDiscarded(_)
+            | OperationsEvent::SigningKeyRotated(_) => return None,
         };
         (projection == name_digest(name)).then(|| Self {
             stream,

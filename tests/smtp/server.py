@@ -1,9 +1,13 @@
 """A mail server for tests: aiosmtpd, which prints what it takes as a JSON object a line, after one with its port.
 
-Recipients called nobody@ do not exist (550), recipients called later@ are to be tried again (450).
+Recipients called nobody@ do not exist (550), recipients called later@ are to be tried again (450), recipients called grey@
+too until the third time, recipients called stuck@ get no answer.
 """
 
 import argparse
+import asyncio
+import email
+import email.policy
 import json
 import signal
 import ssl
@@ -17,16 +21,25 @@ def say(what):
 
 
 class Handler:
+    greyed = 0
+
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("nobody@"):
             return f"550 5.1.1 <{address}>: there is no such mailbox"
         if address.startswith("later@"):
             return f"450 4.2.1 <{address}>: come back later"
+        if address.startswith("grey@") and self.greyed < 2:
+            self.greyed += 1
+            return f"451 4.7.1 <{address}>: greylisted"
+        if address.startswith("stuck@"):
+            await asyncio.sleep(3600)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         say({
+            "text": message.get_content(),
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "content": envelope.content.decode(),

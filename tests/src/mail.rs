@@ -29,8 +29,10 @@ pub struct Mail {
     pub from: String,
     /// Recipients on the envelope.
     pub to: Vec<String>,
-    /// Headers and body.
+    /// Headers and body as they travelled.
     pub content: String,
+    /// The text, as a program that reads mail shows it: decoded by Python's package `email`.
+    pub text: String,
     /// Whether it came encrypted.
     pub encrypted: bool,
     /// Who had logged in.
@@ -45,9 +47,23 @@ impl Mail {
         lines.find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     }
 
+    /// The command in it, as a shell reads it: without what joins its lines.
+    pub fn command(&self) -> Vec<&str> {
+        let lines = self.text.lines().skip_while(|line| !line.trim().starts_with("envoi "));
+        let mut words = Vec::new();
+        for line in lines {
+            let (line, goes_on) = line.strip_suffix('\\').map_or((line, false), |line| (line, true));
+            words.extend(line.split_whitespace());
+            if !goes_on {
+                break;
+            }
+        }
+        words
+    }
+
     /// The token in it.
     pub fn token(&self) -> &str {
-        let mut tokens = self.content.lines().filter_map(|line| line.trim().strip_prefix("token: "));
+        let mut tokens = self.text.lines().filter_map(|line| line.trim().strip_prefix("token: "));
         tokens.next().expect("a token")
     }
 }
@@ -106,6 +122,7 @@ impl MailServer {
             from: text("from").expect("a sender"),
             to: to.filter_map(Value::as_str).map(str::to_owned).collect(),
             content: text("content").expect("content"),
+            text: text("text").expect("a text"),
             encrypted: mail["encrypted"] == true,
             login: text("login"),
         }

@@ -149,6 +149,9 @@ impl Mailer {
 
 #[cfg(test)]
 mod tests {
+    use lettre::message::Body;
+    use lettre::message::header::ContentTransferEncoding;
+
     use super::*;
 
     #[tokio::test]
@@ -181,6 +184,33 @@ mod tests {
             let (subject, body) = mail.render();
             assert!(!subject.is_empty() && !body.is_empty() && !body.contains('{'), "{mail:?}");
         }
+    }
+
+    #[test]
+    fn no_line_of_a_mail_is_broken_on_its_way() {
+        const URL: &str = "https://messages.example.org";
+        // As long as tokens are: 48 bytes.
+        let (url, token) = (|| URL.to_owned(), || "t".repeat(64));
+        for mail in [
+            Mail::ConfirmEmail { url: url(), token: token() },
+            Mail::AlreadyRegistered { url: url() },
+            Mail::ResetPassword { url: url(), token: token() },
+            Mail::PasswordChanged { url: url() },
+            Mail::SessionEnded { url: url() },
+        ] {
+            let (_, body) = mail.render();
+            // Longer ones are broken by quoted-printable (RFC 2045, section 6.7), for those who read it undecoded.
+            assert!(body.lines().all(|line| line.len() <= 76), "{body}");
+            assert_eq!(Body::new(body).encoding(), ContentTransferEncoding::SevenBit);
+        }
+        // Where the address is long, what has to be copied still stands on whole lines.
+        let (_, body) = Mail::ConfirmEmail { url: URL.repeat(4), token: token() }.render();
+        let encoded = String::from_utf8(Body::new(body).into_vec()).unwrap();
+        let stands = |line: &str| encoded.lines().any(|whole| whole.trim_start() == line);
+        assert!(
+            stands(&format!("token: {}", token())) && stands(&format!("--token {}", token())),
+            "{encoded}"
+        );
     }
 
     #[test]

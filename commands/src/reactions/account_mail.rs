@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountEvent, IssuedToken, PasswordCause};
+use domain::operations::DiscardCause;
 use domain::session::{SessionEvent, SessionRevocationCause, SessionRevoked};
 use domain::{AccountId, CommandId, Digest, Event};
 use eventstore_schema::RecordedEvent;
@@ -34,7 +35,8 @@ impl AccountMail {
         Self { services, auth, clock, metrics }
     }
 
-    /// Sends an e-mail. One that no server will ever take is given up: who asks for another gets another.
+    /// Sends an e-mail. One that no server will ever take is given up: who asks for another gets another. One that a server
+    /// does not take for now is tried until it would bring nothing any more.
     async fn send(
         &self,
         lead: &Lead,
@@ -51,13 +53,20 @@ impl AccountMail {
         match sent {
             Err(error @ (MailError::Refused { .. } | MailError::Address)) => {
                 tracing::warn!(account = %account_id, mail = mail.name(), %error, "an e-mail is given up");
-                Ok(())
+                Err(ReactionError::GivenUp(DiscardCause::Refused))
             }
             sent => Ok(sent?),
         }
     }
 
-    /// Sends a token unless it was used, replaced or has expired since. It is derived from the command that made it.
+    /// Tells that an e-mail had no chance to go in time.
+    fn expired(&self, mail: &'static str) -> ReactionError {
+        self.metrics.mails.with_label_values(&[mail, "expired"]).inc();
+        ReactionError::GivenUp(DiscardCause::Expired)
+    }
+
+    /// Sends a token unless it was used or replaced since; one that has expired is given up. It is derived from the command
+    /// that made it.
     async fn send_token(
         &self,
         lead: &Lead,
@@ -72,10 +81,12 @@ impl AccountMail {
                 EmailTokenPurpose::ConfirmEmail => state.email_confirmation(),
                 EmailTokenPurpose::ResetPassword => state.password_reset(),
             };
-            open.is_some_and(|token| token.admits(&token_hash, now))
+            open.filter(|token| token.hash.matches(&token_hash)).map(|token| token.admits(&token_hash, now))
         };
-        if !self.services.executor.view(account_id, look).await? {
-            return Ok(());
+        match self.services.executor.view(account_id, look).await? {
+            None => return Ok(()),
+            Some(false) => return Err(self.expired(mail_of(purpose))),
+            Some(true) => {}
         }
         let token = self.auth.email_token(purpose, account_id, command_id);
         if token.hash() != token_hash {
@@ -91,8 +102,18 @@ impl AccountMail {
         self.send(lead, recorded, account_id, &mail).await
     }
 
-    fn is_news(&self, recorded: &RecordedEvent) -> bool {
-        self.clock.now() < recorded.origin.recorded_at.plus_seconds(NEWS_SECONDS)
+    /// Sends what is worth knowing while it is new.
+    async fn send_news(
+        &self,
+        lead: &Lead,
+        recorded: &RecordedEvent,
+        account_id: AccountId,
+        mail: &Mail,
+    ) -> Result<(), ReactionError> {
+        if self.clock.now() >= recorded.origin.recorded_at.plus_seconds(NEWS_SECONDS) {
+            return Err(self.expired(mail.name()));
+        }
+        self.send(lead, recorded, account_id, mail).await
     }
 
     /// Tells the owner that a copy of a session's token was used; whoever ended a session otherwise knows.
@@ -103,12 +124,11 @@ impl AccountMail {
         event: &SessionRevoked,
     ) -> Result<(), ReactionError> {
         match event.cause {
-            SessionRevocationCause::RefreshTokenReused if self.is_news(recorded) => {
+            SessionRevocationCause::RefreshTokenReused => {
                 let mail = Mail::SessionEnded { url: self.auth.public_url.clone() };
-                self.send(lead, recorded, event.account_id, &mail).await
+                self.send_news(lead, recorded, event.account_id, &mail).await
             }
-            SessionRevocationCause::RefreshTokenReused
-            | SessionRevocationCause::Logout
+            SessionRevocationCause::Logout
             | SessionRevocationCause::Requested
             | SessionRevocationCause::PasswordChanged
             | SessionRevocationCause::DeviceRevoked => Ok(()),
@@ -123,14 +143,11 @@ impl AccountMail {
         cause: PasswordCause,
     ) -> Result<(), ReactionError> {
         match cause {
-            PasswordCause::Change | PasswordCause::Reset if self.is_news(recorded) => {
+            PasswordCause::Change | PasswordCause::Reset => {
                 let mail = Mail::PasswordChanged { url: self.auth.public_url.clone() };
-                self.send(lead, recorded, account_id, &mail).await
+                self.send_news(lead, recorded, account_id, &mail).await
             }
-            PasswordCause::Registration
-            | PasswordCause::Upgrade
-            | PasswordCause::Change
-            | PasswordCause::Reset => Ok(()),
+            PasswordCause::Registration | PasswordCause::Upgrade => Ok(()),
         }
     }
 }
@@ -178,17 +195,24 @@ impl Reaction for AccountMail {
     }
 }
 
+/// The e-mail that brings such a token.
+const fn mail_of(purpose: EmailTokenPurpose) -> &'static str {
+    match purpose {
+        EmailTokenPurpose::ConfirmEmail => "confirm_email",
+        EmailTokenPurpose::ResetPassword => "reset_password",
+    }
+}
+
 impl From<MailError> for ReactionError {
     fn from(error: MailError) -> Self {
         match error {
-            // Nobody's mail gets out: all of it waits, in order.
-            MailError::Unreachable(_) => ReactionError::Unavailable(error.to_string()),
-            // One mailbox that takes nothing must not hold up the others' mail: it is set aside and tried again now and then.
-            MailError::Transport(_)
-            | MailError::Address
-            | MailError::Build
-            | MailError::Deferred(_)
-            | MailError::Refused { .. } => ReactionError::Failed(error.to_string()),
+            // Nobody's mail gets out: all of it waits.
+            MailError::Unreachable(_) => ReactionError::Down(error.to_string()),
+            // One mailbox that takes nothing for now must not hold up the others' mail.
+            MailError::Deferred(_) => ReactionError::Deferred(error.to_string()),
+            MailError::Transport(_) | MailError::Address | MailError::Build | MailError::Refused { .. } => {
+                ReactionError::Failed(error.to_string())
+            }
         }
     }
 }

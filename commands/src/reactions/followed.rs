@@ -24,7 +24,7 @@ pub(super) async fn check(lead: &Lead, log: Incarnation) -> Result<(), ReactionE
     )))
 }
 
-/// The log that is followed and the positions of all checkpoints; nothing before the first.
+/// The log that is followed and the positions of all checkpoints and of what was set aside; nothing before the first.
 ///
 /// # Errors
 /// When the write side's tables cannot be read.
@@ -32,7 +32,9 @@ pub async fn checkpoints(pool: &Pool) -> Result<(Option<Incarnation>, BTreeSet<P
     let client = pool.get().await?;
     let followed = client.query_opt("SELECT incarnation FROM write.followed_log", &[]).await?;
     let followed = followed.map(|row| row.try_get(0).map(Incarnation)).transpose()?;
-    let rows = client.query("SELECT position FROM write.reaction_checkpoints", &[]).await?;
+    let positions = "SELECT position FROM write.reaction_checkpoints \
+                     UNION SELECT position FROM write.reaction_parked";
+    let rows = client.query(positions, &[]).await?;
     Ok((followed, rows.iter().map(|row| position(row, 0)).collect::<Result<_, _>>()?))
 }
 
@@ -48,7 +50,9 @@ pub async fn relocate(
 ) -> Result<bool, ReactionError> {
     let client = pool.get().await?;
     client.begin().await?;
-    client.execute("LOCK TABLE write.reaction_checkpoints IN EXCLUSIVE MODE", &[]).await?;
+    client
+        .execute("LOCK TABLE write.reaction_checkpoints, write.reaction_parked IN EXCLUSIVE MODE", &[])
+        .await?;
     let followed = client.query_opt("SELECT incarnation FROM write.followed_log FOR UPDATE", &[]).await?;
     let followed = followed.map(|row| row.try_get(0).map(Incarnation)).transpose()?;
     match followed {
@@ -80,5 +84,28 @@ async fn move_all(
         let update = "UPDATE write.reaction_checkpoints SET position = $2 WHERE reaction = $1";
         transaction.execute(update, &[&reaction, &stored(*new)?]).await?;
     }
+    move_parked(transaction, moved).await
+}
+
+/// Moves what was set aside. No reaction runs, so all of it is known.
+async fn move_parked(
+    transaction: &Connection,
+    moved: &BTreeMap<Position, Position>,
+) -> Result<(), ReactionError> {
+    let pairs = moved.iter().map(|(old, new)| Ok((stored(*old)?, stored(*new)?)));
+    let (old, new): (Vec<i64>, Vec<i64>) =
+        pairs.collect::<Result<Vec<_>, ReactionError>>()?.into_iter().unzip();
+    // By way of negative ones: a new position may be another event's old one.
+    let aside = "UPDATE write.reaction_parked AS p SET position = -1 - m.new \
+                 FROM unnest($1::bigint[], $2::bigint[]) AS m (old, new) WHERE p.position = m.old";
+    transaction.execute(aside, &[&old, &new]).await?;
+    let left = "SELECT count(*) FROM write.reaction_parked WHERE position >= 0";
+    let left: i64 = transaction.query_one(left, &[]).await?.try_get(0)?;
+    if left > 0 {
+        return Err(ReactionError::Failed(format!(
+            "{left} events were set aside while the log was copied: stop every server first"
+        )));
+    }
+    transaction.execute("UPDATE write.reaction_parked SET position = -1 - position", &[]).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use eventstore_schema::database::Pool;
 use eventstore_schema::lease::{Lease, Leases, Taken, is_lost};
 use futures_util::future::{join4, try_join};
 use tokio::sync::Mutex;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::ReactionError;
@@ -114,6 +115,16 @@ impl Lead {
         let touched = done?;
         committed?;
         Ok(touched)
+    }
+
+    /// Reads what this leader, or another one before it, has written.
+    pub(super) async fn read(
+        &self,
+        sql: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, ReactionError> {
+        let statement = self.connection.prepare_cached(sql).await?;
+        Ok(self.connection.query(&statement, values).await?)
     }
 
     /// Lets the next one lead at once.

@@ -1,17 +1,29 @@
 //! Reactions: follow the log, and answer events with commands to other streams or with rows of the write side's indexes.
 //!
-//! Each reaction has a checkpoint of its own and answers every event at least once, in order; an event is answered before the
-//! checkpoint moves past it, and the checkpoint never goes back. So a reaction must be able to answer an event again: its
-//! commands carry ids derived from the event ([`crate::request::Request::reaction`]), and what it does follows from the state
-//! as it is now rather than from the event alone. One process at a time leads a reaction; one that was suspended and wakes
-//! begins nothing more.
+//! # What holds
+//!
+//! - Each reaction has a checkpoint of its own, which never goes back, and answers every event at least once before its
+//!   checkpoint moves past it, or sets it aside. So a reaction must be able to answer an event again: its commands carry ids
+//!   derived from the event ([`crate::request::Request::reaction`]), and what it does follows from the state as it is now rather
+//!   than from the event alone.
+//! - Events of one ordering key ([`ordering`]: mostly an account) are answered in order. Whatever one of them meets delays those
+//!   of others by [`crate::limits::REACTION_ATTEMPTS_TIME_MAX`] at most: then it is set aside, with those behind it of its key
+//!   ([`parked`]), and tried again beside the others ([`retry`]), whether the log is busy or not.
+//! - While nothing can be reached at all (the log, the mail relay), nothing is set aside: everything waits.
+//! - What was set aside is never lost: it is answered, or an operator or the platform itself decides, on record, that it never
+//!   is (`operations.parked_event_discarded`).
 
 mod account_mail;
+mod answer;
 mod device_fanout;
+mod follow;
 mod followed;
 mod leader;
 mod membership_index;
+mod ordering;
 mod organization_leave;
+mod parked;
+mod retry;
 mod runner;
 mod session_revoke;
 mod store;
@@ -22,6 +34,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::Event;
+use domain::operations::DiscardCause;
 use eventstore_schema::{LogError, RecordedEvent};
 
 use crate::executor::ExecuteError;
@@ -29,8 +42,9 @@ use crate::services::{Parts, Services};
 
 pub use followed::{checkpoints, relocate};
 pub use leader::Lead;
+pub use parked::{ParkedEvent, ParkedFigures, parked_figures};
 pub use runner::{Reactions, Running};
-pub use store::{ParkedEvent, ReactionStatus};
+pub use store::ReactionStatus;
 
 /// Answers events.
 #[async_trait]
@@ -41,7 +55,8 @@ pub trait Reaction: Send + Sync + 'static {
     /// Names of the events that it answers.
     fn event_types(&self) -> &'static [&'static str];
 
-    /// Reactions whose checkpoint has to be at an event before this one answers it: those whose rows it reads.
+    /// Reactions that have to have answered an event before this one does: those whose rows it reads. It answers the events
+    /// that make those rows, too: so its answers to other events wait while one of those, of the same ordering key, is set aside.
     fn follows(&self) -> &'static [&'static str] {
         &[]
     }
@@ -71,12 +86,21 @@ pub fn all(services: &Services, parts: &Parts) -> Vec<Arc<dyn Reaction>> {
 /// Why an event was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum ReactionError {
-    /// Something cannot be reached: the event is tried again until it can be.
+    /// Something that this event needs cannot be reached. After some tries it is set aside, unless nothing can be reached.
     #[error("something cannot be reached: {0}")]
     Unavailable(String),
+    /// Nothing that the reaction does can be done now: the event, and all behind it, wait.
+    #[error("nothing can be done: {0}")]
+    Down(String),
     /// The answer failed. After some tries the event is set aside.
     #[error("the answer failed: {0}")]
     Failed(String),
+    /// Trying again helps later at the earliest: the event is set aside at once.
+    #[error("the answer has to wait: {0}")]
+    Deferred(String),
+    /// Nothing can come of the event any more: that is recorded, and it is never tried again.
+    #[error("the event is given up: {0}")]
+    GivenUp(DiscardCause),
 }
 
 impl From<ExecuteError> for ReactionError {

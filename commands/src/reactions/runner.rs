@@ -1,20 +1,22 @@
 //! Runs reactions: one task each, on whichever process leads it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::Timestamp;
+use eventstore_schema::database::Pool;
 use eventstore_schema::lease::Leases;
-use eventstore_schema::{EventLog, Position, ReadFilter, RecordedEvent, catalogue};
-use tokio::sync::watch;
+use eventstore_schema::{EventLog, Position, ReadFilter};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
+use super::follow::DECISIONS;
 use super::leader::{self, Asked, Candidate};
-use super::{Lead, Reaction, ReactionError, ReactionStatus, followed, store};
+use super::{Lead, ParkedEvent, Reaction, ReactionError, ReactionStatus, followed, parked, store};
 use crate::clock::Clock;
+use crate::executor::Executor;
 use crate::limits::{
-    REACTION_ATTEMPTS_MAX, REACTION_BATCH_EVENTS, REACTION_LEAD_POLL, REACTION_PARKED_RETRY_SECONDS,
-    REACTION_PARKED_SHOWN_MAX, REACTION_RETRY_DELAY_MAX, REACTION_RETRY_DELAY_MIN, REACTION_TICK,
+    REACTION_ATTEMPTS_MAX, REACTION_ATTEMPTS_TIME_MAX, REACTION_LEAD_POLL, REACTION_PARKED_TRY_MAX,
 };
 use crate::metrics::Metrics;
 use crate::services::Parts;
@@ -24,6 +26,8 @@ use crate::services::Parts;
 pub struct Reactions {
     reactions: Vec<Arc<dyn Reaction>>,
     parts: Parts,
+    executor: Executor,
+    patience: Patience,
 }
 
 /// Reactions that run. Dropping it stops them where they are, which is safe; [`Running::stop`] lets each finish its event.
@@ -43,7 +47,15 @@ impl Running {
 impl Reactions {
     /// These reactions over the log of `parts`.
     pub fn new(reactions: Vec<Arc<dyn Reaction>>, parts: Parts) -> Self {
-        Self { reactions, parts }
+        let Parts { log, sealer, clock, metrics, .. } = parts.clone();
+        let executor = Executor::new(log, sealer, clock, metrics);
+        Self { reactions, parts, executor, patience: Patience::default() }
+    }
+
+    /// The same with another patience.
+    #[cfg(test)]
+    pub(super) fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Starts them. Any number of processes may: each reaction runs on one of them.
@@ -55,11 +67,14 @@ impl Reactions {
             let runner = Runner {
                 reaction: Arc::clone(reaction),
                 log: Arc::clone(&self.parts.log),
+                executor: self.executor.clone(),
                 pool: self.parts.pool.clone(),
                 leases: self.parts.leases.clone(),
                 clock: self.parts.clock.clone(),
                 metrics: self.parts.metrics.clone(),
                 filter: ReadFilter { event_types: event_types.clone(), ..ReadFilter::default() },
+                patience: self.patience,
+                due: Notify::new(),
                 stopped: stopped.clone(),
             };
             tasks.spawn(runner.run());
@@ -67,11 +82,12 @@ impl Reactions {
         Running { stop, tasks }
     }
 
-    /// Names of the events that any of them answers. All read the same events, so that the checkpoints of all move past each
+    /// Names of the events that any of them answers, and of what operators decide about them. All read the same events, so that the checkpoints of all move past each
     /// of them: one that follows another can wait for it.
     pub(super) fn event_types(&self) -> Vec<&'static str> {
         let mut event_types: Vec<_> =
             self.reactions.iter().flat_map(|reaction| reaction.event_types()).copied().collect();
+        event_types.extend(DECISIONS);
         event_types.sort_unstable();
         event_types.dedup();
         event_types
@@ -83,22 +99,75 @@ impl Reactions {
     /// When the write side's tables cannot be read.
     pub async fn status(&self) -> Result<Vec<ReactionStatus>, ReactionError> {
         let mut all = Vec::with_capacity(self.reactions.len());
-        for reaction in &self.reactions {
-            all.push(store::status(&self.parts.pool, reaction.name(), REACTION_PARKED_SHOWN_MAX).await?);
+        for name in self.names() {
+            all.push(store::status(&self.parts.pool, name).await?);
         }
         Ok(all)
     }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.reactions.iter().map(|reaction| reaction.name()).collect()
+    }
+
+    /// A page of the events behind `after` that reactions of these names set aside and try again: of each ordering key the
+    /// first. At least `limit` if there are so many, more when several stand at the last position.
+    ///
+    /// # Errors
+    /// When the write side's tables cannot be read.
+    pub async fn parked(
+        &self,
+        names: &[&str],
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<ParkedEvent>, ReactionError> {
+        parked::list(&self.parts.pool, names, after, i64::from(limit)).await
+    }
+
+    /// The event at a position, if the reaction of this name has set it aside; how many wait behind it is not counted.
+    ///
+    /// # Errors
+    /// When the write side's tables cannot be read.
+    pub async fn parked_at(&self, name: &str, at: Position) -> Result<Option<ParkedEvent>, ReactionError> {
+        parked::find(&self.parts.pool, name, at).await
+    }
 }
 
-struct Runner {
-    reaction: Arc<dyn Reaction>,
-    log: Arc<dyn EventLog>,
-    pool: eventstore_schema::database::Pool,
+/// One reaction of this process.
+pub(super) struct Runner {
+    pub(super) reaction: Arc<dyn Reaction>,
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) executor: Executor,
+    pool: Pool,
     leases: Leases,
-    clock: Clock,
-    metrics: Metrics,
-    filter: ReadFilter,
-    stopped: watch::Receiver<bool>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    pub(super) filter: ReadFilter,
+    pub(super) patience: Patience,
+    /// Rung when something that was set aside is due.
+    pub(super) due: Notify,
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+/// How long an event is tried before it is set aside, and how it is tried after.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Tries.
+    pub(super) attempts: u32,
+    /// Time for all of them.
+    pub(super) time: Duration,
+    /// Time for one try of an event that was set aside.
+    pub(super) retry_time: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            attempts: REACTION_ATTEMPTS_MAX,
+            time: REACTION_ATTEMPTS_TIME_MAX,
+            retry_time: REACTION_PARKED_TRY_MAX,
+        }
+    }
 }
 
 impl Runner {
@@ -139,163 +208,19 @@ impl Runner {
         candidate.ask(&self.leases, self.reaction.name()).await
     }
 
+    /// Follows the log, and beside that tries again what was set aside, until stopped or the lead is lost.
     async fn lead(&self, lead: &Lead) -> Result<(), ReactionError> {
-        let name = self.reaction.name();
-        let mut stopped = self.stopped.clone();
         followed::check(lead, self.log.head().await?.incarnation).await?;
-        let after = store::checkpoint(lead, name).await?;
-        let mut subscription = self.log.subscribe(after, self.filter.clone()).await?;
-        let mut followed = None;
-        self.retry_parked(lead).await?;
-        while lead.holds() {
-            let batch = tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
-                () = lead.lost() => break,
-                batch = timeout(REACTION_TICK, subscription.next(REACTION_BATCH_EVENTS)) => batch,
-            };
-            let Ok(batch) = batch else {
-                self.metrics.reaction_lag.with_label_values(&[name]).set(0);
-                self.retry_parked(lead).await?;
-                continue;
-            };
-            let mut passed = None;
-            for recorded in batch? {
-                if !self.pass(lead, &recorded, &mut followed).await? {
-                    break;
-                }
-                passed = Some(recorded);
-            }
-            if let Some(last) = passed {
-                store::save_checkpoint(lead, name, last.position, self.clock.now()).await?;
-                self.gauge_lag(&last);
-            }
-            if *stopped.borrow() {
-                return Ok(());
-            }
-        }
-        Err(ReactionError::Unavailable("the lead is lost".to_owned()))
-    }
-
-    /// Answers an event or sets it aside. `false`: stopped before it was answered.
-    async fn pass(
-        &self,
-        lead: &Lead,
-        recorded: &RecordedEvent,
-        followed: &mut Option<Position>,
-    ) -> Result<bool, ReactionError> {
-        if !self.reaction.event_types().contains(&recorded.event_type.as_str()) {
-            return Ok(!*self.stopped.borrow());
-        }
-        let mut failures = 0;
-        let mut delay = REACTION_RETRY_DELAY_MIN;
-        while !*self.stopped.borrow() && lead.holds() {
-            let answer = match self.wait_for_followed(lead, recorded.position, followed).await? {
-                true => self.answer(lead, recorded).await,
-                false => Err(ReactionError::Unavailable("a reaction before it is behind".to_owned())),
-            };
-            match answer {
-                Ok(()) => {
-                    self.count("answered");
-                    return Ok(true);
-                }
-                Err(ReactionError::Failed(reason)) => {
-                    failures += 1;
-                    if failures >= REACTION_ATTEMPTS_MAX {
-                        self.park(lead, recorded, &reason).await?;
-                        return Ok(true);
-                    }
-                }
-                // Told once, so that an outage of hours leaves one line.
-                Err(ReactionError::Unavailable(reason)) if delay == REACTION_RETRY_DELAY_MIN => {
-                    tracing::warn!(reaction = self.reaction.name(), reason, "a reaction waits");
-                }
-                Err(ReactionError::Unavailable(reason)) => {
-                    tracing::debug!(reaction = self.reaction.name(), reason, "an event is tried again");
-                }
-            }
-            self.count("retried");
-            self.gauge_lag(recorded);
-            sleep(delay).await;
-            delay = (delay * 2).min(REACTION_RETRY_DELAY_MAX);
-        }
-        Ok(false)
-    }
-
-    async fn answer(&self, lead: &Lead, recorded: &RecordedEvent) -> Result<(), ReactionError> {
-        let event = catalogue::decode_recorded(recorded);
-        let event = event.map_err(|error| ReactionError::Failed(error.to_string()))?;
-        self.reaction.react(lead, recorded, &event).await
-    }
-
-    /// Whether every reaction that this one follows has passed `position`.
-    async fn wait_for_followed(
-        &self,
-        lead: &Lead,
-        position: Position,
-        followed: &mut Option<Position>,
-    ) -> Result<bool, ReactionError> {
-        if self.reaction.follows().is_empty() || followed.is_some_and(|passed| passed >= position) {
-            return Ok(true);
-        }
-        let mut passed = None;
-        for name in self.reaction.follows() {
-            let Some(at) = store::checkpoint(lead, name).await? else { return Ok(false) };
-            passed = Some(passed.map_or(at, |least: Position| least.min(at)));
-        }
-        *followed = passed;
-        Ok(passed.is_some_and(|passed| passed >= position))
-    }
-
-    async fn park(&self, lead: &Lead, event: &RecordedEvent, reason: &str) -> Result<(), ReactionError> {
-        let name = self.reaction.name();
-        tracing::error!(
-            reaction = name, position = %event.position, stream = %event.stream, event_type = event.event_type,
-            reason, "an event is set aside: it could not be answered"
-        );
-        self.count("parked");
-        store::park(lead, name, event, reason, self.next_try()).await?;
-        self.gauge_parked(lead).await
-    }
-
-    fn next_try(&self) -> Timestamp {
-        self.clock.now().plus_seconds(REACTION_PARKED_RETRY_SECONDS)
-    }
-
-    /// Tries events again that were set aside.
-    async fn retry_parked(&self, lead: &Lead) -> Result<(), ReactionError> {
-        let name = self.reaction.name();
-        for parked in store::due(lead, name, self.clock.now(), REACTION_PARKED_SHOWN_MAX).await? {
-            let events = self.log.read_stream(parked.stream, parked.revision, 1).await?;
-            let Some(recorded) = events.first().filter(|event| event.revision == parked.revision) else {
-                continue;
-            };
-            match self.answer(lead, recorded).await {
-                Ok(()) => {
-                    self.count("answered");
-                    store::unpark(lead, name, parked.position).await?;
-                }
-                Err(ReactionError::Failed(reason)) => {
-                    store::park(lead, name, recorded, &reason, self.next_try()).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.gauge_parked(lead).await
-    }
-
-    async fn gauge_parked(&self, lead: &Lead) -> Result<(), ReactionError> {
-        let name = self.reaction.name();
-        let parked = store::parked_count(lead, name).await?;
-        self.metrics.reactions_parked.with_label_values(&[name]).set(parked);
+        tokio::try_join!(self.follow(lead), self.retry(lead))?;
         Ok(())
     }
 
-    fn gauge_lag(&self, event: &RecordedEvent) {
-        let lag = self.clock.now().as_micros().saturating_sub(event.origin.recorded_at.as_micros());
-        self.metrics.reaction_lag.with_label_values(&[self.reaction.name()]).set(lag);
+    pub(super) fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
     }
+}
 
-    fn count(&self, outcome: &str) {
-        self.metrics.reactions.with_label_values(&[self.reaction.name(), outcome]).inc();
-    }
+/// The lead is with another process, or nobody knows.
+pub(super) fn lost() -> ReactionError {
+    ReactionError::Unavailable("the lead is lost".to_owned())
 }

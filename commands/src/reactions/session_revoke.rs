@@ -66,6 +66,21 @@ impl SessionRevoke {
         Ok(())
     }
 
+    /// Ends sessions. One that cannot be ended keeps no other alive.
+    async fn revoke_all(
+        &self,
+        lead: &Lead,
+        event: &RecordedEvent,
+        ids: impl Iterator<Item = SessionId>,
+        cause: SessionRevocationCause,
+    ) -> Result<(), ReactionError> {
+        let mut answer = Ok(());
+        for id in ids {
+            answer = answer.and(self.revoke(lead, event, id, cause).await);
+        }
+        answer
+    }
+
     /// Ends a session that acts for a device which was revoked while the session was being made.
     async fn check_device(
         &self,
@@ -161,12 +176,9 @@ impl SessionRevoke {
             PasswordCause::Registration | PasswordCause::Upgrade => return Ok(()),
             PasswordCause::Change | PasswordCause::Reset => {}
         }
-        for (session_id, _) in self.sessions(event.account_id).await? {
-            if event.session_id != Some(session_id) {
-                self.revoke(lead, recorded, session_id, SessionRevocationCause::PasswordChanged).await?;
-            }
-        }
-        Ok(())
+        let others = self.sessions(event.account_id).await?.into_iter();
+        let others = others.map(|(id, _)| id).filter(|id| event.session_id != Some(*id));
+        self.revoke_all(lead, recorded, others, SessionRevocationCause::PasswordChanged).await
     }
 }
 
@@ -190,13 +202,9 @@ impl Reaction for SessionRevoke {
         match event {
             Event::Session(event) => self.session(lead, recorded, event).await,
             Event::Device(DeviceEvent::Revoked(event)) => {
-                for (session_id, device_id) in self.sessions(event.account_id).await? {
-                    if device_id == Some(event.device_id) {
-                        self.revoke(lead, recorded, session_id, SessionRevocationCause::DeviceRevoked)
-                            .await?;
-                    }
-                }
-                Ok(())
+                let all = self.sessions(event.account_id).await?.into_iter();
+                let its = all.filter(|(_, device)| *device == Some(event.device_id)).map(|(id, _)| id);
+                self.revoke_all(lead, recorded, its, SessionRevocationCause::DeviceRevoked).await
             }
             Event::Account(AccountEvent::PasswordSet(event)) => {
                 self.password_set(lead, recorded, event).await

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::codes::codes;
 use crate::event::events;
+use crate::{Digest, EventId};
 
 events! {
     /// Everything operators do.
@@ -13,8 +14,24 @@ events! {
         ParkedStreamRetried(ParkedStreamRetried) = "operations.parked_stream_retried", 1;
         /// See [`ParkedStreamDiscarded`].
         ParkedStreamDiscarded(ParkedStreamDiscarded) = "operations.parked_stream_discarded", 1;
+        /// See [`ParkedEventRetried`].
+        ParkedEventRetried(ParkedEventRetried) = "operations.parked_event_retried", 1;
+        /// See [`ParkedEventDiscarded`].
+        ParkedEventDiscarded(ParkedEventDiscarded) = "operations.parked_event_discarded", 1;
         /// See [`SigningKeyRotated`].
         SigningKeyRotated(SigningKeyRotated) = "operations.signing_key_rotated", 1;
+    }
+}
+
+codes! {
+    /// Why a reaction never answers an event.
+    pub enum DiscardCause {
+        /// An operator decided so.
+        Operator = 0, "operator";
+        /// No server will ever take the e-mail.
+        Refused = 1, "refused";
+        /// What the e-mail brings had expired before a server took it.
+        Expired = 2, "expired";
     }
 }
 
@@ -38,6 +55,26 @@ pub struct ParkedStreamDiscarded {
     pub stream: Digest,
     /// Position of the event that is left out.
     pub position: u64,
+}
+
+/// An event that a reaction had set aside is answered again, now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ParkedEventRetried {
+    /// Names the reaction: [`super::reaction_digest`].
+    pub reaction: Digest,
+    /// The event.
+    pub event_id: EventId,
+}
+
+/// A reaction never answers an event, and goes on with those that waited behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ParkedEventDiscarded {
+    /// Names the reaction: [`super::reaction_digest`].
+    pub reaction: Digest,
+    /// The event.
+    pub event_id: EventId,
+    /// Why.
+    pub cause: DiscardCause,
 }
 
 /// Access tokens are signed with another key from now on.

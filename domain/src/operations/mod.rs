@@ -1,8 +1,8 @@
-//! Operations: what operators decide about a projection, recorded like everything else.
+//! Operations: what is decided about what a projection or a reaction set aside, recorded like everything else.
 
 pub mod commands;
 mod events;
 mod state;
 
 pub use events::*;
-pub use state::{Operations, OperationsId};
+pub use state::{Operations, OperationsId, reaction_digest};

@@ -1,4 +1,4 @@
-//! What the operators' decisions about one projection, or about the signing key, add up to.
+//! What the decisions about one projection, one reaction, or the signing key, add up to.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,13 @@ use crate::{Digest, OrganizationId, Timestamp};
 use super::OperationsEvent;
 use super::commands::OperationsCommand;
 
-/// Names the stream of a projection, or of the signing key: the first 16 bytes of BLAKE3 of its name.
+/// Names a reaction in events: BLAKE3 of `reaction/` and its name, so that none shares a stream with a projection.
+pub fn reaction_digest(name: &str) -> Digest {
+    let hash = blake3::Hasher::new().update(b"reaction/").update(name.as_bytes()).finalize();
+    Digest::from_bytes(*hash.as_bytes())
+}
+
+/// Names the stream of a projection, a reaction, or the signing key: the first 16 bytes of the digest that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperationsId([u8; 16]);
 
@@ -21,9 +27,9 @@ impl OperationsId {
         Self::of(&Digest::from_bytes(*blake3::hash(b"access-token-signing").as_bytes()))
     }
 
-    /// The id for the projection whose name has this hash.
-    pub fn of(projection: &Digest) -> Self {
-        let (id, _) = projection.as_bytes().split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+    /// The id for the projection or reaction that this digest names.
+    pub fn of(named: &Digest) -> Self {
+        let (id, _) = named.as_bytes().split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
         Self(*id)
     }
 }
@@ -70,7 +76,9 @@ impl Aggregate for Operations {
 
     fn evolve(&mut self, event: &OperationsEvent, _at: Timestamp) {
         match event {
-            OperationsEvent::ParkedStreamRetried(_) => {}
+            OperationsEvent::ParkedStreamRetried(_)
+            | OperationsEvent::ParkedEventRetried(_)
+            | OperationsEvent::ParkedEventDiscarded(_) => {}
             OperationsEvent::ParkedStreamDiscarded(event) => {
                 self.discarded.insert(event.position);
             }

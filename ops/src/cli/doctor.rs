@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use commands::reactions::parked_figures;
 use eventstore_schema::Keyring;
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::keyring::{RootKeyFile, RootProvider};
@@ -9,7 +10,7 @@ use prometheus::Registry;
 use serde_json::json;
 use tokio_postgres::Client;
 
-use super::{CliError, Global};
+use super::{CliError, Global, text};
 use crate::config::Config;
 use crate::runtime;
 
@@ -75,6 +76,7 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
         keyring(&mut findings, &config).await;
         log(&mut findings, &config).await;
         read_models(&mut findings, &config).await;
+        reactions(&mut findings, &client).await;
     }
     report(global, &findings.0)
 }
@@ -227,6 +229,24 @@ async fn log(findings: &mut Findings, config: &Config) {
                 error.causes.iter().fold(error.message.clone(), |text, cause| format!("{text}: {cause}"));
             findings.bad("log", causes, MEND);
         }
+    }
+}
+
+async fn reactions(findings: &mut Findings, client: &Client) {
+    match parked_figures(client).await {
+        Ok(rows) if rows.is_empty() => findings.good("reactions", "nothing is set aside"),
+        Ok(rows) => {
+            for (name, parked) in rows {
+                let since = parked.oldest.map_or_else(String::new, text::time);
+                let word = if parked.events == 1 { "event" } else { "events" };
+                findings.doubtful(
+                    "reactions",
+                    format!("{name} has set {} {word} aside since {since}", parked.events),
+                    "`envoi reactions list` shows why; ops/docs/runbooks/parked-streams.md says what to do",
+                );
+            }
+        }
+        Err(error) => findings.bad("reactions", error.to_string(), "`envoi migrate` makes their tables"),
     }
 }
 

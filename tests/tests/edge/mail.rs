@@ -3,12 +3,16 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use commands::clock::Clock;
+use commands::limits::REACTION_PARKED_REST_SECONDS_MIN;
 use commands::mail::{MailError, Mailer};
+use domain::limits::EMAIL_CONFIRMATION_SECONDS;
+use eventstore_schema::ReadFilter;
 use serde_json::json;
 use tests::authority::Authority;
 use tests::http::Answer;
 use tests::mail::{Demands, MailServer, free_port};
-use tests::server::{Options, SENDER, TestServer, until};
+use tests::server::{Options, SENDER, START, TestServer, until};
 use tracing_subscriber::fmt::MakeWriter;
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -16,9 +20,16 @@ const PASSWORD: &str = "correct horse battery staple";
 const SECRET: &str = "s3cr3t/w@rd";
 const SECRET_IN_URL: &str = "s3cr3t%2Fw%40rd";
 
+/// Lines up to which quoted-printable leaves them whole (RFC 2045, section 6.7).
+const LINE_CHARS_MAX: usize = 76;
+
 async fn server(transport: &str, roots: Option<&str>) -> TestServer {
+    server_at(transport, roots, None).await
+}
+
+async fn server_at(transport: &str, roots: Option<&str>, clock: Option<Clock>) -> TestServer {
     let mail = Mailer::open(transport, SENDER, roots.map(str::as_bytes)).unwrap();
-    TestServer::start_with(Options { mail: Some(mail), ..Options::default() }).await
+    TestServer::start_with(Options { mail: Some(mail), clock, ..Options::default() }).await
 }
 
 async fn register(server: &TestServer, email: &str) -> Answer {
@@ -95,6 +106,15 @@ async fn a_registration_is_confirmed_by_the_e_mail_that_arrives() {
     assert_eq!(mail.header("To"), "ann@envoi.test");
     assert!(mail.header("Subject").contains("Confirm"), "{}", mail.content);
     assert!(mail.header("Message-ID").ends_with("@envoi.test>") && !mail.header("Date").is_empty());
+    // Nothing in it is so long that a relay would break it.
+    assert!(mail.content.lines().all(|line| line.len() <= LINE_CHARS_MAX), "{}", mail.content);
+    let command = mail.command();
+    let [program, client, server_option, url, confirm, token_option, token] = command[..] else {
+        panic!("{command:?}")
+    };
+    assert_eq!([program, client, server_option], ["envoi", "client", "--server"]);
+    assert_eq!([confirm, token_option, token], ["confirm", "--token", mail.token()]);
+    assert!(url.starts_with("http"), "{url}");
     let confirm = json!({ "token": mail.token() });
     server.http().post("/v1/accounts/confirm-email", &confirm).await.expect(204);
     let login = json!({ "email": "ann@envoi.test", "password": PASSWORD });
@@ -137,7 +157,7 @@ async fn an_address_that_does_not_exist_is_given_up_and_not_told() {
     until(async || metric(&server, &mails("sent")).await).await;
     assert_eq!(metric(&server, &mails("refused")).await, Some(1.0));
     // The other is set aside, and tried again after a while.
-    assert!(metric(&server, &mails("deferred")).await.is_some_and(|tries| tries > 1.0));
+    assert_eq!(metric(&server, &mails("deferred")).await, Some(1.0));
     let parked = "envoi_reactions_parked_events{reaction=\"account_mail\"}";
     assert_eq!(metric(&server, parked).await, Some(1.0));
     let text = log.text();
@@ -145,6 +165,57 @@ async fn an_address_that_does_not_exist_is_given_up_and_not_told() {
     for address in ["nobody@envoi.test", "later@envoi.test", "ann@envoi.test"] {
         assert!(!text.contains(address), "{address} is in the log");
     }
+}
+
+#[tokio::test]
+async fn what_a_relay_defers_arrives_while_its_token_lives() {
+    let clock = Clock::manual(START);
+    let mut mailbox = MailServer::start(&Demands::default()).await;
+    let server = server_at(&format!("smtp://127.0.0.1:{}", mailbox.port), None, Some(clock.clone())).await;
+    register(&server, "grey@envoi.test").await.expect(202);
+    register(&server, "ann@envoi.test").await.expect(202);
+    assert_eq!(mailbox.next().await.to, ["ann@envoi.test"]);
+    until(async || metric(&server, &mails("deferred")).await.filter(|tries| *tries >= 1.0)).await;
+    clock.advance_seconds(i64::from(REACTION_PARKED_REST_SECONDS_MIN));
+    until(async || metric(&server, &mails("deferred")).await.filter(|tries| *tries >= 2.0)).await;
+    clock.advance_seconds(2 * i64::from(REACTION_PARKED_REST_SECONDS_MIN));
+    let mail = mailbox.next().await;
+    assert_eq!(mail.to, ["grey@envoi.test"]);
+    server.http().post("/v1/accounts/confirm-email", &json!({ "token": mail.token() })).await.expect(204);
+    assert_eq!(metric(&server, &mails("deferred")).await, Some(2.0));
+}
+
+#[tokio::test]
+async fn one_stuck_recipient_delays_nobody_for_long() {
+    let mut mailbox = MailServer::start(&Demands::default()).await;
+    let server = server(&format!("smtp://127.0.0.1:{}", mailbox.port), None).await;
+    register(&server, "stuck@envoi.test").await.expect(202);
+    register(&server, "ann@envoi.test").await.expect(202);
+    assert_eq!(mailbox.next().await.to, ["ann@envoi.test"]);
+    // While the first is tried again, and hangs again.
+    let parked = "envoi_reactions_parked_events{reaction=\"account_mail\"}";
+    assert_eq!(metric(&server, parked).await, Some(1.0));
+    register(&server, "bob@envoi.test").await.expect(202);
+    assert_eq!(mailbox.next().await.to, ["bob@envoi.test"]);
+}
+
+#[tokio::test]
+async fn what_was_deferred_until_its_token_expired_is_given_up_on_record() {
+    let clock = Clock::manual(START);
+    let mut mailbox = MailServer::start(&Demands::default()).await;
+    let server = server_at(&format!("smtp://127.0.0.1:{}", mailbox.port), None, Some(clock.clone())).await;
+    register(&server, "later@envoi.test").await.expect(202);
+    until(async || metric(&server, &mails("deferred")).await.filter(|tries| *tries >= 1.0)).await;
+    clock.advance_seconds(EMAIL_CONFIRMATION_SECONDS);
+    until(async || metric(&server, &mails("expired")).await.filter(|times| *times >= 1.0)).await;
+    let given_up = "envoi_reactions_events_total{outcome=\"given_up\",reaction=\"account_mail\"}";
+    until(async || metric(&server, given_up).await.filter(|times| *times >= 1.0)).await;
+    let filter =
+        ReadFilter { event_types: vec!["operations.parked_event_discarded"], ..ReadFilter::default() };
+    assert_eq!(server.log.read_all(None, 10, &filter).await.unwrap().len(), 1);
+    // Whoever asks again gets another.
+    register(&server, "ann@envoi.test").await.expect(202);
+    assert_eq!(mailbox.next().await.to, ["ann@envoi.test"]);
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ const EVENTS: &[(&str, &str, &str)] = &[
     ("device.identity_published", "account", ""),
     ("device.renamed", "account", ""),
     ("device.revoked", "account", "closes"),
+    ("operations.parked_event_discarded", "nobody", ""),
+    ("operations.parked_event_retried", "nobody", ""),
     ("operations.parked_stream_discarded", "nobody", ""),
     ("operations.parked_stream_retried", "nobody", ""),
     ("operations.signing_key_rotated", "nobody", ""),

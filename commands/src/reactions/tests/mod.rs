@@ -1,7 +1,11 @@
 //! Reactions over real tables and a log in memory, or in each engine where that makes a difference.
 
+mod deciding;
 mod following;
 pub(crate) mod leading;
+mod mailing;
 mod moving;
+mod parking;
+mod poisoned;
 mod running;
 mod watch;

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use domain::organization::OrganizationProfile;
 use domain::{Event, OrganizationId};
+use eventstore_schema::memory::Fault;
 use eventstore_schema::testing::Engine;
 use eventstore_schema::{Position, RecordedEvent, over_engines};
 
 use super::leading::lead;
 use super::watch::*;
-use crate::limits::{REACTION_ATTEMPTS_MAX, REACTION_PARKED_RETRY_SECONDS};
+use crate::limits::REACTION_ATTEMPTS_MAX;
 use crate::reactions::{Lead, Reaction, ReactionError, Reactions, Running, store};
 use crate::services::tests::stage::*;
 
@@ -24,22 +25,18 @@ type Answers = Box<dyn Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync>;
 /// Notes which revisions it was shown how often, and answers as it is told.
 pub(super) struct Recorder {
     seen: Mutex<Vec<u64>>,
-    answers: Mutex<Answers>,
+    answers: Answers,
 }
 
 impl Recorder {
     pub(super) fn new(
         answers: impl Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { seen: Mutex::default(), answers: Mutex::new(Box::new(answers)) })
+        Arc::new(Self { seen: Mutex::default(), answers: Box::new(answers) })
     }
 
     pub(super) fn seen(&self) -> Vec<u64> {
         self.seen.lock().unwrap().clone()
-    }
-
-    fn now_answers(&self, answers: impl Fn(u64, u32) -> Result<(), ReactionError> + Send + Sync + 'static) {
-        *self.answers.lock().unwrap() = Box::new(answers);
     }
 }
 
@@ -60,7 +57,7 @@ impl Reaction for Recorder {
             seen.push(revision);
             seen.iter().filter(|one| **one == revision).count()
         };
-        (self.answers.lock().unwrap())(revision, times as u32)
+        (self.answers)(revision, times as u32)
     }
 }
 
@@ -103,43 +100,20 @@ async fn a_restarted_reaction_goes_on_behind_its_checkpoint(engine: Engine) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_tried_until_it_can_be() {
+async fn a_log_that_is_gone_sets_nothing_aside() {
     let (stage, _) = stage().await;
-    let recorder = Recorder::new(|revision, times| {
-        let down = revision == 3 && times <= REACTION_ATTEMPTS_MAX + 2;
+    stage.faulty.faults().on_next_appends(std::iter::repeat_n(Fault::FailBefore, 1_000));
+    let tries = REACTION_ATTEMPTS_MAX + 2;
+    let recorder = Recorder::new(move |revision, times| {
+        let down = revision == 3 && times < tries;
         if down { Err(ReactionError::Unavailable("down".to_owned())) } else { Ok(()) }
     });
     let (reactions, running) = run(&stage, &recorder);
     settled(&stage, &reactions).await;
     running.stop().await;
-    let tries = REACTION_ATTEMPTS_MAX as usize + 3;
-    let expected: Vec<u64> = [vec![2], vec![3; tries], vec![4]].concat();
+    let expected: Vec<u64> = [vec![2], vec![3; tries as usize], vec![4]].concat();
     assert_eq!(recorder.seen(), expected);
-    assert!(reactions.status().await.unwrap()[0].parked.is_empty());
-}
-
-#[tokio::test]
-async fn what_cannot_be_answered_is_set_aside_and_tried_again_later() {
-    let (stage, _) = stage().await;
-    let broken = |revision: u64, _| match revision {
-        3 => Err(ReactionError::Failed("broken".to_owned())),
-        _ => Ok(()),
-    };
-    let recorder = Recorder::new(broken);
-    let (reactions, running) = run(&stage, &recorder);
-    settled(&stage, &reactions).await;
-    running.stop().await;
-    let expected: Vec<u64> = [vec![2], vec![3; REACTION_ATTEMPTS_MAX as usize], vec![4]].concat();
-    assert_eq!(recorder.seen(), expected);
-    let parked = reactions.status().await.unwrap().remove(0).parked;
-    assert_eq!(parked.len(), 1);
-    assert_eq!((parked[0].revision.get(), parked[0].reason.as_str()), (3, "broken"));
-    recorder.now_answers(|_, _| Ok(()));
-    stage.parts.clock.advance_seconds(REACTION_PARKED_RETRY_SECONDS);
-    let (reactions, running) = run(&stage, &recorder);
-    until("it is answered", async || reactions.status().await.unwrap()[0].parked.is_empty()).await;
-    running.stop().await;
-    assert_eq!(recorder.seen().len(), expected.len() + 1);
+    assert_eq!(reactions.status().await.unwrap()[0].parked.events, 0);
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! What operators can ask.
 
+mod discard_parked_event;
 mod discard_parked_stream;
+mod retry_parked_event;
 mod retry_parked_stream;
 mod rotate_signing_key;
 
+pub use discard_parked_event::DiscardParkedEvent;
 pub use discard_parked_stream::DiscardParkedStream;
+pub use retry_parked_event::RetryParkedEvent;
 pub use retry_parked_stream::RetryParkedStream;
 pub use rotate_signing_key::RotateSigningKey;
 
@@ -16,10 +20,12 @@ use crate::rejection::Rejection;
 use super::{Operations, OperationsEvent};
 
 commands! {
-    /// A command about a projection's parked stream, or about the signing key.
+    /// A command about a projection's parked stream, a reaction's parked event, or the signing key.
     pub enum OperationsCommand to Operations yielding OperationsEvent {
         RetryParkedStream(RetryParkedStream);
         DiscardParkedStream(DiscardParkedStream);
+        RetryParkedEvent(RetryParkedEvent);
+        DiscardParkedEvent(DiscardParkedEvent);
         RotateSigningKey(RotateSigningKey);
     }
 }
