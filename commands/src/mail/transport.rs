@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
+use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError, PoolConfig};
 use lettre::{AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use tokio::time::timeout;
 use url::{Host, Url};
@@ -27,7 +27,10 @@ pub(super) enum Transport {
 impl Transport {
     pub(super) fn open(text: &str, roots: Option<&[u8]>) -> Result<Self, MailError> {
         let Some(directory) = text.strip_prefix("file:") else {
-            return Ok(Self::Smtp(smtp(text, roots)?.timeout(Some(REACH_WAIT_MAX)).build()));
+            // A connection a mail: one on which a mail was given up has a command under way, which the next one would wait for.
+            let no_reuse = PoolConfig::new().max_size(0);
+            let smtp = smtp(text, roots)?.timeout(Some(REACH_WAIT_MAX)).pool_config(no_reuse);
+            return Ok(Self::Smtp(smtp.build()));
         };
         std::fs::create_dir_all(directory)
             .map_err(|error| MailError::Transport(format!("directory {directory}: {error}")))?;
