@@ -1,6 +1,7 @@
 //! Permanent SQL: append-only migrations, applied under one lock for the whole database.
 
 use refinery::Runner;
+use refinery::error::Kind;
 use tokio_postgres::Client;
 
 mod embedded {
@@ -16,7 +17,14 @@ pub enum MigrateError {
     /// The lock or the history schema could not be had.
     #[error("cannot prepare the database for migrations")]
     Prepare(#[source] tokio_postgres::Error),
-    /// A migration failed or the history differs from what this release knows.
+    /// Another version of the product made the database: its migrations are not the ones that this version knows. Nothing was
+    /// changed. Before the first release there is no way from one to the other.
+    #[error("the {area} part of the database was made by another version of Envoi")]
+    Foreign {
+        /// Which part's migrations.
+        area: &'static str,
+    },
+    /// A migration failed.
     #[error("cannot migrate {area}")]
     Run {
         /// Which part's migrations.
@@ -61,10 +69,10 @@ async fn run_locked(
     ensure_roles(client).await.map_err(MigrateError::Prepare)?;
     client.batch_execute("CREATE SCHEMA IF NOT EXISTS migrations").await.map_err(MigrateError::Prepare)?;
     runner.set_migration_table_name(format!("migrations.{area}"));
-    let report = runner
-        .run_async(client)
-        .await
-        .map_err(|source| MigrateError::Run { area, source: Box::new(source) })?;
+    let report = runner.run_async(client).await.map_err(|source| match source.kind() {
+        Kind::DivergentVersion(..) | Kind::MissingVersion(_) => MigrateError::Foreign { area },
+        _ => MigrateError::Run { area, source: Box::new(source) },
+    })?;
     for migration in report.applied_migrations() {
         tracing::info!(area, %migration, "applied");
     }
@@ -79,4 +87,27 @@ pub fn fingerprint(runner: &Runner) -> u64 {
 /// [`fingerprint`] of the log's and the keyring's migrations.
 pub fn own_fingerprint() -> u64 {
     fingerprint(&embedded::migrations::runner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestDatabase;
+
+    #[tokio::test]
+    async fn a_database_of_another_version_is_refused_and_left_alone() {
+        let database = TestDatabase::create_empty().await;
+        let mut client = database.client().await;
+        migrate(&mut client).await.unwrap();
+        migrate(&mut client).await.unwrap();
+        client.execute("UPDATE migrations.log SET checksum = '1' WHERE version = 1", &[]).await.unwrap();
+        let error = migrate(&mut client).await.unwrap_err();
+        assert!(matches!(error, MigrateError::Foreign { area: "log" }), "{error:?}");
+        // One that this version does not know at all.
+        let unknown = "UPDATE migrations.log SET version = 999, name = 'later' WHERE version = 1";
+        client.execute(unknown, &[]).await.unwrap();
+        let error = migrate(&mut client).await.unwrap_err();
+        assert!(matches!(error, MigrateError::Foreign { area: "log" }), "{error:?}");
+        client.query_one("SELECT one FROM log.identity", &[]).await.unwrap();
+    }
 }

@@ -147,8 +147,15 @@ pub async fn migrate(database: &database::Config) -> Result<(), CliError> {
     let mut client =
         eventstore_schema::database::connect(database).await.map_err(|error| unreachable(&error))?;
     let failed = |error: &eventstore_schema::MigrateError| {
-        CliError::failed("the database could not be migrated; nothing of the failed step remains")
-            .because(error)
+        match error {
+        eventstore_schema::MigrateError::Foreign { .. } => {
+            CliError::failed("this database cannot be brought to this version").because(error).hint(
+                "before the first release there are no upgrades: make a new database and run `envoi migrate` on it",
+            )
+        }
+        _ => CliError::failed("the database could not be migrated; nothing of the failed step remains")
+            .because(error),
+    }
     };
     eventstore_schema::migrate(&mut client).await.map_err(|error| failed(&error))?;
     commands::migrate(&mut client).await.map_err(|error| failed(&error))?;
