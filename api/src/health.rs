@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use eventstore_schema::keyring::Secret;
 use projections::State as ProjectionState;
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::edge::observed;
-use crate::limits::READY_WAIT_MAX;
+use crate::limits::{READY_FRESH, READY_WAIT_MAX};
 use crate::state::State;
 
 /// `/health/live` and `/health/ready`.
@@ -24,6 +27,27 @@ async fn live(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         HttpResponse::Ok().json(json!({ "status": "live" }))
     })
     .await
+}
+
+/// What was found out last, for all who ask within a moment.
+#[derive(Default)]
+pub struct Findings(Mutex<Option<(Instant, Parts)>>);
+
+type Parts = Arc<BTreeMap<String, Part>>;
+
+impl Findings {
+    /// What is known; found out by one of those who ask.
+    async fn of(&self, state: &State) -> Parts {
+        let mut last = self.0.lock().await;
+        if let Some((at, parts)) = &*last
+            && at.elapsed() < READY_FRESH
+        {
+            return Arc::clone(parts);
+        }
+        let parts = Arc::new(parts(state).await);
+        *last = Some((Instant::now(), Arc::clone(&parts)));
+        parts
+    }
 }
 
 /// What one part says of itself.
@@ -46,16 +70,16 @@ impl Part {
 /// Every part that requests need: whoever balances load sends none while one is missing.
 async fn ready(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     observed(&state, &request, "/health/ready", |_| async {
-        let parts = parts(&state).await;
+        let parts = state.findings.of(&state).await;
         let is_ready = parts.values().all(|part| part.ready);
-        let body = json!({ "status": if is_ready { "ready" } else { "not_ready" }, "parts": parts });
+        let body = json!({ "status": if is_ready { "ready" } else { "not_ready" }, "parts": *parts });
         if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
     })
     .await
 }
 
 async fn parts(state: &State) -> BTreeMap<String, Part> {
-    let log = answers(state.services.executor.log().head());
+    let log = answers(state.services.executor.log().takes_writes());
     let keyring = answers(state.sealer.keyring().named_secret(Secret::PositionSealing));
     let (log, keyring) = tokio::join!(log, keyring);
     let log = Part { engine: Some(state.services.executor.log().engine()), ..log };

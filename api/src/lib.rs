@@ -26,7 +26,7 @@ mod access;
 mod budget;
 mod cursor;
 mod edge;
-mod health;
+pub mod health;
 mod invoke;
 pub mod live;
 mod metrics;

@@ -38,6 +38,8 @@ pub const BATCH_ANSWER_WAIT: Duration = Duration::from_millis(100);
 pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// What a client that was sent away for overload or outage is told to wait when the part itself gave no time.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long an answer about readiness is given again: however many ask, the parts are asked now and then.
+pub const READY_FRESH: Duration = Duration::from_millis(250);
 /// Longest a readiness probe waits for one part.
 pub const READY_WAIT_MAX: Duration = Duration::from_secs(2);
 

@@ -27,8 +27,8 @@ use crate::{health, live, reference};
 /// Where to listen.
 #[derive(Clone, Debug)]
 pub struct Listen {
-    /// For clients. Port 0 takes a free one.
-    pub public: SocketAddr,
+    /// For clients, if it answers any. Port 0 takes a free one.
+    pub public: Option<SocketAddr>,
     /// For operators: metrics and health.
     pub internal: SocketAddr,
     /// Threads for clients; 0 for one a core.
@@ -37,12 +37,12 @@ pub struct Listen {
 
 /// A server that runs until it is stopped or dropped.
 pub struct Running {
-    /// Where clients reach it.
-    pub public: SocketAddr,
+    /// Where clients reach it, if it answers any.
+    pub public: Option<SocketAddr>,
     /// Where operators reach it.
     pub internal: SocketAddr,
     state: Arc<State>,
-    handles: [ServerHandle; 2],
+    handles: Vec<ServerHandle>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -71,15 +71,37 @@ impl Drop for Running {
 /// When an address cannot be bound.
 pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
     let data = web::Data::from(Arc::clone(&state));
-    let for_clients = data.clone();
-    let public = HttpServer::new(move || {
-        App::new().app_data(for_clients.clone()).wrap(Compress::default()).configure(client_routes)
+    let public =
+        listen.public.map(|address| for_clients(address, listen.workers, data.clone())).transpose()?;
+    let internal = HttpServer::new(move || App::new().app_data(data.clone()).configure(operator_routes))
+        .workers(1)
+        .client_request_timeout(HEADERS_WAIT_MAX)
+        .shutdown_timeout(SHUTDOWN_SECONDS_MAX)
+        .disable_signals()
+        .bind(listen.internal)?;
+    let internal_address = internal.addrs().first().copied().unwrap_or(listen.internal);
+    let public_address = public.as_ref().map(|(address, _)| *address);
+    let servers: Vec<_> = public.map(|(_, server)| server).into_iter().chain([internal.run()]).collect();
+    let handles = servers.iter().map(Server::handle).collect();
+    let mut tasks: Vec<_> = servers.into_iter().map(|server| tokio::spawn(run(server))).collect();
+    tasks.push(tokio::spawn(sweep(Arc::clone(&state))));
+    Ok(Running { public: public_address, internal: internal_address, state, handles, tasks })
+}
+
+/// Listens for clients; where, with the port that was taken.
+fn for_clients(
+    address: SocketAddr,
+    workers: usize,
+    state: web::Data<State>,
+) -> std::io::Result<(SocketAddr, Server)> {
+    let server = HttpServer::new(move || {
+        App::new().app_data(state.clone()).wrap(Compress::default()).configure(client_routes)
     });
-    let workers = match listen.workers {
+    let workers = match workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let public = public
+    let server = server
         .workers(workers)
         .max_connections(WORKER_CONNECTIONS_MAX)
         .keep_alive(KEEP_ALIVE)
@@ -87,21 +109,9 @@ pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
         .shutdown_timeout(SHUTDOWN_SECONDS_MAX)
         .disable_signals()
         .on_connect(tune)
-        .bind(listen.public)?;
-    let internal = HttpServer::new(move || App::new().app_data(data.clone()).configure(operator_routes))
-        .workers(1)
-        .client_request_timeout(HEADERS_WAIT_MAX)
-        .shutdown_timeout(SHUTDOWN_SECONDS_MAX)
-        .disable_signals()
-        .bind(listen.internal)?;
-    let bound = |addresses: Vec<SocketAddr>, asked: SocketAddr| addresses.first().copied().unwrap_or(asked);
-    let (public_address, internal_address) =
-        (bound(public.addrs(), listen.public), bound(internal.addrs(), listen.internal));
-    let (public, internal) = (public.run(), internal.run());
-    let handles = [public.handle(), internal.handle()];
-    let tasks =
-        vec![tokio::spawn(run(public)), tokio::spawn(run(internal)), tokio::spawn(sweep(Arc::clone(&state)))];
-    Ok(Running { public: public_address, internal: internal_address, state, handles, tasks })
+        .bind(address)?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok((bound, server.run()))
 }
 
 /// Answers leave at once, and a client that takes nothing is given up by the kernel: nobody else would notice one that

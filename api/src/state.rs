@@ -14,6 +14,7 @@ use prometheus::Registry;
 
 use crate::budget::{Budget, until};
 use crate::cursor::{Cursors, Place};
+use crate::health::Findings;
 use crate::limits::MIN_POSITION_WAIT_MAX;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -38,6 +39,8 @@ pub struct State {
     pub auth: Arc<Auth>,
     /// Who leads what this process could lead.
     pub leases: Leases,
+    /// How well the parts are.
+    pub findings: Findings,
     /// Seals positions and cursors.
     pub cursors: Cursors,
     /// Which log positions are of.

@@ -5,6 +5,7 @@
 //! - The guarantees G1 to G7 of [`EventLog`], each a named test in one suite that every engine passes.
 //! - Every (event, version) ever written can be decoded: [`catalogue`], its upcasters and the golden samples.
 //! - A sealed part opens to [`Opened::Clear`] or [`Opened::Erased`]; an unknown key is an error, never "erased".
+//! - One process at a time holds a [`lease`]; one that lost it without knowing commits nothing under it.
 //!
 //! # What it deliberately knows nothing of
 //!

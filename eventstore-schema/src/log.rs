@@ -412,6 +412,15 @@ pub trait EventLog: Send + Sync + 'static {
     /// When the engine cannot be reached.
     async fn head(&self) -> Result<Head, LogError>;
 
+    /// Whether appends get through now: goes their way as far as that is possible without recording anything, and remembers
+    /// what became of the last ones.
+    ///
+    /// # Errors
+    /// When they do not.
+    async fn takes_writes(&self) -> Result<(), LogError> {
+        self.head().await.map(|_| ())
+    }
+
     /// The latest snapshot of a stream.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What a log engine measures.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -9,6 +10,9 @@ const SECONDS: [f64; 13] =
     [0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 5.0];
 /// Bounds of batch sizes in events.
 const EVENTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// For how long an append that failed shows that appends fail, when none has been answered since.
+const FAILURE_SHOWN: Duration = Duration::from_secs(5);
 
 /// The metrics of one engine. Clones share them.
 #[derive(Clone, Debug)]
@@ -27,6 +31,8 @@ pub struct LogMetrics {
     reconnects: IntCounter,
     position: IntGauge,
     foreign: IntCounter,
+    /// When the last append failed, unless one has been answered since.
+    failed_at: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What became of an append.
@@ -69,6 +75,7 @@ impl LogMetrics {
                 "envoi_log_foreign_events_total",
                 "Events found in our streams that Envoi did not write.",
             )?,
+            failed_at: Arc::default(),
         })
     }
 
@@ -96,6 +103,14 @@ impl LogMetrics {
             Outcome::Unavailable => self.unavailable.inc(),
         }
         self.append_seconds.observe(took.as_secs_f64());
+        let failed = (outcome == Outcome::Unavailable).then(Instant::now);
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+    }
+
+    /// Whether the last append that was tried failed, not long ago.
+    pub(crate) fn is_failing(&self) -> bool {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_some_and(|at| at.elapsed() < FAILURE_SHOWN)
     }
 
     pub(crate) fn refused(&self) {

@@ -86,3 +86,19 @@ fn a_suspended_leader_is_replaced_and_does_nothing_when_it_wakes() {
     let verified = installation.runs(&["projections", "verify", "--json"]).succeeded().json();
     assert_eq!(verified["equal"], true, "{verified}");
 }
+
+#[test]
+fn every_role_tells_operators_how_it_is() {
+    let installation = Installation::new();
+    let nodes = ["api", "projector", "reactor"].map(|role| installation.serve(role));
+    for node in &nodes {
+        installation.eventually("it is ready", || {
+            let answer = reqwest::get(format!("{}/health/ready", node.metrics));
+            installation.block_on(answer).is_ok_and(|answer| answer.status() == 200)
+        });
+        let metrics = installation.block_on(async {
+            reqwest::get(format!("{}/metrics", node.metrics)).await.unwrap().text().await.unwrap()
+        });
+        assert!(metrics.contains("envoi_log_appends_total"), "{metrics}");
+    }
+}

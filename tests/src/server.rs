@@ -148,6 +148,7 @@ impl TestServer {
             live: api::Live::start(Arc::clone(&feed), &clock, &measures).await.expect("live sockets"),
             auth,
             leases: parts.leases.clone(),
+            findings: api::health::Findings::default(),
             cursors: api::Cursors::new(&secret),
             incarnation: log.head().await.expect("a head").incarnation,
             rates: options.rates,
@@ -156,10 +157,10 @@ impl TestServer {
             trusts_proxy: false,
         };
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listen = Listen { public: any_port, internal: any_port, workers: 1 };
+        let listen = Listen { public: Some(any_port), internal: any_port, workers: 1 };
         let running = api::server::start(&listen, Arc::new(state)).expect("a free port");
         Self {
-            public: running.public,
+            public: running.public.expect("it answers clients"),
             internal: running.internal,
             clock,
             services,

@@ -350,6 +350,14 @@ impl EventLog for EsdbEventLog {
         reader::head(&self.shared).await
     }
 
+    async fn takes_writes(&self) -> Result<(), LogError> {
+        if self.shared.metrics.is_failing() {
+            let reason = "the last append failed".to_owned();
+            return Err(LogError::Unavailable { attempt: "asking whether the log takes writes", reason });
+        }
+        self.head().await.map(|_| ())
+    }
+
     async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
         self.shared.snapshots.load(stream).await
     }

@@ -304,6 +304,10 @@ impl EventLog for PgEventLog {
         reader::head(&self.shared).await
     }
 
+    async fn takes_writes(&self) -> Result<(), LogError> {
+        reader::try_write(&self.shared).await
+    }
+
     async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
         self.shared.snapshots.load(stream).await
     }

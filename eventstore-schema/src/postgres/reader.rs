@@ -61,6 +61,24 @@ pub(super) async fn warn_of_lost_durability(shared: &Shared) -> Result<(), LogEr
     Ok(())
 }
 
+/// Goes the way of an append with nothing in it: its lock, its tables, and a commit that reaches the disk.
+pub(super) async fn try_write(shared: &Shared) -> Result<(), LogError> {
+    let attempt = "asking whether the log takes writes";
+    if shared.metrics.is_failing() {
+        return Err(LogError::Unavailable { attempt, reason: "the last append failed".to_owned() });
+    }
+    let known = shared.signals.position();
+    // Statements that are sent together are one transaction.
+    let sql = format!(
+        "SET LOCAL synchronous_commit = on; \
+         SELECT FROM log.append({known}, {}, ARRAY[]::log.new_group[], ARRAY[]::log.new_event[]); \
+         SELECT pg_logical_emit_message(true, 'envoi', '')",
+        i64::MAX
+    );
+    let client = connection(shared, attempt).await?;
+    client.batch_execute(&sql).await.map_err(|error| unavailable(attempt, &error))
+}
+
 pub(super) async fn head(shared: &Shared) -> Result<Head, LogError> {
     let attempt = "reading the head of the log";
     let sql = "SELECT i.incarnation, coalesce(

@@ -33,11 +33,13 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
 /// Says where the server is reached.
 pub fn announce(global: &Global, server: &Server) {
     let (public, internal) = (server.public(), server.internal());
-    global.output.result(&json!({ "listening": public, "metrics": internal }), || match (public, internal) {
-        (Some(public), Some(internal)) => format!(
+    global.output.result(&json!({ "listening": public, "metrics": internal }), || match public {
+        Some(public) => format!(
             "Envoi listens on http://{public} (reference: http://{public}/docs, metrics: http://{internal}/metrics)"
         ),
-        (Some(_), None) | (None, _) => "Envoi runs; this process answers no clients.".to_owned(),
+        None => format!(
+            "Envoi runs; this process answers no clients (metrics: http://{internal}/metrics, health: http://{internal}/health/ready)."
+        ),
     });
 }
 

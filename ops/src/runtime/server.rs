@@ -57,7 +57,7 @@ pub struct Server {
     pub backend: Backend,
     /// The read models as this process sees them.
     pub projections: Arc<Projections>,
-    edge: Option<api::server::Running>,
+    edge: api::server::Running,
     reactions: Option<reactions::Running>,
     _revocations: commands::auth::revocations::Follower,
     _keys: commands::auth::signing_keys::KeyFollower,
@@ -88,29 +88,24 @@ impl Server {
             let all = reactions::all(&backend.services, &backend.parts);
             Reactions::new(all, backend.parts.clone()).start()
         });
-        let edge = if roles.contains(&Role::Api) {
-            Some(edge(config, &backend, &feed, &projections).await?)
-        } else {
-            None
-        };
+        let public = roles.contains(&Role::Api).then_some(config.server.listen);
+        let edge = edge(config, public, &backend, &feed, &projections).await?;
         Ok(Self { backend, projections, edge, reactions, _revocations: revocations, _keys: keys })
     }
 
     /// Where clients reach it; none without the role [`Role::Api`].
     pub fn public(&self) -> Option<SocketAddr> {
-        self.edge.as_ref().map(|edge| edge.public)
+        self.edge.public
     }
 
     /// Where operators reach it.
-    pub fn internal(&self) -> Option<SocketAddr> {
-        self.edge.as_ref().map(|edge| edge.internal)
+    pub fn internal(&self) -> SocketAddr {
+        self.edge.internal
     }
 
     /// Stops it: requests in progress are finished, reactions finish their event.
     pub async fn stop(self) {
-        if let Some(edge) = self.edge {
-            edge.stop().await;
-        }
+        self.edge.stop().await;
         if let Some(reactions) = self.reactions {
             reactions.stop().await;
         }
@@ -118,8 +113,10 @@ impl Server {
     }
 }
 
+/// Listens: for operators in every role, so that each can be watched; for clients at `public`.
 async fn edge(
     config: &Config,
+    public: Option<SocketAddr>,
     backend: &Backend,
     feed: &Arc<Feed>,
     projections: &Arc<Projections>,
@@ -149,6 +146,7 @@ async fn edge(
         live,
         auth: Arc::clone(&backend.parts.auth),
         leases: backend.parts.leases.clone(),
+        findings: api::health::Findings::default(),
         cursors: api::Cursors::new(&*secret(Secret::PositionSealing).await?),
         incarnation: head.incarnation,
         rates: config.server.rate_limits.then(|| rates(&config.server)),
@@ -156,13 +154,10 @@ async fn edge(
         registry: backend.registry.clone(),
         trusts_proxy: config.server.trust_proxy,
     };
-    let listen = Listen {
-        public: config.server.listen,
-        internal: config.server.metrics_listen,
-        workers: config.server.workers,
-    };
+    let listen = Listen { public, internal: config.server.metrics_listen, workers: config.server.workers };
     api::server::start(&listen, Arc::new(state)).map_err(|error| {
-        CliError::usage(format!("cannot listen on {} and {}", listen.public, listen.internal))
+        let public = listen.public.map(|address| format!("{address} and ")).unwrap_or_default();
+        CliError::usage(format!("cannot listen on {public}{}", listen.internal))
             .because(&error)
             .hint("is another server running? set server.listen and server.metrics_listen")
     })

@@ -83,7 +83,8 @@ impl Installation {
         let told = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().next();
         let told = told.expect("the server ended before it ran").unwrap();
         let url = told["listening"].as_str().map(|address| format!("http://{address}"));
-        Serving { child, url }
+        let metrics = told["metrics"].as_str().map(|address| format!("http://{address}"));
+        Serving { child, url, metrics: metrics.expect("it answers operators") }
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -161,6 +162,8 @@ impl Drop for Installation {
 pub struct Serving {
     child: Child,
     url: Option<String>,
+    /// Where operators reach it.
+    pub metrics: String,
 }
 
 impl Serving {

@@ -18,6 +18,7 @@ mod mail;
 mod outage;
 mod overload;
 mod postgres;
+mod readiness;
 mod signing_keys;
 mod stale;
 mod surface;

@@ -138,6 +138,7 @@ impl Site {
             live,
             auth: Arc::clone(&parts.auth),
             leases: parts.leases.clone(),
+            findings: crate::health::Findings::default(),
             cursors: Cursors::new(&keyring.named_secret(Secret::PositionSealing).await.unwrap()),
             incarnation: log.head().await.unwrap().incarnation,
             rates: None,
@@ -146,7 +147,7 @@ impl Site {
             trusts_proxy: false,
         });
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listen = Listen { public: any, internal: any, workers: 2 };
+        let listen = Listen { public: Some(any), internal: any, workers: 2 };
         let running = server::start(&listen, Arc::clone(&state)).unwrap();
         Node { state, log, running }
     }
@@ -154,7 +155,7 @@ impl Site {
 
 impl Node {
     pub fn address(&self) -> SocketAddr {
-        self.running.public
+        self.running.public.unwrap()
     }
 
     pub async fn stop(self) {
