@@ -28,18 +28,20 @@ fn free_address() -> Result<SocketAddr, CliError> {
 }
 
 impl Child {
-    /// Starts this binary as `serve` over the installation and waits until it answers.
+    /// Starts this binary as `serve` over the installation and waits until it answers. One that joins others is known by
+    /// their public address, which its tokens name.
     ///
     /// # Errors
     /// When it does not.
-    pub async fn start(scratch: &Scratch) -> Result<Self, CliError> {
+    pub async fn start(scratch: &Scratch, joined: Option<&Child>) -> Result<Self, CliError> {
         let failed = |error: &(dyn std::error::Error + 'static)| {
             CliError::failed("the server did not start").because(error)
         };
         let mut config = scratch.configuration();
         config.server.listen = free_address()?;
         config.server.metrics_listen = free_address()?;
-        config.server.public_url = format!("http://{}", config.server.listen);
+        let url = format!("http://{}", config.server.listen);
+        config.server.public_url = joined.map_or_else(|| url.clone(), |other| other.url.clone());
         let file = scratch.private().write_configuration(&config)?;
         let binary = std::env::current_exe().map_err(|error| failed(&error))?;
         let mut process = Command::new(binary)
@@ -64,7 +66,7 @@ impl Child {
             }
             answers = tokio::time::timeout(START_WAIT_MAX, answers) => answers.map_err(|error| failed(&error))?,
         }
-        Ok(Self { process, pid, url: config.server.public_url })
+        Ok(Self { process, pid, url })
     }
 
     /// Its process id.

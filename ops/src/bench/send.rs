@@ -1,5 +1,6 @@
 //! Real encrypted sends over HTTP by many clients, against a server in a process of its own; then, at half of that load, the
-//! time from a send to another member's live socket.
+//! time from a send to another member's live socket. With several servers, the sends once more, the members of each
+//! conversation spread over all of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct Load {
     pub seconds: u64,
     /// Sends that a client has under way at once.
     pub in_flight: usize,
+    /// Servers over the one log; at least one.
+    pub servers: usize,
 }
 
 /// Percentiles in milliseconds.
@@ -75,8 +78,24 @@ pub struct Report {
     pub clients: usize,
     /// Conversations.
     pub conversations: usize,
+    /// The same load over several servers, where asked for.
+    #[serde(flatten)]
+    pub several: Option<Several>,
     /// Where.
     pub machine: serde_json::Value,
+}
+
+/// What several servers do with conversations whose members are spread over all of them.
+#[derive(Serialize)]
+pub struct Several {
+    /// How many.
+    pub servers: usize,
+    /// Messages answered with 201 by all of them together.
+    pub several_messages_per_second: f64,
+    /// From a client's call, encryption included, to its answer.
+    pub several_latency_ms: Percentiles,
+    /// Their messages a second over those of one, in the same run.
+    pub ratio: f64,
 }
 
 /// Measures.
@@ -85,25 +104,74 @@ pub struct Report {
 /// When PostgreSQL or the server do not start, or a request fails.
 pub async fn run(load: Load, log: &LogChoice, output: Output) -> Result<Report, CliError> {
     let scratch = Scratch::start(log).await?;
-    let result = match Child::start(&scratch).await {
-        Ok(server) => {
-            let result = measure(&scratch, &server, load, output).await;
-            server.stop().await?;
-            result
-        }
-        Err(error) => Err(error),
-    };
+    let mut servers = Vec::new();
+    let result = measure(&scratch, &mut servers, load, output).await;
+    for server in servers {
+        server.stop().await?;
+    }
     scratch.remove().await?;
     result
+}
+
+/// One server, then as many as asked for.
+async fn measure(
+    scratch: &Scratch,
+    servers: &mut Vec<Child>,
+    load: Load,
+    output: Output,
+) -> Result<Report, CliError> {
+    let first = Child::start(scratch, None).await?;
+    let one = measure_one(scratch, &first, load, output).await;
+    servers.push(first);
+    let mut report = one?;
+    if load.servers > 1 {
+        while servers.len() < load.servers {
+            let server = Child::start(scratch, servers.first()).await?;
+            servers.push(server);
+        }
+        report.several = Some(measure_several(scratch, servers, load, &report, output).await?);
+    }
+    Ok(report)
+}
+
+async fn measure_several(
+    scratch: &Scratch,
+    servers: &[Child],
+    load: Load,
+    one: &Report,
+    output: Output,
+) -> Result<Several, CliError> {
+    output.note(format!(
+        "{} others register, each conversation's members over {} servers",
+        load.clients,
+        servers.len()
+    ));
+    let rooms = gather(scratch, servers, "other", load).await?;
+    output.note(format!("full load for {} s", load.seconds));
+    let started = Instant::now();
+    let mut latencies = flood(&rooms, load).await?;
+    let messages_per_second = latencies.len() as f64 / started.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    Ok(Several {
+        servers: servers.len(),
+        several_messages_per_second: messages_per_second.round(),
+        several_latency_ms: percentiles(&latencies),
+        ratio: messages_per_second / one.messages_per_second.max(1.0),
+    })
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> CliError {
     CliError::failed("the bench failed").because(error)
 }
 
-async fn measure(scratch: &Scratch, server: &Child, load: Load, output: Output) -> Result<Report, CliError> {
+async fn measure_one(
+    scratch: &Scratch,
+    server: &Child,
+    load: Load,
+    output: Output,
+) -> Result<Report, CliError> {
     output.note(format!("{} people register and set up a device each", load.clients));
-    let rooms = gather(scratch, server, load).await?;
+    let rooms = gather(scratch, std::slice::from_ref(server), "person", load).await?;
     output.note(format!("full load for {} s", load.seconds));
     let before = Usage::now(scratch, server).await?;
     let started = Instant::now();
@@ -127,6 +195,7 @@ async fn measure(scratch: &Scratch, server: &Child, load: Load, output: Output) 
         deliveries: deliveries.len(),
         clients: load.clients,
         conversations: load.conversations,
+        several: None,
         machine: machine(),
     })
 }
@@ -178,13 +247,18 @@ struct Room {
     members: Vec<Arc<Client>>,
 }
 
-/// Brings everybody in and opens the conversations, each with a committed generation that every member holds.
-async fn gather(scratch: &Scratch, server: &Child, load: Load) -> Result<Vec<Room>, CliError> {
-    let entrance = Entrance::new(server.url(), &scratch.private().mail_directory())?;
-    let entrance = &entrance;
+/// Brings everybody in and opens the conversations, each with a committed generation that every member holds. The members of
+/// each conversation come in by the servers in turn, and stay with theirs.
+async fn gather(scratch: &Scratch, servers: &[Child], name: &str, load: Load) -> Result<Vec<Room>, CliError> {
+    let mails = scratch.private().mail_directory();
+    let entrances: Vec<Entrance> =
+        servers.iter().map(|server| Entrance::new(server.url(), &mails)).collect::<Result<_, _>>()?;
     let people: Vec<Arc<Client>> = stream::iter(0..load.clients)
-        .map(|index| async move {
-            let email = format!("person{index}@example.org");
+        .zip(stream::iter(
+            entrances.iter().flat_map(|entrance| std::iter::repeat_n(entrance, load.conversations)).cycle(),
+        ))
+        .map(|(index, entrance)| async move {
+            let email = format!("{name}{index}@example.org");
             let password = format!("a password of person {index}");
             entrance.register(&format!("Person {index}"), &email, &password).await?;
             entrance.log_in(&email, &password, "bench").await.map(Arc::new)
