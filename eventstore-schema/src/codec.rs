@@ -9,6 +9,10 @@ use zeroize::Zeroizing;
 /// Most bytes a decoder may claim: the largest append with room for its in-memory form. A hostile length fails here.
 const DECODE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Most bytes a snapshot's decoder may claim: what one value in PostgreSQL can have. A state counts each number of a list by
+/// its size in memory, so a conversation of millions of messages is far above what an event may be.
+const SNAPSHOT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
 fn configuration() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<DECODE_BYTES_MAX>()
 }
@@ -70,10 +74,39 @@ impl std::io::Write for Size {
 /// # Errors
 /// When the bytes are not exactly one such struct.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, used) = bincode::serde::decode_from_slice(bytes, configuration())
+    decode_with(bytes, configuration())
+}
+
+/// Decodes an aggregate's state from all of `bytes`, which may be as large as [`encode`] makes it.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_snapshot<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    decode_with(bytes, bincode::config::standard().with_limit::<SNAPSHOT_BYTES_MAX>())
+}
+
+fn decode_with<T: DeserializeOwned>(
+    bytes: &[u8],
+    config: impl bincode::config::Config,
+) -> Result<T, CodecError> {
+    let (value, used) = bincode::serde::decode_from_slice(bytes, config)
         .map_err(|error| CodecError::Decode(error.to_string()))?;
     match bytes.len().checked_sub(used) {
         Some(0) => Ok(value),
         left => Err(CodecError::Trailing(left.unwrap_or_default())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_millions_of_messages_is_read_back() {
+        let messages: Vec<u32> = (0..5_000_000).collect();
+        let bytes = encode(&messages).unwrap();
+        // What is no state is bounded as before.
+        assert!(decode::<Vec<u32>>(&bytes).is_err());
+        assert_eq!(decode_snapshot::<Vec<u32>>(&bytes).unwrap(), messages);
     }
 }
