@@ -26,6 +26,7 @@ mod codes;
 mod command;
 mod event;
 mod ids;
+mod persistent;
 #[cfg(test)]
 mod testing;
 mod time;

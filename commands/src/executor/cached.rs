@@ -1,4 +1,4 @@
-//! A stream's state as this process holds it: loaded from snapshot and tail, brought up to date, snapshotted.
+//! A stream's state as this process caches it: loaded from snapshot and tail, brought up to date, snapshotted.
 
 use bytes::Bytes;
 use domain::{Aggregate, Timestamp};
@@ -7,58 +7,82 @@ use eventstore_schema::{EventLog, Position, RecordedEvent, Revision, Snapshot, S
 use super::ExecuteError;
 use crate::limits::{LOAD_PAGE_EVENTS, SNAPSHOT_BYTES_PER_EVENT, SNAPSHOT_EVENTS_MIN};
 
-/// State, and where in its stream it stands.
-pub(super) struct Held<A> {
+/// An aggregate's state at a revision of its stream. Copies share what they have in common.
+#[derive(Clone)]
+pub(super) struct StateAt<A> {
     pub(super) state: A,
+    /// Revision of the last event folded in; `None` for a stream without events.
     pub(super) revision: Option<Revision>,
-    /// Position of the event at `revision`; unknown until that event is on record.
-    pub(super) position: Option<Position>,
+}
+
+impl<A: Aggregate> StateAt<A> {
+    /// Folds in events that are about to be appended.
+    pub(super) fn evolve(&mut self, events: &[A::Event], at: Timestamp) {
+        for event in events {
+            self.state.evolve(event, at);
+            self.revision = Some(self.next_revision());
+        }
+    }
+
+    /// The revision that the next event gets.
+    pub(super) fn next_revision(&self) -> Revision {
+        self.revision.map_or(Revision::new(0), |revision| revision.plus(1))
+    }
+
+    /// The state encoded as a snapshot.
+    fn snapshot(&self, stream: StreamId) -> Option<Snapshot> {
+        let revision = self.revision?;
+        let state: Bytes = codec::encode(&self.state).ok()?;
+        Some(Snapshot { stream, revision, state_version: A::STATE_VERSION, state })
+    }
+}
+
+/// The state that a stream's recorded events make. Nothing that is not on record is ever folded in, so it stays true whatever
+/// becomes of an append; it may only be behind.
+pub(super) struct CachedAggregate<A> {
+    confirmed: StateAt<A>,
+    /// Position of the event at the confirmed revision.
+    position: Option<Position>,
     /// Revision of the newest snapshot that was read or handed over for storing.
     snapshot_revision: Option<Revision>,
     snapshot_bytes: usize,
 }
 
-impl<A: Aggregate> Held<A> {
+impl<A: Aggregate> CachedAggregate<A> {
     fn empty() -> Self {
-        Self {
-            state: A::default(),
-            revision: None,
-            position: None,
-            snapshot_revision: None,
-            snapshot_bytes: 0,
-        }
+        let confirmed = StateAt { state: A::default(), revision: None };
+        Self { confirmed, position: None, snapshot_revision: None, snapshot_bytes: 0 }
     }
 
     /// Reads the state from snapshot and tail, or from the whole stream.
     pub(super) async fn load(log: &dyn EventLog, stream: StreamId) -> Result<Self, ExecuteError> {
         let failed = |error| ExecuteError::from_log(stream, &error);
         if let Some(snapshot) = log.load_snapshot(stream).await.map_err(failed)?
-            && let Some(mut held) = Self::from_snapshot(&snapshot)
+            && let Some(mut cached) = Self::from_snapshot(&snapshot)
         {
-            // The snapshot's own event is read again: it gives the position, and shows that the snapshot is this log's.
+            // The snapshot's own event is read again: it gives the position, and shows that the log reaches as far.
             let page = log.read_stream(stream, snapshot.revision, LOAD_PAGE_EVENTS).await.map_err(failed)?;
             if let Some((first, tail)) = page.split_first() {
-                held.position = Some(first.position);
-                held.fold_all(stream, tail)?;
+                cached.position = Some(first.position);
+                cached.fold_all(stream, tail)?;
                 if page.len() == LOAD_PAGE_EVENTS {
-                    held.refresh(log, stream).await?;
+                    cached.refresh(log, stream).await?;
                 }
-                return Ok(held);
+                return Ok(cached);
             }
         }
-        let mut held = Self::empty();
-        held.refresh(log, stream).await?;
-        Ok(held)
+        let mut cached = Self::empty();
+        cached.refresh(log, stream).await?;
+        Ok(cached)
     }
 
     fn from_snapshot(snapshot: &Snapshot) -> Option<Self> {
         if snapshot.state_version != A::STATE_VERSION {
             return None;
         }
-        match codec::decode::<A>(&snapshot.state) {
+        match codec::decode_snapshot::<A>(&snapshot.state) {
             Ok(state) => Some(Self {
-                state,
-                revision: Some(snapshot.revision),
+                confirmed: StateAt { state, revision: Some(snapshot.revision) },
                 position: None,
                 snapshot_revision: Some(snapshot.revision),
                 snapshot_bytes: snapshot.state.len(),
@@ -70,11 +94,11 @@ impl<A: Aggregate> Held<A> {
         }
     }
 
-    /// Folds in what others have written since. Only for a state without events of its own that are not on record.
+    /// Folds in what was recorded since. What was read before a failure stays folded in.
     pub(super) async fn refresh(&mut self, log: &dyn EventLog, stream: StreamId) -> Result<(), ExecuteError> {
         loop {
             let page = log
-                .read_stream(stream, self.next_revision(), LOAD_PAGE_EVENTS)
+                .read_stream(stream, self.confirmed.next_revision(), LOAD_PAGE_EVENTS)
                 .await
                 .map_err(|error| ExecuteError::from_log(stream, &error))?;
             self.fold_all(stream, &page)?;
@@ -86,45 +110,41 @@ impl<A: Aggregate> Held<A> {
 
     fn fold_all(&mut self, stream: StreamId, events: &[RecordedEvent]) -> Result<(), ExecuteError> {
         for recorded in events {
-            if recorded.revision != self.next_revision() {
-                let reason = format!("revision {} follows {:?}", recorded.revision, self.revision);
+            let confirmed = &mut self.confirmed;
+            if recorded.revision != confirmed.next_revision() {
+                let reason = format!("revision {} follows {:?}", recorded.revision, confirmed.revision);
                 return Err(ExecuteError::Corrupt { stream, reason });
             }
             let event = decode_event::<A>(recorded)?;
-            self.state.evolve(&event, recorded.origin.recorded_at);
-            self.revision = Some(recorded.revision);
+            confirmed.state.evolve(&event, recorded.origin.recorded_at);
+            confirmed.revision = Some(recorded.revision);
             self.position = Some(recorded.position);
         }
         Ok(())
     }
 
-    /// Folds in events that are about to be appended, and returns the revision of the first.
-    pub(super) fn evolve(&mut self, events: &[A::Event], at: Timestamp) {
-        for event in events {
-            self.state.evolve(event, at);
-            self.revision = Some(self.next_revision());
-        }
-        self.position = None;
+    /// What the recorded events make.
+    pub(super) fn confirmed(&self) -> &StateAt<A> {
+        &self.confirmed
     }
 
-    /// The revision that the next event gets.
-    pub(super) fn next_revision(&self) -> Revision {
-        self.revision.map_or(Revision::new(0), |revision| revision.plus(1))
+    /// Position of the event at the confirmed revision; `None` for a stream without events.
+    pub(super) fn position(&self) -> Option<Position> {
+        self.position
     }
 
-    /// Whether enough was written since the last snapshot, in relation to what one costs.
-    pub(super) fn snapshot_due(&self) -> bool {
-        let after_snapshot = self.snapshot_revision.map_or(0, |revision| revision.plus(1).get());
-        let events = self.next_revision().get().saturating_sub(after_snapshot);
+    /// Everything that was decided is on record, its last event at `position`.
+    pub(super) fn confirm(&mut self, speculative: StateAt<A>, position: Position) {
+        self.confirmed = speculative;
+        self.position = Some(position);
+    }
+
+    /// A snapshot of what was decided, for when it is on record: if enough was written since the last one, in relation to
+    /// what one costs.
+    pub(super) fn snapshot_if_due(&self, speculative: &StateAt<A>, stream: StreamId) -> Option<Snapshot> {
         let bytes = u64::try_from(self.snapshot_bytes).unwrap_or(u64::MAX);
-        events >= SNAPSHOT_EVENTS_MIN.max(bytes / SNAPSHOT_BYTES_PER_EVENT)
-    }
-
-    /// The state encoded as a snapshot at the current revision.
-    pub(super) fn snapshot(&self, stream: StreamId) -> Option<Snapshot> {
-        let revision = self.revision?;
-        let state: Bytes = codec::encode(&self.state).ok()?;
-        Some(Snapshot { stream, revision, state_version: A::STATE_VERSION, state })
+        let due = SNAPSHOT_EVENTS_MIN.max(bytes / SNAPSHOT_BYTES_PER_EVENT);
+        (self.events_since_snapshot(speculative) >= due).then(|| speculative.snapshot(stream)).flatten()
     }
 
     /// Notes that a snapshot was handed over for storing.
@@ -133,11 +153,15 @@ impl<A: Aggregate> Held<A> {
         self.snapshot_bytes = snapshot.state.len();
     }
 
+    fn events_since_snapshot(&self, at: &StateAt<A>) -> u64 {
+        let after_snapshot = self.snapshot_revision.map_or(0, |revision| revision.plus(1).get());
+        at.next_revision().get().saturating_sub(after_snapshot)
+    }
+
     /// What the state takes in memory, roughly: twice its encoded size, and what every cell takes.
     pub(super) fn bytes_estimate(&self) -> usize {
-        let since = self.snapshot_revision.map_or(0, |revision| revision.plus(1).get());
-        let tail = self.next_revision().get().saturating_sub(since);
-        let tail_bytes = usize::try_from(tail).unwrap_or(usize::MAX).saturating_mul(TAIL_BYTES_PER_EVENT);
+        let tail = usize::try_from(self.events_since_snapshot(&self.confirmed)).unwrap_or(usize::MAX);
+        let tail_bytes = tail.saturating_mul(TAIL_BYTES_PER_EVENT);
         CELL_BYTES.saturating_add(self.snapshot_bytes.saturating_mul(2)).saturating_add(tail_bytes)
     }
 }

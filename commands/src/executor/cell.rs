@@ -7,7 +7,7 @@ use domain::Aggregate;
 use eventstore_schema::{Revision, StreamId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::held::Held;
+use super::cached::CachedAggregate;
 use super::in_flight::InFlightGuard;
 use super::{ExecuteError, Executed, locked};
 use crate::limits::{BATCH_COMMANDS_MAX, OVERLOADED_RETRY_AFTER, WAITING_PER_STREAM_MAX};
@@ -37,7 +37,7 @@ impl<A: Aggregate> Pending<A> {
     }
 }
 
-/// A look at the settled state.
+/// A look at the confirmed state.
 pub(super) type View<A> = Box<dyn FnOnce(Result<(&A, Option<Revision>), ExecuteError>) + Send>;
 
 /// Something to do with a stream's state, in order.
@@ -59,7 +59,7 @@ impl<A: Aggregate> Job<A> {
 struct Inner<A: Aggregate> {
     queue: VecDeque<Job<A>>,
     running: bool,
-    held: Option<Box<Held<A>>>,
+    cached: Option<Box<CachedAggregate<A>>>,
 }
 
 /// One stream's state and queue. While a task runs the cell, the state is with the task.
@@ -70,7 +70,7 @@ pub(super) struct Cell<A: Aggregate> {
 
 impl<A: Aggregate> Cell<A> {
     pub(super) fn new(stream: StreamId) -> Self {
-        let inner = Inner { queue: VecDeque::new(), running: false, held: None };
+        let inner = Inner { queue: VecDeque::new(), running: false, cached: None };
         Self { stream, inner: Mutex::new(inner) }
     }
 
@@ -97,16 +97,20 @@ impl<A: Aggregate> Running<A> {
         Self { cell, finished: false }
     }
 
-    pub(super) fn take_held(&self) -> Option<Box<Held<A>>> {
-        locked(&self.cell.inner).held.take()
+    pub(super) fn take_cached(&self) -> Option<Box<CachedAggregate<A>>> {
+        locked(&self.cell.inner).cached.take()
     }
 
     /// Moves waiting jobs to `jobs`. When none wait, leaves the state behind and ends the run: `false`.
-    pub(super) fn next_jobs(&mut self, jobs: &mut VecDeque<Job<A>>, held: &mut Option<Box<Held<A>>>) -> bool {
+    pub(super) fn next_jobs(
+        &mut self,
+        jobs: &mut VecDeque<Job<A>>,
+        cached: &mut Option<Box<CachedAggregate<A>>>,
+    ) -> bool {
         let mut inner = locked(&self.cell.inner);
         if inner.queue.is_empty() {
             inner.running = false;
-            inner.held = held.take();
+            inner.cached = cached.take();
             self.finished = true;
             return false;
         }
@@ -124,7 +128,7 @@ impl<A: Aggregate> Drop for Running<A> {
         let abandoned = {
             let mut inner = locked(&self.cell.inner);
             inner.running = false;
-            inner.held = None;
+            inner.cached = None;
             std::mem::take(&mut inner.queue)
         };
         for job in abandoned {

@@ -1,15 +1,16 @@
 //! Executes commands: loads the state, decides, seals, appends, once each and in order.
 
+mod append;
+mod cached;
 mod cell;
 mod cells;
 mod error;
-mod held;
 mod in_flight;
 mod outcome;
+mod processor;
 mod seal;
 #[cfg(test)]
 mod tests;
-mod turn;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -185,7 +186,7 @@ impl Executor {
         };
         drop(evicted);
         if cell.enqueue(job)? {
-            tokio::spawn(turn::run(Arc::clone(&self.shared), cell));
+            tokio::spawn(processor::run(Arc::clone(&self.shared), cell));
         }
         Ok(())
     }
@@ -208,6 +209,12 @@ impl Shared {
         self.metrics.cells_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         let waiting = WAITING_MAX.saturating_sub(self.waiting.available_permits());
         self.metrics.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// Counts the answer and gives it.
+    fn answer<A: Aggregate>(&self, pending: Pending<A>, answer: Result<Executed<A::Event>, ExecuteError>) {
+        self.count::<A>(&answer);
+        pending.answer(answer);
     }
 
     fn count<A: Aggregate>(&self, answer: &Result<Executed<A::Event>, ExecuteError>) {

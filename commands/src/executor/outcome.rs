@@ -3,7 +3,7 @@
 use domain::Aggregate;
 use eventstore_schema::{Appended, CommandRef, StreamId};
 
-use super::held::decode_event;
+use super::cached::decode_event;
 use super::{ExecuteError, Executed, Shared};
 
 /// The first result of a command that is on record; `otherwise` for one that is not.

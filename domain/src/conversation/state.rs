@@ -1,9 +1,8 @@
 //! What a conversation's events have made of it: as much as its rules need, and nothing personal.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
+use crate::persistent::{self, OrdMap, OrdSet, Vector};
 use crate::{
     AccountId, Aggregate, Category, Context, ConversationId, DeviceId, Digest, Draft, OrganizationId,
     RecipientId, Rejection, Timestamp, WorkspaceId,
@@ -92,20 +91,27 @@ pub struct Conversation {
     deleted: bool,
     /// Messages up to this number went with an earlier deletion.
     deleted_up_to: u64,
-    members: BTreeMap<AccountId, Member>,
+    #[serde(deserialize_with = "persistent::map")]
+    members: OrdMap<AccountId, Member>,
     joins: u64,
     /// The active recipients: those of current members, in the order that transcripts and commits list them.
-    recipients: BTreeMap<RecipientId, OwnedRecipient>,
+    #[serde(deserialize_with = "persistent::map")]
+    recipients: OrdMap<RecipientId, OwnedRecipient>,
     generation: Option<Generation>,
     /// Active recipients without a wrap of the current generation that they can open.
-    waiting: BTreeSet<RecipientId>,
+    #[serde(deserialize_with = "persistent::set")]
+    waiting: OrdSet<RecipientId>,
     /// Everybody who ever sent a message, by the index that message entries carry.
-    authors: BTreeMap<AccountId, u32>,
+    #[serde(deserialize_with = "persistent::map")]
+    authors: OrdMap<AccountId, u32>,
     /// Message `number` stands at index `number - 1`.
-    messages: Vec<MessageEntry>,
-    pins: BTreeSet<u64>,
+    #[serde(deserialize_with = "persistent::list")]
+    messages: Vector<MessageEntry>,
+    #[serde(deserialize_with = "persistent::set")]
+    pins: OrdSet<u64>,
     /// Kept for devices that have gone, so that a watermark never falls when one comes back.
-    receipts: BTreeMap<DeviceId, Watermarks>,
+    #[serde(deserialize_with = "persistent::map")]
+    receipts: OrdMap<DeviceId, Watermarks>,
 }
 
 impl Aggregate for Conversation {
@@ -208,14 +214,12 @@ impl Conversation {
 
     fn leave(&mut self, account_id: AccountId) {
         self.members.remove(&account_id);
-        let Self { recipients, waiting, .. } = self;
-        recipients.retain(|id, owned| {
-            let stays = owned.account_id != account_id;
-            if !stays {
-                waiting.remove(id);
-            }
-            stays
-        });
+        let owned = self.recipients.iter().filter(|(_, owned)| owned.account_id == account_id);
+        let gone: Vec<RecipientId> = owned.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.recipients.remove(&id);
+            self.waiting.remove(&id);
+        }
         self.make_stale();
     }
 
@@ -246,7 +250,7 @@ impl Conversation {
     fn append_message(&mut self, event: &MessageSent) {
         let next = u32::try_from(self.authors.len()).unwrap_or(u32::MAX);
         let author = *self.authors.entry(event.sender_id).or_insert(next);
-        self.messages.push(MessageEntry::new(author));
+        self.messages.push_back(MessageEntry::new(author));
     }
 
     fn record_receipt(&mut self, event: &ReceiptRecorded) {

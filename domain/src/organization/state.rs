@@ -1,10 +1,9 @@
 //! What an organization's events add up to.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Category, Context, Draft};
+use crate::persistent::{self, OrdMap};
 use crate::rejection::Rejection;
 use crate::{AccountId, Digest, InvitationId, OrganizationId, Timestamp};
 
@@ -28,9 +27,11 @@ pub struct Invitation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Organization {
     organization_id: Option<OrganizationId>,
-    members: BTreeMap<AccountId, OrganizationRole>,
+    #[serde(deserialize_with = "persistent::map")]
+    members: OrdMap<AccountId, OrganizationRole>,
     owners: usize,
-    invitations: BTreeMap<InvitationId, Invitation>,
+    #[serde(deserialize_with = "persistent::map")]
+    invitations: OrdMap<InvitationId, Invitation>,
 }
 
 impl OrganizationRole {
@@ -164,7 +165,11 @@ impl Aggregate for Organization {
             OrganizationEvent::MemberRemoved(event) => self.set_role(event.account_id, None),
             OrganizationEvent::InvitationCreated(event) => {
                 // What has expired is dropped here, so that the map stays within the limit on open ones.
-                self.invitations.retain(|_, invitation| at < invitation.expires_at);
+                let expired = self.invitations.iter().filter(|(_, one)| at >= one.expires_at);
+                let expired: Vec<InvitationId> = expired.map(|(id, _)| *id).collect();
+                for id in expired {
+                    self.invitations.remove(&id);
+                }
                 let invitation = Invitation {
                     role: event.role,
                     token_hash: event.token_hash,

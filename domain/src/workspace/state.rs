@@ -1,11 +1,10 @@
 //! What a workspace's events add up to.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Category, Context, Draft};
 use crate::organization::OrganizationRole;
+use crate::persistent::{self, OrdMap};
 use crate::rejection::Rejection;
 use crate::{AccountId, OrganizationId, Timestamp, WorkspaceId};
 
@@ -17,7 +16,8 @@ use super::{WorkspaceEvent, WorkspaceRole};
 pub struct Workspace {
     workspace_id: Option<WorkspaceId>,
     organization_id: Option<OrganizationId>,
-    members: BTreeMap<AccountId, WorkspaceRole>,
+    #[serde(deserialize_with = "persistent::map")]
+    members: OrdMap<AccountId, WorkspaceRole>,
     admins: usize,
     archived: bool,
 }

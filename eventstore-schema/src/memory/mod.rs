@@ -68,6 +68,11 @@ impl MemoryEventLog {
         &self.shared.faults
     }
 
+    /// Goes back to its first `events` events, as a restore from an older backup does.
+    pub fn restore(&self, events: usize) {
+        self.state().restore(events);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

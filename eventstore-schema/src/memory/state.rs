@@ -34,6 +34,16 @@ impl State {
         Head { incarnation: self.incarnation, position: self.events.last().map(|event| event.position) }
     }
 
+    pub(super) fn restore(&mut self, events: usize) {
+        self.events.truncate(events);
+        self.streams.retain(|_, indexes| {
+            indexes.retain(|index| *index < events);
+            !indexes.is_empty()
+        });
+        let end = self.head().position;
+        self.commands.retain(|_, (appended, _)| Some(appended.position) <= end);
+    }
+
     pub(super) fn find_command(&self, command: CommandId) -> Option<(Appended, Digest)> {
         let (appended, fingerprint) = self.commands.get(&command)?;
         Some((Appended { replayed: true, ..*appended }, *fingerprint))

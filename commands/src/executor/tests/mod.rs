@@ -1,5 +1,6 @@
 //! Given / when / then for executing: faults of the log, other writers, repetitions, load.
 
+mod cached;
 mod faults;
 mod idempotency;
 mod nodes;

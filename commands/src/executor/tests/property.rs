@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 
 use super::world::*;
-use crate::executor::held::decode_event;
+use crate::executor::cached::decode_event;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {

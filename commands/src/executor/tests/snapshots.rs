@@ -27,7 +27,7 @@ async fn long_stream() -> World {
 async fn replayed(world: &World) -> Organization {
     let mut state = Organization::default();
     for recorded in world.events().await {
-        let event = crate::executor::held::decode_event::<Organization>(&recorded).unwrap();
+        let event = crate::executor::cached::decode_event::<Organization>(&recorded).unwrap();
         state.evolve(&event, recorded.origin.recorded_at);
     }
     state
