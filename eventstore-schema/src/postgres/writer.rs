@@ -186,6 +186,7 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
         Err(reason) => return Err(Failed { batch, reason, refused: true }),
     };
     let mut events = Vec::with_capacity(batch.events);
+    let mut answers = Vec::with_capacity(batch.waiting.len());
     let mut broken = Vec::new();
     let continued = batch.continued;
     let (position, written) = outcome.settle(batch, |one, result| {
@@ -204,15 +205,19 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
             Err(_) => metrics::Outcome::Conflict,
         };
         shared.metrics.appended(outcome, one.call.since.elapsed());
-        one.answer(result);
+        answers.push((one, result));
     });
-    break_chains(shared, &broken);
     if written > 0 {
         shared.metrics.batch(written, position);
         shared.tail.wrote(events);
         shared.signals.appended(position);
         Room::look_ahead(shared, position);
     }
+    // Not before: whoever is told that something is written finds it when they read.
+    for (one, result) in answers {
+        one.answer(result);
+    }
+    break_chains(shared, &broken);
     Ok(())
 }
 

@@ -77,8 +77,12 @@ async fn an_outage_of_the_log_is_told_and_survived(engine: Engine) {
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
     // Without the log nobody knows whose session was ended: nobody is let in, even where the read models are there.
     http.get("/v1/organizations").await.refused(503, "unavailable");
-    let ready = server.http().get("/health/ready").await.expect(503).json;
-    assert_eq!(ready["parts"]["log"]["ready"], false);
+    // What was found out a moment ago is told for a moment.
+    let ready = until(async || {
+        let ready = server.http().get("/health/ready").await;
+        (ready.status == 503 && ready.json["parts"]["log"]["ready"] == false).then_some(())
+    });
+    ready.await;
     server.http().get("/health/live").await.expect(200);
 
     start_again(&postgres, &mut server).await;
@@ -210,7 +214,7 @@ async fn a_log_that_dies_under_load_takes_nothing_with_it(engine: Engine) {
     let conversations = format!("/v1/organizations/{organization}/conversations");
     let refused = http.get(&conversations).await.refused(503, "unavailable");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
-    server.http().get("/health/ready").await.expect(503);
+    until(async || (server.http().get("/health/ready").await.status == 503).then_some(())).await;
     start_again(&postgres, &mut server).await;
     acknowledged(MESSAGES).await;
     seen.stopped.store(true, Ordering::Release);

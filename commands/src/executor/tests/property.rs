@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use super::world::*;
 use crate::executor::cached::decode_event;
+use crate::request::fingerprint;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -59,7 +60,10 @@ proptest! {
             let there = world.executor();
             world.log.faults().on_next_appends(faults);
             join_all(steps.iter().map(|(node, key, step)| {
-                let (executor, request) = (if *node { &here } else { &there }, world.keyed(OWNER, &format!("k{key}")));
+                let executor = if *node { &here } else { &there };
+                let mut request = world.keyed(OWNER, &format!("k{key}"));
+                // One key with two contents is two commands of one name.
+                request.command.fingerprint = fingerprint("test", &[format!("{step:?}").as_bytes()]);
                 let command = step.command(&world);
                 async move { execute(executor, command, &request).await }
             }))
