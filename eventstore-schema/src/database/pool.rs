@@ -77,11 +77,6 @@ impl Pool {
         let object = Some(self.inner.get().await?);
         Ok(Connection { object, config: self.config.clone(), under_way: AtomicUsize::new(0) })
     }
-
-    /// Closes all connections that are not in use, and lets nobody borrow any more.
-    pub fn close(&self) {
-        self.inner.close();
-    }
 }
 
 impl std::fmt::Debug for Pool {
@@ -157,8 +152,8 @@ impl Connection {
         under_way.ended(answer)
     }
 
-    /// Begins a transaction on this connection. One that is neither committed nor rolled back when the connection is dropped is
-    /// undone, and the connection closed.
+    /// Begins a transaction on this connection. One that is not committed when the connection is dropped is undone, and the
+    /// connection closed.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -173,16 +168,6 @@ impl Connection {
     /// When it was not committed, or nobody knows.
     pub async fn commit(&self) -> Result<(), Error> {
         self.batch_execute("COMMIT").await?;
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Undoes what was begun.
-    ///
-    /// # Errors
-    /// When the connection is lost, and everything undone with it.
-    pub async fn rollback(&self) -> Result<(), Error> {
-        self.batch_execute("ROLLBACK").await?;
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
