@@ -26,6 +26,7 @@ mod codes;
 mod command;
 mod event;
 mod ids;
+mod owned;
 mod persistent;
 #[cfg(test)]
 mod testing;
@@ -47,6 +48,7 @@ pub use aggregate::{Actor, ActorKind, Aggregate, Category, Context, Draft, Perio
 pub use bytes::{Blob, Digest, HpkeKey, Nonce, Signature, VerifyKey};
 pub use event::{Event, EventGroup, EventType, Payload, PayloadDecoder, PayloadVisitor, SealedSchema};
 pub use ids::*;
+pub use owned::{AccountDevice, AccountRecipient};
 pub use records::{NoRecord, PersonalRecord, Record};
 pub use rejection::{Rejection, RejectionKind};
 pub use time::Timestamp;

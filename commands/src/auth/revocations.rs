@@ -3,18 +3,22 @@
 //! A follower of the log keeps the list on every node; this node's own commands write into it before they answer. The list
 //! goes back as far as the oldest access token that can still be presented. A token that was issued before the follower began,
 //! or while it has lost the log, is judged by the session's own stream instead ([`Judgement::Unknown`]).
+//!
+//! An entry concerns one account: a device's id is chosen by its client, and revoking one's own says nothing about another
+//! account's of the same id. It refuses the tokens that were issued before it was recorded, so that it means nothing any more
+//! once those have expired, whether or not it is still kept.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use domain::device::DeviceEvent;
 use domain::session::SessionEvent;
-use domain::{DeviceId, Event, SessionId, Timestamp};
+use domain::{AccountDevice, AccountId, Category, Event, SessionId, Timestamp};
 use eventstore_schema::{EventLog, LogError, Position, ReadFilter, RecordedEvent, catalogue};
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use super::access_token::{ACCESS_TOKEN_SECONDS, Identity};
 use crate::clock::Clock;
@@ -28,8 +32,8 @@ const KEPT_SECONDS: i64 = ACCESS_TOKEN_SECONDS + 2 * CLOCK_SKEW_SECONDS;
 const BATCH_EVENTS: usize = 500;
 /// How long the follower waits before it turns to a lost log again.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
-/// The list is pruned whenever it has grown by this many entries: seldom enough to cost nothing.
-const PRUNE_ENTRIES: usize = 1_024;
+/// How often entries that concern no token any more are taken out, in seconds: seldom enough to cost nothing.
+const PRUNE_SECONDS: i64 = 60;
 /// Sessions that were looked up and found alive, kept at most.
 const VOUCHED_MAX: u64 = 100_000;
 
@@ -59,8 +63,57 @@ struct Shared {
 
 #[derive(Default)]
 struct List {
-    revoked: HashMap<Uuid, Timestamp>,
-    pruned_at_len: usize,
+    sessions: Entries<SessionId>,
+    devices: Entries<AccountDevice>,
+    /// Accounts of which a device was revoked that cannot be told.
+    accounts: Entries<AccountId>,
+    pruned_at: Option<Timestamp>,
+}
+
+impl List {
+    fn refuses(&self, identity: &Identity) -> bool {
+        let issued_at = identity.expires_at.plus_seconds(-ACCESS_TOKEN_SECONDS);
+        let device = identity.device_id.map(|id| AccountDevice::new(identity.account_id, id));
+        self.sessions.refuses(&identity.session_id, issued_at)
+            || device.is_some_and(|device| self.devices.refuses(&device, issued_at))
+            || self.accounts.refuses(&identity.account_id, issued_at)
+    }
+
+    fn prune(&mut self, now: Timestamp) {
+        if self.pruned_at.is_some_and(|at| (at..at.plus_seconds(PRUNE_SECONDS)).contains(&now)) {
+            return;
+        }
+        let oldest = now.plus_seconds(-KEPT_SECONDS);
+        self.sessions.forget(oldest);
+        self.devices.forget(oldest);
+        self.accounts.forget(oldest);
+        self.pruned_at = Some(now);
+    }
+}
+
+/// When what was revoked last, of one kind.
+struct Entries<K>(HashMap<K, Timestamp>);
+
+impl<K> Default for Entries<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash> Entries<K> {
+    fn insert(&mut self, key: K, at: Timestamp) {
+        let known = self.0.entry(key).or_insert(at);
+        *known = at.max(*known);
+    }
+
+    /// Whether a token issued at `issued_at`, by whichever node's clock, is older than the entry.
+    fn refuses(&self, key: &K, issued_at: Timestamp) -> bool {
+        self.0.get(key).is_some_and(|at| issued_at <= at.plus_seconds(CLOCK_SKEW_SECONDS))
+    }
+
+    fn forget(&mut self, oldest: Timestamp) {
+        self.0.retain(|_, at| *at > oldest);
+    }
 }
 
 impl Default for Revocations {
@@ -92,12 +145,7 @@ impl Revocations {
 
     /// Judges a token whose signature is right.
     pub fn judge(&self, identity: &Identity) -> Judgement {
-        let is_revoked = {
-            let list = self.shared.list.read().unwrap_or_else(PoisonError::into_inner);
-            let device = identity.device_id.is_some_and(|id| list.revoked.contains_key(&id.as_uuid()));
-            device || list.revoked.contains_key(&identity.session_id.as_uuid())
-        };
-        if is_revoked {
+        if self.shared.list.read().unwrap_or_else(PoisonError::into_inner).refuses(identity) {
             return Judgement::Revoked;
         }
         let trusted_from = self.shared.trusted_from.load(Ordering::Acquire);
@@ -127,22 +175,18 @@ impl Revocations {
 
     /// Refuses the session's tokens from now on.
     pub fn session_revoked(&self, session_id: SessionId, now: Timestamp) {
-        self.insert(session_id.as_uuid(), now);
+        self.note(now, |list| list.sessions.insert(session_id, now));
     }
 
     /// Refuses the device's tokens from now on.
-    pub fn device_revoked(&self, device_id: DeviceId, now: Timestamp) {
-        self.insert(device_id.as_uuid(), now);
+    pub fn device_revoked(&self, device: AccountDevice, now: Timestamp) {
+        self.note(now, |list| list.devices.insert(device, now));
     }
 
-    fn insert(&self, id: Uuid, now: Timestamp) {
+    fn note(&self, now: Timestamp, insert: impl FnOnce(&mut List)) {
         let mut list = self.shared.list.write().unwrap_or_else(PoisonError::into_inner);
-        list.revoked.insert(id, now);
-        if list.revoked.len() >= list.pruned_at_len.saturating_add(PRUNE_ENTRIES) {
-            let oldest = now.plus_seconds(-KEPT_SECONDS);
-            list.revoked.retain(|_, at| *at > oldest);
-            list.pruned_at_len = list.revoked.len();
-        }
+        insert(&mut list);
+        list.prune(now);
     }
 }
 
@@ -207,33 +251,55 @@ impl Trail {
     }
 
     fn apply(&self, recorded: &RecordedEvent) {
-        let (list, now) = (&self.revocations, self.clock.now());
-        match catalogue::decode_recorded(recorded) {
-            Ok(Event::Session(SessionEvent::Revoked(event))) => list.session_revoked(event.session_id, now),
-            Ok(Event::Device(DeviceEvent::Revoked(event))) => list.device_revoked(event.device_id, now),
-            Ok(_) => {}
-            // A newer release's event: its stream's id is the session's, and a device's owner is its account.
-            Err(error) => {
-                tracing::error!(%error, stream = %recorded.stream, "a revocation cannot be read");
-                list.insert(recorded.stream.id, now);
-            }
+        let (now, at) = (self.clock.now(), recorded.origin.recorded_at);
+        let id = recorded.stream.id;
+        let decoded = catalogue::decode_recorded(recorded);
+        if let Err(error) = &decoded {
+            tracing::error!(%error, stream = %recorded.stream, "a revocation cannot be read");
         }
-        self.metrics.revocations_delay.observe(now.since(recorded.origin.recorded_at).as_secs_f64());
+        self.revocations.note(now, |list| match (decoded, recorded.stream.category) {
+            (Ok(Event::Session(SessionEvent::Revoked(event))), _) => {
+                list.sessions.insert(event.session_id, at);
+            }
+            (Ok(Event::Device(DeviceEvent::Revoked(event))), _) => {
+                list.devices.insert(AccountDevice::new(event.account_id, event.device_id), at);
+            }
+            (Ok(_), _) => {}
+            // A newer release's event: its stream's id is the session's, or that of the device's account.
+            (Err(_), Category::Session) => list.sessions.insert(id.into(), at),
+            (Err(_), Category::Device) => list.accounts.insert(id.into(), at),
+            (Err(_), _) => {}
+        });
+        self.metrics.revocations_delay.observe(now.since(at).as_secs_f64());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::DeviceId;
+
     use super::*;
-    use domain::AccountId;
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
-    fn identity(session: u8, device: Option<u8>) -> Identity {
+    fn account(byte: u8) -> AccountId {
+        AccountId::from_bytes([byte; 16])
+    }
+
+    fn session(byte: u8) -> SessionId {
+        SessionId::from_bytes([byte; 16])
+    }
+
+    fn device(owner: u8, byte: u8) -> AccountDevice {
+        AccountDevice::new(account(owner), DeviceId::from_bytes([byte; 16]))
+    }
+
+    /// Issued at [`NOW`].
+    fn identity(session_byte: u8, device: Option<AccountDevice>) -> Identity {
         Identity {
-            account_id: AccountId::from_bytes([1; 16]),
-            session_id: SessionId::from_bytes([session; 16]),
-            device_id: device.map(|byte| DeviceId::from_bytes([byte; 16])),
+            account_id: device.map_or(account(1), |device| device.account_id),
+            session_id: session(session_byte),
+            device_id: device.map(|device| device.device_id),
             expires_at: NOW.plus_seconds(ACCESS_TOKEN_SECONDS),
         }
     }
@@ -244,14 +310,49 @@ mod tests {
         revocations
     }
 
+    fn kept(revocations: &Revocations) -> usize {
+        let list = revocations.shared.list.read().unwrap();
+        list.sessions.0.len() + list.devices.0.len() + list.accounts.0.len()
+    }
+
     #[test]
     fn a_revoked_session_or_device_is_refused_at_once() {
         let revocations = following(NOW);
-        assert_eq!(revocations.judge(&identity(2, Some(3))), Judgement::Holds);
-        revocations.device_revoked(DeviceId::from_bytes([3; 16]), NOW);
-        assert_eq!(revocations.judge(&identity(2, Some(3))), Judgement::Revoked);
-        assert_eq!(revocations.judge(&identity(2, Some(4))), Judgement::Holds);
-        revocations.session_revoked(SessionId::from_bytes([2; 16]), NOW);
+        assert_eq!(revocations.judge(&identity(2, Some(device(1, 3)))), Judgement::Holds);
+        revocations.device_revoked(device(1, 3), NOW);
+        assert_eq!(revocations.judge(&identity(2, Some(device(1, 3)))), Judgement::Revoked);
+        assert_eq!(revocations.judge(&identity(2, Some(device(1, 4)))), Judgement::Holds);
+        revocations.session_revoked(session(2), NOW);
+        assert_eq!(revocations.judge(&identity(2, None)), Judgement::Revoked);
+    }
+
+    #[test]
+    fn revoking_ones_own_device_says_nothing_of_anothers_with_the_same_id() {
+        let revocations = following(NOW);
+        revocations.device_revoked(device(9, 3), NOW);
+        assert_eq!(revocations.judge(&identity(2, Some(device(1, 3)))), Judgement::Holds);
+        assert_eq!(revocations.judge(&identity(4, Some(device(9, 3)))), Judgement::Revoked);
+    }
+
+    #[test]
+    fn a_session_and_a_device_of_one_id_are_two_things() {
+        let revocations = following(NOW);
+        revocations.device_revoked(device(1, 2), NOW);
+        assert_eq!(revocations.judge(&identity(2, None)), Judgement::Holds);
+        revocations.session_revoked(session(3), NOW);
+        assert_eq!(revocations.judge(&identity(4, Some(device(1, 3)))), Judgement::Holds);
+    }
+
+    #[test]
+    fn an_entry_refuses_the_tokens_that_are_older_than_it() {
+        let revocations = following(NOW);
+        // As far apart as two nodes' clocks may be.
+        revocations.session_revoked(session(2), NOW.plus_seconds(-CLOCK_SKEW_SECONDS));
+        assert_eq!(revocations.judge(&identity(2, None)), Judgement::Revoked);
+        revocations.session_revoked(session(3), NOW.plus_seconds(-CLOCK_SKEW_SECONDS - 1));
+        assert_eq!(revocations.judge(&identity(3, None)), Judgement::Holds);
+        // An older entry never takes the place of a newer one.
+        revocations.session_revoked(session(2), NOW.plus_seconds(-KEPT_SECONDS));
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Revoked);
     }
 
@@ -259,27 +360,34 @@ mod tests {
     fn a_token_from_before_the_list_is_looked_up_once() {
         let revocations = following(NOW.plus_seconds(1));
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Unknown);
-        revocations.vouch(SessionId::from_bytes([2; 16]), true);
+        revocations.vouch(session(2), true);
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Holds);
-        revocations.session_revoked(SessionId::from_bytes([2; 16]), NOW);
+        revocations.session_revoked(session(2), NOW);
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Revoked);
     }
 
     #[test]
     fn without_a_log_nobody_is_trusted_unseen() {
         let revocations = Revocations::default();
-        revocations.vouch(SessionId::from_bytes([2; 16]), revocations.is_following());
+        revocations.vouch(session(2), revocations.is_following());
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Unknown);
     }
 
     #[test]
-    fn the_list_forgets_what_no_token_can_outlive() {
+    fn the_list_forgets_what_no_token_can_outlive_however_few_come() {
         let revocations = following(NOW);
-        let session = |number: usize| SessionId::from(Uuid::from_u128(number as u128));
-        (0..PRUNE_ENTRIES - 1).for_each(|number| revocations.session_revoked(session(number), NOW));
-        let later = NOW.plus_seconds(KEPT_SECONDS);
-        revocations.session_revoked(session(PRUNE_ENTRIES), later);
-        let list = revocations.shared.list.read().unwrap();
-        assert_eq!(list.revoked.len(), 1);
+        revocations.session_revoked(session(1), NOW);
+        revocations.device_revoked(device(1, 1), NOW.plus_seconds(1));
+        assert_eq!(kept(&revocations), 2);
+        let later = NOW.plus_seconds(KEPT_SECONDS + 1);
+        revocations.session_revoked(session(2), later);
+        assert_eq!(kept(&revocations), 1);
+        // A clock that was set back does not keep everything for ever.
+        revocations.session_revoked(session(3), NOW);
+        let (again, last) = (NOW.plus_seconds(PRUNE_SECONDS), NOW.plus_seconds(2 * KEPT_SECONDS + 2));
+        revocations.session_revoked(session(3), again);
+        assert_eq!(kept(&revocations), 2);
+        revocations.session_revoked(session(4), last);
+        assert_eq!(kept(&revocations), 1);
     }
 }

@@ -6,7 +6,7 @@ use domain::device::commands::{DeviceCommand, EnrollDevice, PublishIdentity, Ren
 use domain::device::{DeviceEvent, DeviceSet};
 use domain::session::Session;
 use domain::session::commands::{BindDevice, SessionCommand};
-use domain::{DeviceId, Rejection, SessionId};
+use domain::{AccountDevice, DeviceId, Rejection, SessionId};
 
 use crate::auth::Auth;
 use crate::executor::{ExecuteError, Executed, Executor};
@@ -75,9 +75,9 @@ impl Devices {
     /// # Errors
     /// See [`ExecuteError`].
     pub async fn revoke(&self, request: &Request, command: RevokeDevice) -> Answer {
-        let device_id = command.device_id;
+        let device = AccountDevice::new(request.context.account()?, command.device_id);
         let executed = self.execute(request, DeviceCommand::Revoke(command)).await?;
-        self.auth.revocations.device_revoked(device_id, request.context.now);
+        self.auth.revocations.device_revoked(device, request.context.now);
         Ok(executed)
     }
 

@@ -235,6 +235,49 @@ async fn a_revoked_device_is_refused_at_once_and_logs_in_no_more() {
 }
 
 #[tokio::test]
+async fn who_revokes_a_device_under_anothers_id_shuts_nobody_else_out() {
+    let site = Site::new().await;
+    let (node, follower, idle) = (site.node().await, site.node().await, site.node().await);
+    confirmed(&site, &node).await;
+    let eve = "eve@example.org";
+    node.register("register eve", eve, PASSWORD).await.unwrap();
+    node.settle().await;
+    let token = site.token_to(eve, "Confirm");
+    node.services.accounts.confirm_email(&node.anonymous("confirm eve"), &token).await.unwrap();
+    let guards = [&node, &follower].map(|node| {
+        let (log, metrics) = (Arc::clone(&node.parts.log), node.parts.metrics.clone());
+        node.parts.auth.revocations.follow(log, site.clock.clone(), metrics)
+    });
+    for node in [&node, &follower] {
+        eventually(async || node.parts.auth.revocations.is_following()).await;
+    }
+    // Well within the lists, so that they alone judge.
+    site.clock.advance_seconds(120);
+    let mut bound = Vec::new();
+    for (key, email) in [("owner", EMAIL), ("attacker", eve)] {
+        let session = node.login(key, email, PASSWORD).await.unwrap();
+        enroll(&node, &session).await;
+        bound.push(node.refresh(&format!("{key} refresh"), &session.refresh_token).await.unwrap());
+    }
+    let [owner, attacker] = bound.as_slice() else { panic!("two sessions") };
+    assert_eq!((owner.device_id, attacker.device_id), (Some(DEVICE), Some(DEVICE)));
+
+    let revoke = RevokeDevice { device_id: DEVICE, cause: DeviceRevocationCause::Lost };
+    let request = node.by(attacker.account_id, Some(DEVICE), "revoke");
+    node.services.devices.revoke(&request, revoke).await.unwrap();
+    for node in [&node, &follower, &idle] {
+        eventually(async || !node.is_let_in(&attacker.access_token).await).await;
+        assert!(node.is_let_in(&owner.access_token).await);
+    }
+    node.settle().await;
+    for node in [&node, &follower, &idle] {
+        assert!(node.is_let_in(&owner.access_token).await);
+    }
+    assert!(node.refresh("owner again", &owner.refresh_token).await.is_ok());
+    drop(guards);
+}
+
+#[tokio::test]
 async fn a_hash_of_another_day_is_renewed_at_login_and_ends_no_session() {
     let site = Site::new().await;
     let node = site.node().await;
