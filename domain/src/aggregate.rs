@@ -11,6 +11,7 @@ use crate::ids::{AccountId, ConversationId, DeviceId, OrganizationId};
 use crate::records::PersonalRecord;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
+use crate::violation::Violation;
 
 macro_rules! categories {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
@@ -256,6 +257,19 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Syn
         command: &Self::Command,
         context: &Context,
     ) -> Result<Vec<Draft<Self::Event>>, Rejection>;
+
+    /// The aggregate whose stream the event belongs in.
+    fn id_of(event: &Self::Event) -> Self::Id;
+
+    /// Looks at a recorded event before it changes the state: whatever [`Aggregate::decide`] makes passes, and what breaks a
+    /// rule that the stream alone can prove does not. So a history can be verified without believing who wrote it.
+    ///
+    /// Left out is what the stream does not hold: times and expiry, roles in other aggregates, and limits, which may be
+    /// lowered under what was recorded before.
+    ///
+    /// # Errors
+    /// The first rule that the event breaks.
+    fn check(&self, event: &Self::Event) -> Result<(), Violation>;
 
     /// Changes the state by what happened at `at`. Never fails: what is recorded is true.
     fn evolve(&mut self, event: &Self::Event, at: Timestamp);

@@ -4,6 +4,8 @@
 //!
 //! - [`Aggregate::decide`] and [`Aggregate::evolve`] are deterministic: same state, same command, same [`Context`], same
 //!   events. Replaying a stream's events gives the state that decided them.
+//! - [`Aggregate::check`] refuses every history that breaks a rule which the stream itself can prove, and none that
+//!   `decide` made.
 //! - Aggregate state holds no personal data: that lies in the sealed part of events ([`Draft`]), which `evolve` never sees.
 //! - Matches over events are exhaustive, so a new event shows every place that has to learn of it.
 //!
@@ -15,7 +17,8 @@
 //!
 //! 1. Its events: a struct in `<context>/events.rs` and a line in that file's [`events!`] table; sealed records go to
 //!    `<context>/records.rs` with a line in [`records`].
-//! 2. The state's answer to them: an arm in `<context>/state.rs`, `evolve`.
+//! 2. The state's answer to them: an arm in `<context>/state.rs`, `evolve`; before it, what the stream itself demands of
+//!    them: an arm in `<context>/check.rs`.
 //! 3. The rule: a struct in `<context>/commands/<verb>.rs` with `decide` and given/when/then tests, a line in
 //!    `<context>/commands/mod.rs`.
 //! 4. A refusal nobody has needed before: a line in [`rejection`].
@@ -31,6 +34,7 @@ mod persistent;
 #[cfg(test)]
 mod testing;
 mod time;
+mod violation;
 
 pub mod account;
 pub mod conversation;
@@ -52,3 +56,4 @@ pub use owned::{AccountDevice, AccountRecipient};
 pub use records::{NoRecord, PersonalRecord, Record};
 pub use rejection::{Rejection, RejectionKind};
 pub use time::Timestamp;
+pub use violation::{Rule, Violation};

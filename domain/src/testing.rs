@@ -4,6 +4,7 @@ use crate::aggregate::{Actor, Aggregate, Context};
 use crate::ids::{AccountId, DeviceId};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
+use crate::violation::Rule;
 
 /// The moment at which tests give their commands, unless they say otherwise.
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -61,7 +62,39 @@ pub(crate) fn happen<A: Aggregate>(
 ) -> Result<Vec<A::Event>, Rejection> {
     let events = when(state, command, context)?;
     for event in &events {
+        assert_eq!(state.check(event), Ok(()), "what is decided keeps the rules");
         state.evolve(event, context.now);
     }
     Ok(events)
+}
+
+/// The first event of a history, all recorded at [`NOW`], that breaks a rule, and which.
+pub(crate) fn broken<A: Aggregate>(events: &[A::Event]) -> Option<(usize, Rule)> {
+    let mut state = A::default();
+    events.iter().enumerate().find_map(|(at, event)| {
+        let violation = state.check(event).err();
+        state.evolve(event, NOW);
+        violation.map(|violation| (at, violation.rule))
+    })
+}
+
+/// The history with the event at `at` twice.
+pub(crate) fn doubled<E: Clone>(events: &[E], at: usize) -> Vec<E> {
+    let mut events = events.to_vec();
+    events.insert(at, events[at].clone());
+    events
+}
+
+/// The history without the event at `at`.
+pub(crate) fn dropped<E: Clone>(events: &[E], at: usize) -> Vec<E> {
+    let mut events = events.to_vec();
+    events.remove(at);
+    events
+}
+
+/// The history with the events at `at` and behind it in the other order.
+pub(crate) fn swapped<E: Clone>(events: &[E], at: usize) -> Vec<E> {
+    let mut events = events.to_vec();
+    events.swap(at, at + 1);
+    events
 }

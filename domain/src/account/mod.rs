@@ -1,5 +1,6 @@
 //! Account: who somebody is on the platform, how they prove it, and what they tell of themselves.
 
+mod check;
 pub mod commands;
 mod events;
 mod records;

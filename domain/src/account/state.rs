@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::{Aggregate, Category, Context, Draft};
 use crate::limits;
 use crate::rejection::Rejection;
+use crate::violation::Violation;
 use crate::{AccountId, CommandId, Digest, OrganizationId, Timestamp};
 
+use super::check;
 use super::commands::AccountCommand;
 use super::{AccountEvent, PasswordCause};
 
@@ -168,6 +170,14 @@ impl Aggregate for Account {
         context: &Context,
     ) -> Result<Vec<Draft<AccountEvent>>, Rejection> {
         command.decide(self, context)
+    }
+
+    fn id_of(event: &Self::Event) -> Self::Id {
+        check::id_of(event)
+    }
+
+    fn check(&self, event: &Self::Event) -> Result<(), Violation> {
+        check::check(self, event)
     }
 
     fn evolve(&mut self, event: &AccountEvent, at: Timestamp) {

@@ -5,6 +5,7 @@
 //! same whatever the length; message content is never in it.
 
 pub mod binding;
+mod check;
 pub mod commands;
 mod direct;
 mod events;

@@ -2,6 +2,7 @@
 //! what must come of it.
 
 mod model;
+mod tampered;
 
 use proptest::prelude::*;
 
@@ -125,6 +126,7 @@ impl Run {
         let context = Context { now: Timestamp::from_micros(NOW.as_micros() + self.now), ..context };
         let events = self.given.events(context, command)?;
         for event in &events {
+            assert_eq!(self.given.state.check(event), Ok(()), "what is decided keeps the rules");
             self.given.state.evolve(event, context.now);
             self.recorded.push((event.clone(), context.now));
         }

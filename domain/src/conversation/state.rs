@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::persistent::{self, OrdMap, OrdSet, Vector};
 use crate::{
     AccountId, Aggregate, Category, Context, ConversationId, DeviceId, Digest, Draft, OrganizationId,
-    RecipientId, Rejection, Timestamp, WorkspaceId,
+    RecipientId, Rejection, Timestamp, Violation, WorkspaceId,
 };
 
 use super::binding::Transcript;
+use super::check;
 use super::commands::ConversationCommand;
 use super::{
     ConversationCreated, ConversationEvent, ConversationKind, ConversationMemberJoined, ConversationReopened,
@@ -127,6 +128,14 @@ impl Aggregate for Conversation {
         context: &Context,
     ) -> Result<Vec<Draft<Self::Event>>, Rejection> {
         command.decide(self, context)
+    }
+
+    fn id_of(event: &Self::Event) -> Self::Id {
+        check::id_of(event)
+    }
+
+    fn check(&self, event: &Self::Event) -> Result<(), Violation> {
+        check::check(self, event)
     }
 
     fn evolve(&mut self, event: &Self::Event, _at: Timestamp) {
@@ -285,6 +294,11 @@ impl Conversation {
     /// Whether it was deleted.
     pub fn is_deleted(&self) -> bool {
         self.deleted
+    }
+
+    /// Whether somebody was a member ever.
+    pub fn had_members(&self) -> bool {
+        self.joins > 0
     }
 
     /// The current members with their roles, ascending by account id.

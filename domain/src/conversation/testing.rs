@@ -127,6 +127,7 @@ impl Given {
     /// Then this was done, which nobody refused.
     pub(super) fn and(mut self, context: Context, command: impl Into<ConversationCommand>) -> Self {
         for draft in self.when(context, command).expect("given") {
+            assert_eq!(self.state.check(&draft.event), Ok(()), "what is decided keeps the rules");
             self.state.evolve(&draft.event, context.now);
             self.events.push(draft.event);
         }

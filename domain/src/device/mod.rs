@@ -1,6 +1,7 @@
 //! Device: the end-to-end keys of one account: identity key, recovery key, and devices that the identity key certifies.
 
 pub mod certificate;
+mod check;
 pub mod commands;
 mod events;
 pub mod proof;

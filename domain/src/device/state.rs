@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::{Aggregate, Category, Context, Draft};
 use crate::conversation::{Recipient, RecipientKind};
 use crate::rejection::Rejection;
+use crate::violation::Violation;
 use crate::{AccountId, DeviceId, HpkeKey, OrganizationId, RecipientId, Timestamp, VerifyKey};
 
 use super::DeviceEvent;
+use super::check;
 use super::commands::DeviceCommand;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,6 +132,14 @@ impl Aggregate for DeviceSet {
         context: &Context,
     ) -> Result<Vec<Draft<DeviceEvent>>, Rejection> {
         command.decide(self, context)
+    }
+
+    fn id_of(event: &Self::Event) -> Self::Id {
+        check::id_of(event)
+    }
+
+    fn check(&self, event: &Self::Event) -> Result<(), Violation> {
+        check::check(self, event)
     }
 
     fn evolve(&mut self, event: &DeviceEvent, _at: Timestamp) {

@@ -1,5 +1,6 @@
 //! Operations: what is decided about what a projection or a reaction set aside, recorded like everything else.
 
+mod check;
 pub mod commands;
 mod events;
 mod state;

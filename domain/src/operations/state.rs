@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Category, Context, Draft};
 use crate::rejection::Rejection;
+use crate::violation::Violation;
 use crate::{Digest, OrganizationId, Timestamp};
 
 use super::OperationsEvent;
+use super::check;
 use super::commands::OperationsCommand;
 
 /// Names a reaction in events: BLAKE3 of `reaction/` and its name, so that none shares a stream with a projection.
@@ -72,6 +74,14 @@ impl Aggregate for Operations {
         context: &Context,
     ) -> Result<Vec<Draft<OperationsEvent>>, Rejection> {
         command.decide(self, context)
+    }
+
+    fn id_of(event: &Self::Event) -> Self::Id {
+        check::id_of(event)
+    }
+
+    fn check(&self, event: &Self::Event) -> Result<(), Violation> {
+        check::check(self, event)
     }
 
     fn evolve(&mut self, event: &OperationsEvent, _at: Timestamp) {

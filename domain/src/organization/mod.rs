@@ -1,5 +1,6 @@
 //! Organization: the tenant, its members, their roles, and the invitations into it.
 
+mod check;
 pub mod commands;
 mod events;
 mod records;

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::{Aggregate, Category, Context, Draft};
 use crate::persistent::{self, OrdMap};
 use crate::rejection::Rejection;
+use crate::violation::Violation;
 use crate::{AccountId, Digest, InvitationId, OrganizationId, Timestamp};
 
+use super::check;
 use super::commands::OrganizationCommand;
 use super::{OrganizationEvent, OrganizationRole};
 
@@ -149,6 +151,14 @@ impl Aggregate for Organization {
         context: &Context,
     ) -> Result<Vec<Draft<OrganizationEvent>>, Rejection> {
         command.decide(self, context)
+    }
+
+    fn id_of(event: &Self::Event) -> Self::Id {
+        check::id_of(event)
+    }
+
+    fn check(&self, event: &Self::Event) -> Result<(), Violation> {
+        check::check(self, event)
     }
 
     fn evolve(&mut self, event: &OrganizationEvent, at: Timestamp) {

@@ -1,5 +1,6 @@
 //! Session: one login, its rotating refresh token, and the device it is bound to.
 
+mod check;
 pub mod commands;
 mod events;
 mod records;

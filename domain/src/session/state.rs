@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{ActorKind, Aggregate, Category, Context, Draft};
 use crate::rejection::Rejection;
+use crate::violation::Violation;
 use crate::{AccountId, DeviceId, Digest, OrganizationId, SessionId, Timestamp};
 
+use super::check;
 use super::commands::SessionCommand;
 use super::{SessionEvent, SessionRevocationCause};
 
@@ -108,6 +110,14 @@ impl Aggregate for Session {
         context: &Context,
     ) -> Result<Vec<Draft<SessionEvent>>, Rejection> {
         command.decide(self, context)
+    }
+
+    fn id_of(event: &Self::Event) -> Self::Id {
+        check::id_of(event)
+    }
+
+    fn check(&self, event: &Self::Event) -> Result<(), Violation> {
+        check::check(self, event)
     }
 
     fn evolve(&mut self, event: &SessionEvent, at: Timestamp) {

@@ -1,5 +1,6 @@
 //! Workspace: a part of an organization with members of its own.
 
+mod check;
 pub mod commands;
 mod events;
 mod records;

@@ -6,8 +6,10 @@ use crate::aggregate::{Aggregate, Category, Context, Draft};
 use crate::organization::OrganizationRole;
 use crate::persistent::{self, OrdMap};
 use crate::rejection::Rejection;
+use crate::violation::Violation;
 use crate::{AccountId, OrganizationId, Timestamp, WorkspaceId};
 
+use super::check;
 use super::commands::WorkspaceCommand;
 use super::{WorkspaceEvent, WorkspaceRole};
 
@@ -141,6 +143,14 @@ impl Aggregate for Workspace {
         context: &Context,
     ) -> Result<Vec<Draft<WorkspaceEvent>>, Rejection> {
         command.decide(self, context)
+    }
+
+    fn id_of(event: &Self::Event) -> Self::Id {
+        check::id_of(event)
+    }
+
+    fn check(&self, event: &Self::Event) -> Result<(), Violation> {
+        check::check(self, event)
     }
 
     fn evolve(&mut self, event: &WorkspaceEvent, _at: Timestamp) {

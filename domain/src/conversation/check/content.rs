@@ -1,0 +1,69 @@
+//! What is said, by whom, under which generation.
+
+use crate::conversation::{
+    Conversation, ConversationKind, ConversationRole, MessageDeleted, MessageEdited, MessageSent,
+    ReactionSet, ReceiptRecorded,
+};
+use crate::violation::{Rule, Violation};
+
+use super::keys::device;
+use super::member;
+
+pub(super) fn sent(state: &Conversation, event: &MessageSent) -> Result<(), Violation> {
+    device(state, event.sender_id, event.device_id)?;
+    Rule::Number.equal(state.last_number().saturating_add(1), event.number)?;
+    comes_under(state, event.generation, event.encrypted)?;
+    let answers = event.reply_to.is_none_or(|number| state.has_message(number));
+    Rule::Number.holds(answers, "an answer to a message that is there", &event.reply_to)
+}
+
+pub(super) fn edited(state: &Conversation, event: &MessageEdited) -> Result<(), Violation> {
+    device(state, event.sender_id, event.device_id)?;
+    is_live(state, event.number)?;
+    Rule::Role.holds(state.is_sender(event.number, event.sender_id), "the sender", &event.sender_id)?;
+    comes_under(state, event.generation, event.encrypted)
+}
+
+/// Its sender deletes a message, or an admin of a group.
+pub(super) fn deleted(state: &Conversation, event: &MessageDeleted) -> Result<(), Violation> {
+    let role = member(state, event.deleted_by)?;
+    is_live(state, event.number)?;
+    let moderates = role == ConversationRole::Admin && state.kind() == Some(ConversationKind::Group);
+    let may = moderates || state.is_sender(event.number, event.deleted_by);
+    Rule::Role.holds(may, "the sender or an admin", event)
+}
+
+pub(super) fn reacted(state: &Conversation, event: &ReactionSet) -> Result<(), Violation> {
+    device(state, event.account_id, event.device_id)?;
+    is_live(state, event.number)?;
+    comes_under(state, event.generation, event.encrypted)
+}
+
+/// Neither watermark falls, one rises, and nothing is read that was not delivered.
+pub(super) fn received(state: &Conversation, event: &ReceiptRecorded) -> Result<(), Violation> {
+    device(state, event.account_id, event.device_id)?;
+    let (delivered, read) = (event.delivered_up_to, event.read_up_to);
+    let exist = read <= delivered && delivered <= state.last_number();
+    Rule::Number.holds(exist, "watermarks at messages that are there", event)?;
+    let known = state.watermarks(event.device_id);
+    let rises = delivered >= known.delivered_up_to
+        && read >= known.read_up_to
+        && (delivered, read) != (known.delivered_up_to, known.read_up_to);
+    Rule::Number.holds(rises, "watermarks that rise", event)
+}
+
+/// Whether a message is there and was not deleted.
+pub(super) fn is_live(state: &Conversation, number: u64) -> Result<(), Violation> {
+    let live = state.has_message(number) && !state.is_message_deleted(number);
+    Rule::Number.holds(live, "a message that is there", &number)
+}
+
+/// Encrypted content comes under the generation in force, and none is while somebody who left holds its key.
+fn comes_under(state: &Conversation, generation: u32, encrypted: bool) -> Result<(), Violation> {
+    if !encrypted {
+        Rule::Generation.holds(state.allows_plaintext(), "encrypted content", &generation)?;
+        return Rule::Generation.equal(0, generation);
+    }
+    Rule::Generation.holds(!state.commit_required(), "a generation in force", &generation)?;
+    Rule::Generation.equal(state.generation(), generation)
+}
