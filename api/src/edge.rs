@@ -1,7 +1,6 @@
 //! Between HTTP and endpoints: who asks, how often, how much, and what the answer looks like.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -81,13 +80,8 @@ fn origin(state: &State, request: &HttpRequest) -> Origin {
     };
     let user_agent =
         text(&header::USER_AGENT).map(|agent| agent.chars().take(USER_AGENT_CHARS_MAX).collect());
-    Origin { address: address(state, request), user_agent, request_id }
-}
-
-fn address(state: &State, request: &HttpRequest) -> Option<IpAddr> {
-    let forwarded = state.trusts_proxy.then(|| request.headers().get(header::X_FORWARDED_FOR)).flatten();
-    let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    last.or_else(|| request.peer_addr().map(|peer| peer.ip()))
+    let address = state.proxies.client(request.peer_addr().map(|peer| peer.ip()), request.headers());
+    Origin { address, user_agent, request_id }
 }
 
 /// Answers a request to `route`.

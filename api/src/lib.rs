@@ -30,6 +30,7 @@ pub mod health;
 mod invoke;
 pub mod live;
 mod metrics;
+mod proxies;
 mod rates;
 mod reference;
 
@@ -45,4 +46,5 @@ pub mod state;
 pub use cursor::{Cursors, Place, Purpose};
 pub use live::Live;
 pub use metrics::Metrics;
+pub use proxies::{ForwardedHeader, Proxies};
 pub use rates::{Rate, Rates};

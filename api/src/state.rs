@@ -19,6 +19,7 @@ use crate::limits::MIN_POSITION_WAIT_MAX;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
+use crate::proxies::Proxies;
 use crate::rates::Rates;
 
 /// Everything that endpoints use.
@@ -51,8 +52,8 @@ pub struct State {
     pub metrics: Metrics,
     /// All metrics of the process, for `/metrics`.
     pub registry: Registry,
-    /// Whether the last entry of `X-Forwarded-For` is believed: only behind a proxy that writes it.
-    pub trusts_proxy: bool,
+    /// Whose word is taken for where requests come from.
+    pub proxies: Proxies,
 }
 
 impl State {

@@ -1,9 +1,14 @@
 //! Configuration: defaults, then one TOML file, then `ENVOI_*` variables. Unknown keys are refused wherever they stand.
 
+mod networks;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use api::ForwardedHeader;
 use serde::{Deserialize, Serialize};
+
+pub use networks::Networks;
 
 /// Declares the configuration: sections, keys, types, defaults and what they mean, once.
 macro_rules! configuration {
@@ -84,8 +89,16 @@ configuration! {
         public_url: String = "http://127.0.0.1:8080".to_owned();
         /// HTTP worker threads; 0 for one a core.
         workers: usize = 0;
-        /// Whether the proxy in front is trusted to tell the client's address in `X-Forwarded-For`.
+        /// Networks and addresses of the proxies in front, as in `["10.0.0.0/8", "2001:db8::7"]` (in the variable with commas):
+        /// a client's address is the first one, from the connection's on, that is none of theirs. What anybody else says is
+        /// not believed. Without it (and `trust_proxy`) the connection's address is the client's.
+        trusted_proxies: Networks = Networks::default();
+        /// Whether whoever connects is a trusted proxy, whatever its address, and the only one: where nobody but the proxy can
+        /// connect. Not together with `trusted_proxies`, which says more.
         trust_proxy: bool = false;
+        /// Where trusted proxies tell addresses: `x-forwarded-for`, `forwarded` (RFC 7239) or `any`. Name the one that yours
+        /// write: with `any`, of two that tell different addresses neither is believed, and the client counts as the proxy.
+        forwarded_header: ForwardedHeader = ForwardedHeader::Any;
         /// Whether requests are limited in rate, by account and by address.
         rate_limits: bool = true;
         /// Requests a second that an account may make on average; ten times as many at once.
@@ -247,7 +260,7 @@ impl Config {
     }
 
     /// A file that gives this configuration: every key that is not at its default. The values there are (text, numbers,
-    /// booleans) are written alike in JSON and TOML.
+    /// booleans, lists of texts) are written alike in JSON and TOML.
     pub fn to_toml(&self) -> String {
         let defaults = Self::default();
         let mut text = String::new();
@@ -327,11 +340,41 @@ mod tests {
     fn a_written_configuration_reads_back() {
         let mut config = Config::default();
         config.server.workers = 3;
+        config.server.trusted_proxies = "10.0.0.0/8,2001:db8::7".parse().unwrap();
+        config.server.forwarded_header = ForwardedHeader::Forwarded;
         config.database.url = Confidential::from("postgres://a \"quoted\" path");
         config.log = "other".into();
         let file = file(&config.to_toml());
         let again = Config::load(Some(file.path()), Vec::new()).unwrap();
         assert_eq!(serde_json::to_value(again).unwrap(), serde_json::to_value(config).unwrap());
+    }
+
+    #[test]
+    fn proxies_are_a_list_in_the_file_and_a_text_in_the_variable() {
+        let listed = file("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::7\"]\n");
+        let listed = Config::load(Some(listed.path()), Vec::new()).unwrap().server.trusted_proxies;
+        let variable = variables(&[
+            ("ENVOI_SERVER_TRUSTED_PROXIES", "10.0.0.0/8,2001:db8::7"),
+            ("ENVOI_SERVER_FORWARDED_HEADER", "x-forwarded-for"),
+        ]);
+        let told = Config::load(Some(file("").path()), variable).unwrap().server;
+        assert_eq!((listed.len(), &listed), (2, &told.trusted_proxies));
+        assert_eq!(told.forwarded_header, ForwardedHeader::XForwardedFor);
+        let one = variables(&[("ENVOI_SERVER_TRUSTED_PROXIES", "10.0.0.1")]);
+        assert_eq!(Config::load(Some(file("").path()), one).unwrap().server.trusted_proxies.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_refused_with_its_key() {
+        for wrong in [
+            "trusted_proxies = [\"everywhere\"]",
+            "trusted_proxies = [8]",
+            "forwarded_header = \"x-real-ip\"",
+        ] {
+            let file = file(&format!("[server]\n{wrong}\n"));
+            let error = Config::load(Some(file.path()), Vec::new()).unwrap_err().to_string();
+            assert!(error.contains(wrong.split(' ').next().unwrap()), "{error}");
+        }
     }
 
     #[test]

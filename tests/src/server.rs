@@ -71,6 +71,8 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Rate limits; none when none are given.
     pub rates: Option<api::Rates>,
+    /// Whose word is taken for where requests come from; nobody's when nothing is said.
+    pub proxies: api::Proxies,
     /// What keeps the log.
     pub engine: Engine,
     /// How the log is opened.
@@ -154,7 +156,7 @@ impl TestServer {
             rates: options.rates,
             metrics: measures,
             registry,
-            trusts_proxy: false,
+            proxies: options.proxies,
         };
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let listen = Listen { public: Some(any_port), internal: any_port, workers: 1 };

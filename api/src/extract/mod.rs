@@ -20,7 +20,7 @@ use crate::problem::{Code, Problem};
 /// Where a request comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// Address, as the connection or a trusted proxy tells it.
+    /// Address, as the connection or trusted proxies tell it; an IPv4 address never as an IPv6 one.
     pub address: Option<IpAddr>,
     /// User agent, cut.
     pub user_agent: Option<String>,

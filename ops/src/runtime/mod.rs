@@ -69,12 +69,29 @@ pub fn mailer(config: &Config) -> Result<Mailer, CliError> {
     })
 }
 
+/// Whose word is taken for where requests come from.
+///
+/// # Errors
+/// When proxies are trusted in two ways.
+pub fn proxies(config: &Config) -> Result<api::Proxies, CliError> {
+    let server = &config.server;
+    match (server.trust_proxy, server.trusted_proxies.is_empty()) {
+        (true, false) => Err(CliError::usage("`server.trust_proxy` and `server.trusted_proxies` are both set")
+            .hint("keep `server.trusted_proxies`, with the addresses of all proxies, and remove `server.trust_proxy`")),
+        (true, true) => Ok(api::Proxies::peer(server.forwarded_header)),
+        (false, _) => {
+            Ok(api::Proxies::within(server.trusted_proxies.iter().copied(), server.forwarded_header))
+        }
+    }
+}
+
 /// Checks what a configuration says beyond its form, without connecting or making anything.
 ///
 /// # Errors
-/// See [`engine::check`], [`database`] and [`mailer`]. A configuration without a database passes: it may come with a variable.
+/// See [`engine::check`], [`proxies`], [`database`] and [`mailer`]. A configuration without a database passes: it may come with a variable.
 pub fn check(config: &Config) -> Result<(), CliError> {
     engine::check(config)?;
+    proxies(config)?;
     if !config.database.url.is_empty() {
         database(config)?;
     }
@@ -161,4 +178,22 @@ pub async fn migrate(database: &database::Config) -> Result<(), CliError> {
     commands::migrate(&mut client).await.map_err(|error| failed(&error))?;
     projections::migrate(&mut client).await.map_err(|error| failed(&error))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_trusted_in_one_way() {
+        let mut config = Config::default();
+        assert!(proxies(&config).is_ok());
+        config.server.trust_proxy = true;
+        assert!(proxies(&config).is_ok());
+        config.server.trusted_proxies = "10.0.0.0/8".parse().unwrap();
+        let error = check(&config).unwrap_err();
+        assert!(error.message.contains("trusted_proxies"), "{}", error.message);
+        config.server.trust_proxy = false;
+        assert!(check(&config).is_ok());
+    }
 }

@@ -152,7 +152,7 @@ async fn edge(
         rates: config.server.rate_limits.then(|| rates(&config.server)),
         metrics,
         registry: backend.registry.clone(),
-        trusts_proxy: config.server.trust_proxy,
+        proxies: super::proxies(config)?,
     };
     let listen = Listen { public, internal: config.server.metrics_listen, workers: config.server.workers };
     api::server::start(&listen, Arc::new(state)).map_err(|error| {

@@ -7,6 +7,7 @@
     clippy::unwrap_used
 )]
 
+mod addresses;
 mod authorization;
 mod bad_input;
 mod database_tls;

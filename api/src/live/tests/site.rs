@@ -40,7 +40,7 @@ use super::super::hub::Delay;
 use super::super::{Bounds, InProcess, Live};
 use crate::server::{self, Listen, Running};
 use crate::state::State;
-use crate::{Cursors, Metrics};
+use crate::{Cursors, Metrics, Proxies};
 
 /// Longest that a test waits for anything; reached only by one that fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -144,7 +144,7 @@ impl Site {
             rates: None,
             metrics,
             registry,
-            trusts_proxy: false,
+            proxies: Proxies::default(),
         });
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listen = Listen { public: Some(any), internal: any, workers: 2 };
