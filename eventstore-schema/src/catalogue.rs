@@ -3,7 +3,7 @@
 //! A changed struct is a new version: its old form stays beside it as a struct of its own, with a line in `UPCASTERS` that
 //! turns the old bytes into those of the next version. Versions are climbed one by one, so a line once written stays.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -182,6 +182,14 @@ pub fn decode_record<R: Record>(version: u16, bytes: &[u8]) -> Result<R, Catalog
 pub fn decode_named_record(name: &str, version: u16, bytes: &[u8]) -> Result<PersonalRecord, CatalogueError> {
     PersonalRecord::decode(name, Decode { upcasters: UPCASTERS, version, bytes })
         .unwrap_or_else(|| Err(CatalogueError::UnknownType(name.to_owned())))
+}
+
+static NAMES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| Event::types().into_iter().map(|one| one.name).collect());
+
+/// The name of an event as the catalogue has it; `None` for one that this release does not know.
+pub fn name_of(event_type: &str) -> Option<&'static str> {
+    NAMES.get(event_type).copied()
 }
 
 static SEALED_RECORDS: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {

@@ -1,10 +1,10 @@
 //! Copies a log into another engine, command by command in the order of the whole log, so that everything above finds what
 //! it found before: streams, revisions, ids, hashes, commands. Positions are the engine's own.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::{Digest, Event};
+use domain::Digest;
 use futures_util::StreamExt;
 use futures_util::stream;
 
@@ -90,7 +90,6 @@ pub async fn copy(
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Copied, CopyError> {
     refuse_other(from, to).await?;
-    let names: HashMap<&str, &'static str> = Event::types().iter().map(|one| (one.name, one.name)).collect();
     let mut copied = Copied::default();
     let mut marks = marks.iter().copied().peekable();
     let mut last: Option<RecordedEvent> = None;
@@ -103,7 +102,7 @@ pub async fn copy(
         if page.is_empty() {
             break;
         }
-        for batch in batches(commands(from, &names, &page).await?) {
+        for batch in batches(commands(from, &page).await?) {
             append(to, batch).await?;
         }
         for event in page {
@@ -166,22 +165,14 @@ struct Command {
     position: Position,
 }
 
-async fn commands(
-    from: &dyn EventLog,
-    names: &HashMap<&str, &'static str>,
-    page: &[RecordedEvent],
-) -> Result<Vec<Command>, CopyError> {
+async fn commands(from: &dyn EventLog, page: &[RecordedEvent]) -> Result<Vec<Command>, CopyError> {
     let groups = page.chunk_by(|one, next| one.command_id == next.command_id && one.stream == next.stream);
-    let found = stream::iter(groups).map(|events| command(from, names, events)).buffered(LOOKUPS);
+    let found = stream::iter(groups).map(|events| command(from, events)).buffered(LOOKUPS);
     let found: Vec<_> = found.collect().await;
     found.into_iter().filter_map(Result::transpose).collect()
 }
 
-async fn command(
-    from: &dyn EventLog,
-    names: &HashMap<&str, &'static str>,
-    events: &[RecordedEvent],
-) -> Result<Option<Command>, CopyError> {
+async fn command(from: &dyn EventLog, events: &[RecordedEvent]) -> Result<Option<Command>, CopyError> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
     let (stream, id) = (first.stream, first.command_id);
     // An engine that has forgotten the command recognised it no more: any fingerprint serves.
@@ -191,7 +182,7 @@ async fn command(
         expected: Expected::after(first.revision.get().checked_sub(1).map(Revision::new)),
         command: CommandRef { id, fingerprint },
         origin: first.origin,
-        events: events.iter().map(|event| new_event(names, event)).collect::<Result<_, _>>()?,
+        events: events.iter().map(new_event).collect::<Result<_, _>>()?,
     };
     for (new, recorded) in append.events.iter().zip(events) {
         let hash: Digest = record_hash(stream, recorded.revision, new, id, &append.origin);
@@ -202,17 +193,9 @@ async fn command(
     Ok(Some(Command { append, first: first.revision, position: last.position }))
 }
 
-fn new_event(names: &HashMap<&str, &'static str>, event: &RecordedEvent) -> Result<NewEvent, CopyError> {
-    let name = names.get(event.event_type.as_str());
+fn new_event(event: &RecordedEvent) -> Result<NewEvent, CopyError> {
     let unknown = || CopyError::Unknown { position: event.position, event_type: event.event_type.clone() };
-    Ok(NewEvent {
-        event_id: event.event_id,
-        event_type: name.ok_or_else(unknown)?,
-        version: event.version,
-        payload: event.payload.clone(),
-        key_ref: event.key_ref,
-        sealed: event.sealed.clone(),
-    })
+    NewEvent::of(event).ok_or_else(unknown)
 }
 
 fn batches(commands: Vec<Command>) -> Vec<Vec<Command>> {

@@ -52,6 +52,7 @@ mod snapshots;
 pub mod testing;
 #[cfg(test)]
 mod vectors;
+pub mod verify;
 
 pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId, record_hash};
 #[cfg(feature = "eventstoredb")]

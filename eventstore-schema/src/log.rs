@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId};
 use crate::sealed::KeyRef;
+use crate::verify::{self, Examined, Finding};
 
 /// What the writer believes of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,20 @@ pub struct NewEvent {
     pub key_ref: Option<KeyRef>,
     /// Sealed part.
     pub sealed: Option<Bytes>,
+}
+
+impl NewEvent {
+    /// A recorded event as it went into the log; `None` when this release does not know its name.
+    pub(crate) fn of(event: &RecordedEvent) -> Option<Self> {
+        Some(Self {
+            event_id: event.event_id,
+            event_type: crate::catalogue::name_of(&event.event_type)?,
+            version: event.version,
+            payload: event.payload.clone(),
+            key_ref: event.key_ref,
+            sealed: event.sealed.clone(),
+        })
+    }
 }
 
 impl fmt::Debug for NewEvent {
@@ -419,6 +434,33 @@ pub trait EventLog: Send + Sync + 'static {
     /// When they do not.
     async fn takes_writes(&self) -> Result<(), LogError> {
         self.head().await.map(|_| ())
+    }
+
+    /// Looks at what stands after a position (`None`: from the start) and not behind `until`, ascending, at most `limit`: also
+    /// at what [`EventLog::read_all`] refuses or leaves out. What the engine keeps beside the events (commands, ends of
+    /// streams) is compared with them. No entries: there is nothing more.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached.
+    async fn examine(
+        &self,
+        after: Option<Position>,
+        until: Position,
+        limit: usize,
+    ) -> Result<Examined, LogError> {
+        verify::examine_by_reading(self, after, until, limit).await
+    }
+
+    /// Hands over what the engine keeps beside the events about what is behind `since`, and no event bears out.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached.
+    async fn examine_books(
+        &self,
+        _since: Option<Position>,
+        _found: &mut (dyn FnMut(Finding) + Send),
+    ) -> Result<(), LogError> {
+        Ok(())
     }
 
     /// The latest snapshot of a stream.

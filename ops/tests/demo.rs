@@ -98,6 +98,15 @@ async fn any_script_is_played_on_a_server_that_runs_already(engine: Engine) {
     let summary = demo(&arguments).succeeded().json();
     assert_played(&summary, 2, 4);
     assert_looked_behind(&summary);
+
+    // What servers and clients made of it keeps every rule.
+    let config = config.to_str().unwrap();
+    let verified = Ran::of(envoi(&["log", "verify", "--rules", "--json", "--config", config]));
+    let verified = verified.succeeded().json();
+    assert_eq!(verified["sound"], true, "{verified}");
+    let events = verified["events"].as_u64().unwrap();
+    assert!(events >= summary["events_in_log"].as_u64().unwrap(), "{verified} {summary}");
+    assert!(verified["streams_replayed"].as_u64().unwrap() >= 10, "{verified}");
 }
 
 #[test]

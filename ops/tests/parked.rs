@@ -56,9 +56,23 @@ fn retry(installation: &Installation, projection: &str, stream: &str) -> Ran {
     installation.runs(&["projections", "retry", projection, stream, "--json"])
 }
 
-fn assert_verified(installation: &Installation) {
-    let verified = installation.runs(&["projections", "verify", "--json"]).succeeded().json();
+fn assert_verified(installation: &Installation, projections: &[&str]) {
+    let arguments = [&["projections", "verify", "--json"], projections].concat();
+    let verified = installation.runs(&arguments).succeeded().json();
     assert_eq!(verified["equal"], true, "{verified}");
+}
+
+/// A projection that has parked a stream is not called equal, and the stream is named.
+fn assert_parked(installation: &Installation, projection: &str, stream: &str) {
+    let ran = installation.runs(&["projections", "verify", projection, "--json"]);
+    let verified = ran.json();
+    assert_eq!((ran.code, &verified["equal"]), (4, &json!(false)), "{verified}");
+    let one = &verified["projections"][0];
+    assert_eq!((&one["equal"], &one["parked"][0]["stream"]), (&json!(false), &json!(stream)), "{verified}");
+    assert!(one["tables"].as_array().unwrap().iter().all(|table| table["equal"] == true), "{verified}");
+    let ran = installation.runs(&["projections", "verify", projection]);
+    assert!(ran.stdout.contains("PARKED") && ran.stdout.contains(stream), "{}", ran.stdout);
+    assert!(ran.stderr.contains("streams are parked"), "{}", ran.stderr);
 }
 
 /// Types of the operators' events in the log.
@@ -109,7 +123,7 @@ fn a_stream_is_tried_again_until_what_failed_is_mended() {
     let mended = retry(&installation, "accounts", &name).succeeded().json();
     assert_eq!((&mended["outcome"], &mended["parked"]), (&json!("folded"), &Value::Null));
     assert_eq!(parked(&installation, "accounts"), Vec::<Value>::new());
-    assert_verified(&installation);
+    assert_verified(&installation, &[]);
     assert_eq!(decisions(&installation), ["operations.parked_stream_retried"; 3]);
 
     let nothing = retry(&installation, "accounts", &name);
@@ -151,9 +165,10 @@ fn an_event_that_is_never_understood_is_left_out_and_the_rest_goes_on() {
     }
     assert_eq!(decisions(&installation), ["operations.parked_stream_discarded"]);
     assert_eq!(parked(&installation, "accounts"), Vec::<Value>::new());
-    assert_verified(&installation);
+    assert_verified(&installation, &["accounts"]);
     // The others have parked it by themselves, and a rebuild leaves out what was discarded.
     assert_eq!(parked(&installation, "sessions").len(), 1);
+    assert_parked(&installation, "sessions", &name);
     installation.runs(&["projections", "rebuild", "--json"]).succeeded();
     assert_eq!(parked(&installation, "accounts"), Vec::<Value>::new());
     assert_eq!(parked(&installation, "sessions").len(), 1);
@@ -197,5 +212,5 @@ fn a_decision_waits_for_a_projector_to_run() {
     assert_eq!(parked(&installation, "accounts").len(), 1);
     let _server = installation.serve("projector");
     installation.eventually("the decision is carried out", || parked(&installation, "accounts").is_empty());
-    assert_verified(&installation);
+    assert_verified(&installation, &["accounts"]);
 }

@@ -187,18 +187,23 @@ impl Layout<'_> {
 
     /// Points the views in `read` at the schema. Whoever reads meanwhile waits for the transaction's end, then goes on.
     pub(crate) fn publish(&self, schema: &str) -> String {
+        self.publish_in("read", schema)
+    }
+
+    /// The same for views elsewhere than in `read`.
+    pub(crate) fn publish_in(&self, views: &str, schema: &str) -> String {
         let tables = self.0.tables().iter().map(|def| {
             let table = def.table();
             (table.name, format!("SELECT {} FROM {schema}.{}", table.column_list(), table.name))
         });
-        let views = self.0.views().iter().map(|view| (view.name, view.sql.replace("{schema}", schema)));
+        let others = self.0.views().iter().map(|view| (view.name, view.sql.replace("{schema}", schema)));
         tables
-            .chain(views)
+            .chain(others)
             .map(|(name, query)| {
                 format!(
-                    "DROP VIEW IF EXISTS read.{name};\n\
-                     CREATE VIEW read.{name} WITH (security_invoker = true) AS {query};\n\
-                     GRANT SELECT ON read.{name} TO envoi_reader;\n"
+                    "DROP VIEW IF EXISTS {views}.{name};\n\
+                     CREATE VIEW {views}.{name} WITH (security_invoker = true) AS {query};\n\
+                     GRANT SELECT ON {views}.{name} TO envoi_reader;\n"
                 )
             })
             .collect()

@@ -45,6 +45,7 @@ mod rows;
 mod runner;
 pub mod sessions;
 mod store;
+mod structure;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -66,8 +67,9 @@ pub use reader::{PAGE_ROWS_MAX, Page, QueryError, ReadModels, Reader, Shape, Vie
 pub use rebuild::{RebuildError, RebuildProgress, Rebuilt, rebuild};
 pub use rows::{FoldError, Keys, Rows, TableDef};
 pub use store::StoreError;
+pub use structure::Difference;
 pub use table::{Column, Row, Set, Table, View, Visible};
-pub use verify::{TableDigest, Verified, VerifiedTable, VerifyError, digests, verify};
+pub use verify::{SHARED, TableDigest, Verified, VerifiedTable, VerifyError, digests, verify};
 
 use std::sync::Arc;
 

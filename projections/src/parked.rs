@@ -3,6 +3,7 @@
 use domain::Timestamp;
 use eventstore_schema::Position;
 use eventstore_schema::database::Config;
+use tokio_postgres::Client;
 
 use crate::batch::name_digest;
 use crate::checkpoint::get;
@@ -47,13 +48,23 @@ impl ParkedStream {
 /// # Errors
 /// When the database cannot be reached.
 pub async fn parked(config: &Config) -> Result<Vec<ParkedStream>, StatusError> {
+    let client = connect(config).await?;
+    Ok(read(&client, None).await?)
+}
+
+/// The parked streams of one projection, as the client's transaction sees them.
+pub(crate) async fn of(client: &Client, projection: &str) -> Result<Vec<ParkedStream>, StoreError> {
+    read(client, Some(projection)).await
+}
+
+async fn read(client: &Client, projection: Option<&str>) -> Result<Vec<ParkedStream>, StoreError> {
     const SQL: &str = "SELECT DISTINCT ON (projection, stream) projection, stream, position, event_type, \
          coalesce(reason, '') AS reason, attempts, (extract(epoch FROM parked_at) * 1000000)::bigint AS since, \
          count(*) OVER (PARTITION BY projection, stream) AS events \
-         FROM projection.parked_events ORDER BY projection, stream, position";
+         FROM projection.parked_events WHERE $1::text IS NULL OR projection = $1 \
+         ORDER BY projection, stream, position";
     let failed = || StoreError::at("reading what is parked");
-    let client = connect(config).await?;
-    let rows = client.query(SQL, &[]).await.map_err(failed())?;
+    let rows = client.query(SQL, &[&projection]).await.map_err(failed())?;
     let read = |row| {
         Ok(ParkedStream {
             projection: get(row, "projection")?,

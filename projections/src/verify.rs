@@ -1,4 +1,5 @@
-//! Verify: rebuilds into tables that nobody reads and compares what is in them with the live ones.
+//! Verify: rebuilds into tables that nobody reads and compares what is in them with the live ones; compares the relations
+//! themselves with their definitions; says what is parked.
 
 use std::sync::Arc;
 
@@ -10,9 +11,11 @@ use futures_util::TryStreamExt;
 use tokio_postgres::Client;
 
 use crate::checkpoint::{Checkpoint, Layout};
+use crate::parked::{self, ParkedStream};
 use crate::projector::{Item, Projector};
 use crate::rebuild::{Builder, Keying, Meter, RebuildError, RebuildProgress, Scope, pass};
 use crate::store::{Store, StoreError};
+use crate::structure::{self, Difference};
 use crate::table::{Table, names};
 
 /// Most differing rows that are named for one table.
@@ -51,12 +54,21 @@ pub struct Verified {
     pub position: Option<Position>,
     /// Its tables.
     pub tables: Vec<VerifiedTable>,
+    /// Relations that are not as they are defined.
+    pub differences: Vec<Difference>,
+    /// Streams that are parked: what is in the tables lacks their events, and so does what a rebuild gives.
+    pub parked: Vec<ParkedStream>,
 }
 
+/// What [`verify`] calls what all projections share.
+pub const SHARED: &str = "read";
+
 impl Verified {
-    /// Whether every table is as the log says.
+    /// Whether every table is as the log says, every relation as it is defined, and nothing is parked.
     pub fn is_equal(&self) -> bool {
         self.tables.iter().all(|table| table.live == table.rebuilt)
+            && self.differences.is_empty()
+            && self.parked.is_empty()
     }
 }
 
@@ -80,7 +92,8 @@ impl From<StoreError> for VerifyError {
     }
 }
 
-/// Compares the live tables of each projector with what the log gives. The live ones go on meanwhile.
+/// Compares the live tables of each projector with what the log gives. The live ones go on meanwhile. The last of the answers,
+/// [`SHARED`], is about what all projections share.
 ///
 /// # Errors
 /// See [`VerifyError`].
@@ -105,6 +118,11 @@ pub async fn verify(
         builder.execute(&format!("DROP SCHEMA {} CASCADE", builder.schema)).await?;
         builder.release().await?;
     }
+    let store = Store::connect(config).await?;
+    let all = crate::registry();
+    let differences = structure::compare_shared(&store, all.iter().map(|one| &**one)).await?;
+    let (tables, parked) = (Vec::new(), Vec::new());
+    verified.push(Verified { projection: SHARED, position: None, tables, differences, parked });
     Ok(verified)
 }
 
@@ -168,8 +186,11 @@ async fn compare(builder: &mut Builder, log: &dyn EventLog) -> Result<Verified, 
         };
         tables.push(VerifiedTable { table: table.name, live, rebuilt, differing });
     }
+    // Of the moment whose rows were compared.
+    let parked = parked::of(client, builder.name()).await?;
     builder.store.execute("ROLLBACK").await?;
-    Ok(Verified { projection: builder.name(), position: live.position(), tables })
+    let differences = structure::compare(&builder.store, &*builder.projector, &schema).await?;
+    Ok(Verified { projection: builder.name(), position: live.position(), tables, differences, parked })
 }
 
 /// BLAKE3 of a table's rows in binary `COPY` format, ascending by key.

@@ -42,6 +42,7 @@ use crate::log::{
 };
 use crate::metrics::{LogMetrics, Outcome};
 use crate::snapshots::Snapshots;
+use crate::verify::Examined;
 use connection::Connection;
 use recent::Recent;
 use settings::StreamNames;
@@ -356,6 +357,15 @@ impl EventLog for EsdbEventLog {
             return Err(LogError::Unavailable { attempt: "asking whether the log takes writes", reason });
         }
         self.head().await.map(|_| ())
+    }
+
+    async fn examine(
+        &self,
+        after: Option<Position>,
+        until: Position,
+        limit: usize,
+    ) -> Result<Examined, LogError> {
+        reader::examine(&self.shared, after, until, limit).await
     }
 
     async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {

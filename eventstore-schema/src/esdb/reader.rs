@@ -16,6 +16,7 @@ use super::metadata::{self, Foreign, Stored};
 use super::recent::Tail;
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
 use crate::log::{Head, Incarnation, LogError, ReadFilter};
+use crate::verify::{Entry, Examined, Finding, Kind};
 
 /// Most events in one page, whatever the caller asks for.
 const PAGE_EVENTS_MAX: usize = 8_192;
@@ -229,6 +230,66 @@ pub(super) async fn read_all(
     }
     found.truncate(limit);
     Ok(found)
+}
+
+/// What stands behind a position in our streams, ours or not.
+pub(super) async fn examine(
+    shared: &Shared,
+    after: Option<Position>,
+    until: Position,
+    limit: usize,
+) -> Result<Examined, LogError> {
+    let limit = limit.min(PAGE_EVENTS_MAX);
+    let mut after = after.map(Position::get);
+    loop {
+        let from = StreamPosition::Position(at(shared.from(after)));
+        let options =
+            ReadAllOptions::default().max_count(limit + 1).requires_leader(true).deadline(READ_TIMEOUT);
+        let events =
+            read(shared, "examining the log", Question::All(options.position(from).forwards())).await?;
+        let is_end = events.len() <= limit;
+        let scanned_to = events.last().map_or(until.get(), |event| event.position.commit);
+        let is_asked_for = |event: &eventstore::RecordedEvent| {
+            let position = event.position.commit;
+            after.is_none_or(|after| position > after) && position <= until.get()
+        };
+        let mut examined = Examined::default();
+        for event in events.into_iter().filter(is_asked_for) {
+            examine_event(shared, event, &mut examined);
+        }
+        if !examined.entries.is_empty() || is_end || scanned_to >= until.get() {
+            return Ok(examined);
+        }
+        after = Some(scanned_to);
+    }
+}
+
+/// The fingerprint, which stands with a command's first event, is all that the engine keeps beside the events.
+fn examine_event(shared: &Shared, event: eventstore::RecordedEvent, examined: &mut Examined) {
+    let (position, revision) = (Position::new(event.position.commit), Revision::new(event.revision));
+    let stream = shared.names.parse(&event.stream_id);
+    let before = examined.entries.last().map(|entry| entry.event.as_ref().ok());
+    let entry = match metadata::decode(&shared.names, event) {
+        None => return,
+        Some(Err(foreign)) => {
+            Entry { position, stream, revision: Some(revision), event: Err(foreign.reason) }
+        }
+        Some(Ok(Stored { event, fingerprint })) => {
+            let goes_on = |before: &RecordedEvent| {
+                before.command_id == event.command_id && before.stream == event.stream
+            };
+            // What stands before the first of a page is not known here.
+            if let Some(before) = before
+                && before.is_some_and(goes_on) != fingerprint.is_none()
+            {
+                let what = format!("the command {} does not begin with its fingerprint", event.command_id);
+                let (position, revision) = (Some(position), Some(revision));
+                examined.findings.push(Finding { position, stream, revision, kind: Kind::Command, what });
+            }
+            event.into()
+        }
+    };
+    examined.entries.push(entry);
 }
 
 /// The event at a position, if it is one of ours.

@@ -7,6 +7,7 @@
 
 mod batch;
 mod encoding;
+mod examine;
 mod queue;
 mod reader;
 mod room;
@@ -31,6 +32,7 @@ use crate::log::{
 };
 use crate::metrics::LogMetrics;
 use crate::snapshots::Snapshots;
+use crate::verify::{Examined, Finding};
 use queue::{Call, Queue, QueueLimits, Waiting};
 use reader::PgSubscription;
 use room::Room;
@@ -306,6 +308,24 @@ impl EventLog for PgEventLog {
 
     async fn takes_writes(&self) -> Result<(), LogError> {
         reader::try_write(&self.shared).await
+    }
+
+    async fn examine(
+        &self,
+        after: Option<Position>,
+        until: Position,
+        limit: usize,
+    ) -> Result<Examined, LogError> {
+        examine::page(&self.shared, after, until, limit).await
+    }
+
+    async fn examine_books(
+        &self,
+        since: Option<Position>,
+        found: &mut (dyn FnMut(Finding) + Send),
+    ) -> Result<(), LogError> {
+        examine::commands(&self.shared, since, found).await?;
+        examine::streams(&self.shared, since, found).await
     }
 
     async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {

@@ -43,7 +43,7 @@ pub(super) async fn query(
     client.query(&statement, parameters).await.map_err(|error| unavailable(attempt, &error))
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

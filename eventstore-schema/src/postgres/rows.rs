@@ -41,6 +41,18 @@ pub(super) fn event(row: &Row) -> Result<RecordedEvent, LogError> {
     })
 }
 
+/// Position, revision and stream of a row, whatever the rest of it is.
+pub(super) fn place(row: &Row) -> (Option<Position>, Option<Revision>, Option<StreamId>) {
+    let number = |column| row.try_get::<_, i64>(column).ok().and_then(|number| u64::try_from(number).ok());
+    let category = row.try_get::<_, i16>(11).ok().and_then(category_from_code);
+    let stream = category.zip(row.try_get::<_, Uuid>(3).ok());
+    (
+        number(0).map(Position::new),
+        number(1).map(Revision::new),
+        stream.map(|(category, id)| StreamId { category, id }),
+    )
+}
+
 struct Columns<'a> {
     row: &'a Row,
     next: usize,
@@ -62,7 +74,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn read(row: &Row) -> Result<RecordedEvent, String> {
+/// Reads an event, or says why the row is none.
+pub(super) fn read(row: &Row) -> Result<RecordedEvent, String> {
     let mut columns = Columns { row, next: 0 };
     let position = Position::new(columns.next::<i64>()?.cast_unsigned());
     let revision = Revision::new(columns.next::<i64>()?.cast_unsigned());

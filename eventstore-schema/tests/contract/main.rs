@@ -49,6 +49,7 @@ macro_rules! contract {
             reading: {
                 a_stream_is_read_in_pages,
                 a_stream_without_events_gives_none,
+                an_examination_sees_what_everybody_reads,
                 g3_readers_see_one_order_without_gaps,
                 g5_what_was_read_once_reads_the_same_later,
                 g6_a_subscriber_resumes_after_any_position,

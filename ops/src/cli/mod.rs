@@ -79,7 +79,7 @@ enum Verb {
     Doctor(doctor::Args),
     /// Make the root key; rotate the one that signs access tokens.
     Keys(keys::Args),
-    /// Copy the log into another engine.
+    /// Verify the log; copy it into another engine.
     Log(log::Args),
     /// Bring the database to the form of this release.
     Migrate(migrate::Args),

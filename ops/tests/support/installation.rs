@@ -61,9 +61,14 @@ impl Installation {
         Self { log: Arc::new(log), database, runtime, cluster: Some(cluster), config, directory }
     }
 
+    /// Where e-mails are handed over.
+    pub fn mail(&self) -> PathBuf {
+        self.directory.path().join("mail")
+    }
+
     /// E-mails that were handed over so far.
     pub fn mails(&self) -> usize {
-        std::fs::read_dir(self.directory.path().join("mail")).map_or(0, |mails| mails.count())
+        std::fs::read_dir(self.mail()).map_or(0, |mails| mails.count())
     }
 
     /// Runs a verb of the binary over this installation.
@@ -77,8 +82,18 @@ impl Installation {
 
     /// Starts a server with these roles and waits until it runs.
     pub fn serve(&self, roles: &str) -> Serving {
-        let mut child =
-            self.command(&["serve", "--json", "--roles", roles]).stdout(Stdio::piped()).spawn().unwrap();
+        Self::started(self.command(&["serve", "--json", "--roles", roles]))
+    }
+
+    /// Starts a server of all roles that lets everybody ask as often as they like.
+    pub fn node(&self) -> Serving {
+        let mut command = self.command(&["serve", "--json"]);
+        command.env("ENVOI_SERVER_RATE_LIMITS", "false");
+        Self::started(command)
+    }
+
+    fn started(mut command: std::process::Command) -> Serving {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let told = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().next();
         let told = told.expect("the server ended before it ran").unwrap();

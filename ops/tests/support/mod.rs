@@ -104,21 +104,25 @@ impl Dev {
 
     /// The token in the e-mail to an address; waits for it.
     pub fn token_for(&self, address: &str) -> String {
-        let to = format!("To: {address}\r\n");
-        let began = std::time::Instant::now();
-        while began.elapsed() < std::time::Duration::from_secs(30) {
-            for entry in std::fs::read_dir(self.mail()).into_iter().flatten().flatten() {
-                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-                let token =
-                    text.split_inclusive('\n').find_map(|line| line.trim_start().strip_prefix("token: "));
-                if let Some(token) = token.filter(|token| text.contains(&to) && token.ends_with('\n')) {
-                    return token.trim().to_owned();
-                }
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        panic!("no e-mail to {address}");
+        token_in(&self.mail(), address)
     }
+}
+
+/// The token in the e-mail to an address that is written to a folder; waits for it.
+pub fn token_in(mails: &Path, address: &str) -> String {
+    let to = format!("To: {address}\r\n");
+    let began = std::time::Instant::now();
+    while began.elapsed() < installation::PATIENCE {
+        for entry in std::fs::read_dir(mails).into_iter().flatten().flatten() {
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            let token = text.split_inclusive('\n').find_map(|line| line.trim_start().strip_prefix("token: "));
+            if let Some(token) = token.filter(|token| text.contains(&to) && token.ends_with('\n')) {
+                return token.trim().to_owned();
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("no e-mail to {address}");
 }
 
 impl Drop for Dev {

@@ -1,5 +1,6 @@
 //! The read side as a whole: its tables in PostgreSQL, the log in memory, or in each engine where that makes a difference.
 
+mod definitions;
 mod feed;
 mod follow;
 mod parked;

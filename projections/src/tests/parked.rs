@@ -138,6 +138,13 @@ async fn what_is_parked_survives_restarts_and_rebuilds() {
     drop(projections);
     let before = parked(&bench.config()).await.expect("what is parked");
     assert_eq!(before.len(), registry().len());
+    // What waits is in neither the tables nor what a rebuild gives: that they agree is not all.
+    for one in verify(&bench.config(), bench.log(), registry(), &|_| {}).await.expect("verified") {
+        assert!(one.tables.iter().all(|table| table.live == table.rebuilt), "{one:#?}");
+        let parked = before.iter().filter(|parked| parked.projection == one.projection);
+        assert_eq!(one.parked, parked.cloned().collect::<Vec<_>>());
+        assert_eq!(one.is_equal(), one.projection == crate::SHARED);
+    }
     crate::rebuild(&bench.config(), bench.log(), registry(), &|_| {}).await.expect("rebuilt");
     // A rebuild is one more attempt; since when it waits stays.
     let tried = |one: &ParkedStream| ParkedStream { attempts: one.attempts + 1, ..one.clone() };

@@ -1,5 +1,6 @@
 //! Events of others, in streams of others and in ours.
 
+use eventstore_schema::verify::{Kind, Options, verify};
 use eventstore_schema::{AppendError, LogError, ReadFilter, Revision};
 
 use super::Esdb;
@@ -70,6 +71,15 @@ async fn an_event_in_our_stream_that_we_did_not_write_is_refused_there_and_left_
     assert_eq!(seen, given::read_all_after(&*log, None).await);
     assert!(seen.iter().all(|event| event.position.get() != position));
     assert_eq!(log.append(given::append_at(untouched.stream, 1, 1)).await.unwrap().first_revision.get(), 2);
+
+    // Whoever verifies the log is told, and sees what is behind it.
+    let mut found = Vec::new();
+    let verified = verify(&*log, Options::default(), &mut |finding| found.push(finding), &|_, _| {}).await;
+    assert_eq!(verified.unwrap().events, 6);
+    let unreadable: Vec<_> = found.iter().filter(|one| one.kind == Kind::Unreadable).collect();
+    let [one] = unreadable.as_slice() else { panic!("{found:#?}") };
+    assert_eq!((one.position.unwrap().get(), one.stream), (position, Some(touched.stream)));
+    assert!(one.what.contains("metadata"), "{}", one.what);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::Category;
+use eventstore_schema::verify::{Kind, Options, verify};
 use eventstore_schema::{
     EventLog, Expected, NewEvent, Position, ReadFilter, RecordedEvent, Revision, Snapshot, StreamAppend,
     StreamId,
@@ -40,6 +41,39 @@ pub async fn a_stream_is_read_in_pages(engine: &dyn Engine) {
     assert_eq!(revisions(8, 100).await, [8, 9]);
     assert!(revisions(10, 100).await.is_empty());
     assert!(revisions(0, 0).await.is_empty());
+}
+
+/// Page by page, from the start or from anywhere; of what is only not decodable (the payloads here are none) nothing else is
+/// said.
+pub async fn an_examination_sees_what_everybody_reads(engine: &dyn Engine) {
+    let log = engine.open().await;
+    let streams = [given::stream(), given::stream()];
+    for stream in streams {
+        log.append(given::append(stream, 3)).await.unwrap();
+    }
+    for (stream, revision) in [(streams[0], 2), (streams[1], 2), (streams[0], 4)] {
+        log.append(given::append_at(stream, revision, 2)).await.unwrap();
+    }
+    let all = given::read_all_after(&*log, None).await;
+    let until = given::head(&*log).await.expect("a head");
+    for since in [None, Some(all[4].position)] {
+        let expected: Vec<_> = all.iter().filter(|event| Some(event.position) > since).cloned().collect();
+        let (mut seen, mut after) = (Vec::new(), since);
+        loop {
+            let page = log.examine(after, until, 3).await.unwrap();
+            assert_eq!(page.findings, []);
+            let Some(last) = page.entries.last() else { break };
+            after = Some(last.position);
+            seen.extend(page.entries.into_iter().map(|entry| entry.event.expect("an event")));
+        }
+        assert_eq!(seen, expected);
+        let mut found = Vec::new();
+        let options = Options { since, rules: false };
+        let verified = verify(&*log, options, &mut |finding| found.push(finding), &|_, _| {}).await.unwrap();
+        assert_eq!((verified.events, found.len()), (expected.len() as u64, expected.len()));
+        assert!(found.iter().all(|finding| finding.kind == Kind::Undecodable), "{found:#?}");
+    }
+    assert_eq!(log.examine(Some(until), until, 3).await.unwrap().entries.len(), 0);
 }
 
 /// Many writers on several handles, while readers poll and follow: all see the same order, each at every moment a prefix

@@ -1,6 +1,7 @@
 //! `envoi log`: the log itself.
 
 mod copy;
+mod verify;
 
 use clap::Subcommand;
 
@@ -17,11 +18,14 @@ pub struct Args {
 enum Verb {
     /// Copy the log into another engine, with the checkpoints of what follows it.
     Copy(copy::Args),
+    /// Compare the log with itself: hashes, order, commands, and on demand every rule.
+    Verify(verify::Args),
 }
 
 /// Runs `envoi log`.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     match args.verb {
         Verb::Copy(args) => copy::run(global, args).await,
+        Verb::Verify(args) => verify::run(global, args).await,
     }
 }

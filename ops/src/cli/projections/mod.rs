@@ -37,7 +37,8 @@ enum Verb {
     Retry(retry::Args),
     /// Show where each projection is and what is parked.
     Status(status::Args),
-    /// Compare read models with what the log gives; fails when a row differs.
+    /// Compare read models with what the log gives, and their relations with their definitions; fails when a row, view, policy,
+    /// grant or index differs, and while a stream is parked.
     Verify(verify::Args),
 }
 
