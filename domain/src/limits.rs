@@ -24,6 +24,8 @@ pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
 pub const ADDRESS_CHARS_MAX: usize = 500;
 /// Longest e-mail address in bytes (RFC 5321 section 4.5.3.1.3, path without brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
+/// Longest BCP 47 language tag in bytes (RFC 5646 section 4.4.1).
+pub const LOCALE_BYTES_MAX: usize = 35;
 /// Longest phone number: 15 digits and the plus sign (ITU-T E.164).
 pub const PHONE_CHARS_MAX: usize = 16;
 /// Largest encrypted identity private key in bytes: key, nonce, tag and derivation parameters with room to grow.
@@ -52,6 +54,10 @@ pub const TOKEN_MAIL_SECONDS_MAX: i64 = 6 * 3_600;
 pub const TOKEN_MAIL_FORGET_SECONDS: i64 = 86_400;
 /// How old a token becomes at most before another one takes its place, in seconds, however often it was asked for: a day.
 pub const TOKEN_AGE_SECONDS_MAX: i64 = 86_400;
+/// Longest that any e-mailed token holds when it is sent, in seconds: what a confirmation has, and the longest wait for another mail.
+pub const TOKEN_SECONDS_MAX: i64 = EMAIL_CONFIRMATION_SECONDS + TOKEN_MAIL_SECONDS_MAX;
+/// Longest that logins to an account that is guessed at are slowed down more after the last failure, in seconds: half a day.
+pub const LOGIN_LOCKED_SECONDS_MAX: i64 = 43_200;
 /// How far the time in a device's proof may be from the server's, in seconds: five minutes, as clocks of devices go.
 pub const DEVICE_PROOF_SECONDS: i64 = 300;
 /// For how long after an exchange the token before is answered with the current one to whoever presents it, in seconds: a
@@ -63,4 +69,5 @@ pub const SESSION_IDLE_SECONDS: i64 = 60 * 86_400;
 // Whoever is refused another mail has a token in the last one that still holds.
 const _: () = assert!(TOKEN_MAIL_SECONDS_MIN < TOKEN_MAIL_SECONDS_MAX);
 const _: () = assert!(TOKEN_MAIL_SECONDS_MAX < TOKEN_MAIL_FORGET_SECONDS);
+const _: () = assert!(PASSWORD_RESET_SECONDS <= EMAIL_CONFIRMATION_SECONDS);
 const _: () = assert!(GENERATION_WRAPS_MAX >= CONVERSATION_MEMBERS_MAX * 2);

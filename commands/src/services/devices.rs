@@ -46,6 +46,7 @@ impl Devices {
             let refusal = ExecuteError::from(Rejection::SessionBound);
             return self.executor.refuse::<DeviceSet>(account_id, request, refusal).await;
         }
+        let command = EnrollDevice { label: command.label.normal(), ..command };
         let mut enrolled = self.execute(request, DeviceCommand::Enroll(command)).await?;
         let bound = self.bind(&request.step("bind session"), session_id, device_id).await?;
         enrolled.position = enrolled.position.max(bound);
@@ -67,6 +68,7 @@ impl Devices {
     /// # Errors
     /// See [`ExecuteError`].
     pub async fn rename(&self, request: &Request, command: RenameDevice) -> Answer {
+        let command = RenameDevice { label: command.label.normal(), ..command };
         self.execute(request, DeviceCommand::Rename(command)).await
     }
 

@@ -57,7 +57,8 @@ impl Organizations {
     /// See [`ExecuteError`].
     pub async fn create(&self, request: &Request, profile: OrganizationProfile) -> Answer {
         let organization_id = request.created_id("organization");
-        let command = OrganizationCommand::Create(CreateOrganization { organization_id, profile });
+        let command =
+            OrganizationCommand::Create(CreateOrganization { organization_id, profile: profile.normal() });
         self.execute(request, organization_id, command).await
     }
 
@@ -71,6 +72,7 @@ impl Organizations {
         organization_id: OrganizationId,
         profile: OrganizationProfile,
     ) -> Answer {
+        let profile = profile.normal();
         let command = OrganizationCommand::ChangeProfile(ChangeOrganizationProfile { profile });
         self.execute(request, organization_id, command).await
     }

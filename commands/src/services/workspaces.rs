@@ -39,6 +39,7 @@ impl Workspaces {
         let account_id = request.context.account()?;
         let actor_organization_role =
             facts::organization_role(&self.executor, Some(organization_id), account_id).await?;
+        let profile = profile.normal();
         let command = CreateWorkspace { workspace_id, organization_id, profile, actor_organization_role };
         self.execute(request, workspace_id, WorkspaceCommand::Create(command)).await
     }
@@ -54,6 +55,7 @@ impl Workspaces {
         profile: WorkspaceProfile,
     ) -> Answer {
         let actor_organization_role = self.actor_role(request, workspace_id).await?;
+        let profile = profile.normal();
         let command = ChangeWorkspaceProfile { profile, actor_organization_role };
         self.execute(request, workspace_id, WorkspaceCommand::ChangeProfile(command)).await
     }

@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::{normalize, normalize_name};
+
 /// How to reach an account's owner.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountContact {
-    /// E-mail address, lower case, Unicode NFC.
+    /// E-mail address, lower case, Unicode NFC, its domain in ASCII (Punycode).
     pub email: String,
 }
 
@@ -26,6 +28,14 @@ pub struct AccountProfile {
     pub locale: Option<String>,
 }
 
+impl AccountProfile {
+    /// The same with its texts in the form that is stored.
+    pub fn normal(self) -> Self {
+        let locale = self.locale.map(|locale| locale.trim().to_owned());
+        Self { display_name: normalize_name(&self.display_name), locale }
+    }
+}
+
 /// What only the owner sees.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountMetadata {
@@ -33,4 +43,12 @@ pub struct AccountMetadata {
     pub phone: Option<String>,
     /// Postal address.
     pub address: Option<String>,
+}
+
+impl AccountMetadata {
+    /// The same with its texts in the form that is stored.
+    pub fn normal(self) -> Self {
+        let normal = |text: Option<String>| text.map(|text| normalize(&text));
+        Self { phone: normal(self.phone), address: normal(self.address) }
+    }
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::{normalize, normalize_name};
+
 /// What a workspace tells of itself.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkspaceProfile {
@@ -10,4 +12,12 @@ pub struct WorkspaceProfile {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
+}
+
+impl WorkspaceProfile {
+    /// The same with its texts in the form that is stored.
+    pub fn normal(self) -> Self {
+        let description = self.description.map(|text| normalize(&text));
+        Self { name: normalize_name(&self.name), description }
+    }
 }

@@ -81,6 +81,49 @@ async fn paths_methods_and_queries_that_lead_nowhere_are_refused() {
 }
 
 #[tokio::test]
+async fn the_character_nul_is_refused_in_filters_and_texts() {
+    let server = TestServer::start().await;
+    let ann = Person::register(&server, "ann").await;
+    let organization = ann.client.create_organization("Acme").await.unwrap();
+    let http = ann.http().await;
+    let audit = format!("/v1/organizations/{organization}/audit");
+    http.get(&format!("{audit}?event_type=a%00b")).await.refused(400, "invalid_query");
+    http.get("/v1/organizations?cursor=%00").await.refused(400, "invalid_query");
+    http.get("/v1/organizations/%00").await.refused(404, "not_found");
+    let name = json!({ "display_name": "A\u{0}" });
+    http.put("/v1/me/profile", &name).await.refused(400, "malformed_json");
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_seen_or_poses_as_another_is_refused_wherever_names_are_given() {
+    let server = TestServer::start().await;
+    let ann = Person::with_device(&server, "ann").await;
+    let organization = ann.client.create_organization("Acme").await.unwrap();
+    let workspace = ann.client.create_workspace(organization, "Lab").await.unwrap();
+    let group = ann.client.create_group(organization, &Default::default()).await.unwrap();
+    let device = ann.client.device_id().unwrap();
+    let http = ann.http().await;
+    for name in ["\u{3164}", "Ada\u{200b} Lovelace", "Ada\u{2028}Lovelace", "Ada\u{e0041}", "p\u{430}ypal"] {
+        for (path, body) in [
+            ("/v1/me/profile".to_owned(), json!({ "display_name": name })),
+            (format!("/v1/organizations/{organization}/profile"), json!({ "name": name })),
+            (format!("/v1/workspaces/{workspace}/profile"), json!({ "name": name })),
+            (format!("/v1/conversations/{group}/title"), json!({ "title": name })),
+            (format!("/v1/me/devices/{device}"), json!({ "name": name })),
+        ] {
+            http.put(&path, &body).await.refused(422, "invalid_field");
+        }
+    }
+    // Wide and repeated spaces are one plain space.
+    http.put("/v1/me/profile", &json!({ "display_name": "\u{5c71}\u{7530}\u{3000}\u{592a}\u{90ce} " }))
+        .await
+        .expect(204);
+    server.settled().await;
+    let me = http.get("/v1/me").await.expect(200);
+    assert_eq!(me.json["display_name"], "\u{5c71}\u{7530} \u{592a}\u{90ce}");
+}
+
+#[tokio::test]
 async fn unknown_ids_and_those_of_another_tenant_are_answered_alike() {
     let server = TestServer::start().await;
     let (ann, eve) = tokio::join!(Person::with_device(&server, "ann"), Person::with_device(&server, "eve"));
