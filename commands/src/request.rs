@@ -1,6 +1,8 @@
 //! What comes in with a command, and the ids that have to be the same for every retry of it.
 
-use domain::{Actor, CommandId, Context, CorrelationId, DeviceId, Digest, EventId, Timestamp};
+use domain::{
+    Actor, CommandId, Context, ConversationId, CorrelationId, DeviceId, Digest, EventId, MessageId, Timestamp,
+};
 use eventstore_schema::{CommandRef, RecordedEvent, Revision};
 use uuid::Uuid;
 
@@ -54,6 +56,16 @@ impl Request {
         let id = CommandId::from_bytes(derive("step", &[self.command.id.as_bytes(), step.as_bytes()]));
         let command = CommandRef { id, fingerprint: self.command.fingerprint };
         Self { command, expected_revision: None, ..*self }
+    }
+
+    /// The command that sends a message: named by conversation and message, so that nobody else's can have its id, and with a
+    /// fingerprint that is the sender's, so that only they are answered as the first time.
+    pub fn naming(&self, conversation_id: ConversationId, message_id: MessageId) -> Self {
+        let (actor, CommandRef { id: _, fingerprint: asked }) = (self.context.actor, self.command);
+        let id =
+            CommandId::from_bytes(derive("message", &[conversation_id.as_bytes(), message_id.as_bytes()]));
+        let parts: [&[u8]; 3] = [&[actor.kind.code()], &actor.id, asked.as_bytes()];
+        Self { command: CommandRef { id, fingerprint: fingerprint("message", &parts) }, ..*self }
     }
 
     /// The command that reaction `name` gives to `target` because of `event`; the same whenever it reads the event.
@@ -138,6 +150,19 @@ mod tests {
         assert_ne!(command_id(alice(), "k"), command_id(alice(), "l"));
         assert_ne!(command_id(alice(), "k"), command_id(Actor::account(AccountId::from_bytes([2; 16])), "k"));
         assert_eq!(command_id(alice(), "k").as_uuid().get_version_num(), 8);
+    }
+
+    #[test]
+    fn a_message_is_named_by_its_conversation_and_asked_for_by_its_sender() {
+        let (here, there) = (ConversationId::from_bytes([3; 16]), ConversationId::from_bytes([4; 16]));
+        let message = MessageId::from_bytes([5; 16]);
+        let bobs = Actor::account(AccountId::from_bytes([2; 16]));
+        let by_bob = Request { context: Context { actor: bobs, ..request("k").context }, ..request("k") };
+        let (first, again) = (request("k").naming(here, message), request("other key").naming(here, message));
+        assert_eq!(first.command, again.command);
+        assert_eq!(by_bob.naming(here, message).command.id, first.command.id);
+        assert_ne!(by_bob.naming(here, message).command.fingerprint, first.command.fingerprint);
+        assert_ne!(request("k").naming(there, message).command.id, first.command.id);
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Conversations {
             organization_id,
             workspace_id: new.workspace_id,
             kind: new.kind,
-            title: new.title,
+            title: new.title.normal(),
             allows_plaintext: new.allows_plaintext,
             creator,
             members: candidates.collect(),
@@ -130,6 +130,7 @@ impl Conversations {
         id: ConversationId,
         title: ConversationTitle,
     ) -> Answer {
+        let title = title.normal();
         self.execute(request, id, ConversationCommand::ChangeTitle(ChangeTitle { title })).await
     }
 
@@ -189,12 +190,23 @@ impl Conversations {
         self.execute(request, id, ConversationCommand::ReportWrap(command)).await
     }
 
-    /// Sends a message; its number is in the one event.
+    /// Sends a message; its number is in the one event. Its id is its sender's in this conversation: under it, the same is
+    /// answered as the first time, and what anybody else sends is refused.
     ///
     /// # Errors
-    /// See [`ExecuteError`].
+    /// [`ExecuteError::CommandReused`] when the id is taken; see [`ExecuteError`].
     pub async fn send(&self, request: &Request, id: ConversationId, command: SendMessage) -> Answer {
-        self.execute(request, id, ConversationCommand::SendMessage(command)).await
+        let request = request.naming(id, command.message_id);
+        let sent = self.execute(&request, id, ConversationCommand::SendMessage(command)).await;
+        // That an id is taken is for members to know.
+        if let Err(ExecuteError::CommandReused { .. }) = sent {
+            let actor = request.context.account()?;
+            let look = move |state: &Conversation, _| state.role(actor).is_some();
+            if !self.executor.view(id, look).await? {
+                return Err(Rejection::ConversationNotFound.into());
+            }
+        }
+        sent
     }
 
     /// Replaces a message's content.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::{normalize, normalize_name};
 use crate::{Blob, Digest, Nonce, Signature};
 
 /// What the members call the conversation.
@@ -12,6 +13,14 @@ pub struct ConversationTitle {
     pub title: Option<String>,
     /// What it is about.
     pub topic: Option<String>,
+}
+
+impl ConversationTitle {
+    /// The same with its texts in the form that is stored.
+    pub fn normal(self) -> Self {
+        let title = self.title.map(|title| normalize_name(&title));
+        Self { title, topic: self.topic.map(|topic| normalize(&topic)) }
+    }
 }
 
 /// Content of a message, an edit or a reaction.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::persistent::{self, OrdMap, OrdSet, Vector};
 use crate::{
-    AccountId, Aggregate, Category, Context, ConversationId, DeviceId, Digest, Draft, OrganizationId,
-    RecipientId, Rejection, Timestamp, Violation, WorkspaceId,
+    AccountId, Aggregate, Category, Context, ConversationId, DeviceId, Digest, Draft, MessageId,
+    OrganizationId, RecipientId, Rejection, Timestamp, Violation, WorkspaceId,
 };
 
 use super::binding::Transcript;
@@ -53,28 +53,39 @@ pub struct Watermarks {
     pub read_up_to: u64,
 }
 
-/// A message as the rules know it: who sent it and whether it was deleted, in four bytes.
+/// A message as the rules know it: who sent it, whether it was deleted, and what tells its id from others, in twelve bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct MessageEntry(u32);
+struct MessageEntry {
+    author_and_deleted: u32,
+    /// The first bytes of the id's BLAKE3 hash: half of an id, and nobody finds two of one tag.
+    id_tag: [u8; 8],
+}
 
 impl MessageEntry {
     const DELETED: u32 = 1;
 
-    const fn new(author: u32) -> Self {
-        Self(author << 1)
+    fn new(author: u32, id: MessageId) -> Self {
+        Self { author_and_deleted: author << 1, id_tag: Self::tag(id) }
+    }
+
+    fn tag(id: MessageId) -> [u8; 8] {
+        blake3::hash(id.as_bytes()).as_bytes().first_chunk().copied().unwrap_or_default()
+    }
+
+    fn is_of(self, id: MessageId) -> bool {
+        self.id_tag == Self::tag(id)
     }
 
     const fn author(self) -> u32 {
-        self.0 >> 1
+        self.author_and_deleted >> 1
     }
 
     const fn is_deleted(self) -> bool {
-        self.0 & Self::DELETED != 0
+        self.author_and_deleted & Self::DELETED != 0
     }
 
     const fn delete(&mut self) {
-        self.0 |= Self::DELETED;
+        self.author_and_deleted |= Self::DELETED;
     }
 }
 
@@ -117,7 +128,7 @@ pub struct Conversation {
 
 impl Aggregate for Conversation {
     const CATEGORY: Category = Category::Conversation;
-    const STATE_VERSION: u16 = 2;
+    const STATE_VERSION: u16 = 3;
     type Id = ConversationId;
     type Event = ConversationEvent;
     type Command = ConversationCommand;
@@ -259,7 +270,7 @@ impl Conversation {
     fn append_message(&mut self, event: &MessageSent) {
         let next = u32::try_from(self.authors.len()).unwrap_or(u32::MAX);
         let author = *self.authors.entry(event.sender_id).or_insert(next);
-        self.messages.push_back(MessageEntry::new(author));
+        self.messages.push_back(MessageEntry::new(author, event.message_id));
     }
 
     fn record_receipt(&mut self, event: &ReceiptRecorded) {
@@ -400,6 +411,11 @@ impl Conversation {
             (Some(entry), Some(author)) => entry.author() == *author,
             (None, _) | (_, None) => false,
         }
+    }
+
+    /// Whether the message has this id.
+    pub fn is_message_id(&self, number: u64, id: MessageId) -> bool {
+        self.entry(number).is_some_and(|entry| entry.is_of(id))
     }
 
     /// Numbers of the pinned messages, ascending.

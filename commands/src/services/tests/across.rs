@@ -174,6 +174,37 @@ async fn messages_are_numbered_without_gap() {
 }
 
 #[tokio::test]
+async fn a_message_id_belongs_to_who_used_it_first_in_a_conversation() {
+    let (stage, organization) = stage(&[ALICE, BOB, CAROL]).await;
+    let (id, other) = (
+        stage.group(organization, ALICE, &[BOB]).await,
+        stage.group(organization, ALICE, &[BOB, CAROL]).await,
+    );
+    let send = async |who: Person, id, text: &str| {
+        let command = SendMessage {
+            message_id: MessageId::from_bytes([7; 16]),
+            generation: 0,
+            reply_to: None,
+            body: MessageBody { content: Blob::new(text.into()), cipher: None },
+        };
+        stage.services.conversations.send(&stage.by(who, 0), id, command).await
+    };
+    let first = send(BOB, id, "mine").await.unwrap();
+    // What the id's owner repeats is answered as the first time; nobody else gets the id, whatever they say.
+    let again = send(BOB, id, "mine").await.unwrap();
+    assert!(again.replayed && again.events == first.events);
+    for text in ["mine", "another's"] {
+        let taken = send(ALICE, id, text).await;
+        assert!(matches!(taken, Err(ExecuteError::CommandReused { .. })), "{text}");
+    }
+    // Who is no member learns nothing of it.
+    assert_eq!(rejection(send(CAROL, id, "mine").await), Rejection::ConversationNotFound);
+    // In another conversation it names another message.
+    assert!(!send(ALICE, other, "mine").await.unwrap().replayed);
+    assert!(send(BOB, id, "mine").await.unwrap().replayed);
+}
+
+#[tokio::test]
 async fn an_organization_of_others_is_unknown() {
     let (stage, organization) = stage(&[ALICE]).await;
     let profile = OrganizationProfile { name: "Mine".to_owned() };

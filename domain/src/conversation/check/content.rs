@@ -21,6 +21,8 @@ pub(super) fn edited(state: &Conversation, event: &MessageEdited) -> Result<(), 
     device(state, event.sender_id, event.device_id)?;
     is_live(state, event.number)?;
     Rule::Role.holds(state.is_sender(event.number, event.sender_id), "the sender", &event.sender_id)?;
+    let is_its_own = state.is_message_id(event.number, event.message_id);
+    Rule::Number.holds(is_its_own, "the message's own id", &event.message_id)?;
     comes_under(state, event.generation, event.encrypted)
 }
 

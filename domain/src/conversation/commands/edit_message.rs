@@ -11,7 +11,7 @@ use super::Decision;
 pub struct EditMessage {
     /// Its number.
     pub number: u64,
-    /// Its id, as sent.
+    /// Its id, as sent: what the new content is bound to, so that it can pose as no other message's.
     pub message_id: MessageId,
     /// The generation that the new content is encrypted under; 0 when in clear.
     pub generation: u32,
@@ -25,6 +25,9 @@ impl EditMessage {
         state.require_live_message(self.number)?;
         if !state.is_sender(self.number, by.caller.account_id) {
             return Err(Rejection::NotSender);
+        }
+        if !state.is_message_id(self.number, self.message_id) {
+            return Err(Rejection::MessageNotFound);
         }
         let encrypted = state.accepts(&self.body, self.generation, ContentSize::Message)?;
         let conversation_id = by.caller.conversation_id;
@@ -80,6 +83,14 @@ mod tests {
         assert_eq!(given.refusal(BOB.on(0), given.edit(2)), Rejection::MessageNotFound);
         let given = given.and(BOB.on(0), DeleteMessage { number: 1 });
         assert_eq!(given.refusal(BOB.on(0), given.edit(1)), Rejection::MessageDeleted);
+    }
+
+    #[test]
+    fn an_edit_names_the_message_by_its_own_id() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(BOB);
+        let anothers = MessageId::from_bytes([0xa1; 16]);
+        let edit = EditMessage { message_id: anothers, ..given.edit(1) };
+        assert_eq!(given.refusal(BOB.on(0), edit), Rejection::MessageNotFound);
     }
 
     #[test]

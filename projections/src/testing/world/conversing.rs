@@ -133,8 +133,9 @@ impl World {
     pub(super) async fn talk(&mut self) -> bool {
         let Some((place, who)) = self.place() else { return false };
         let account_id = self.people[who].id;
-        let message_id = MessageId::from_bytes(self.recorder.id());
+        let reaction_id = MessageId::from_bytes(self.recorder.id());
         let kept = &mut self.conversations[place];
+        let id_of = message_ids(kept.id);
         let Some(device_id) = device_here(&kept.state, account_id) else { return false };
         let context = self.recorder.by(account_id, Some(device_id));
         let last = kept.state.last_number();
@@ -144,12 +145,12 @@ impl World {
         let slot = u8::try_from(self.random.below(3)).expect("a slot");
         match self.random.below(20) {
             0 => {
-                let edit = EditMessage { number, message_id, generation, body };
+                let edit = EditMessage { number, message_id: id_of(number), generation, body };
                 self.recorder.give(kept, edit, context).await
             }
             1 => self.recorder.give(kept, DeleteMessage { number }, context).await,
             2 | 3 => {
-                let reaction = SetReaction { reaction_id: message_id, number, slot, generation, body };
+                let reaction = SetReaction { reaction_id, number, slot, generation, body };
                 self.recorder.give(kept, reaction, context).await
             }
             4 => self.recorder.give(kept, ClearReaction { number, slot }, context).await,
@@ -162,7 +163,7 @@ impl World {
             }
             _ => {
                 let reply_to = (slot == 0 && last > 0).then(|| number.min(last));
-                let send = SendMessage { message_id, generation, reply_to, body };
+                let send = SendMessage { message_id: id_of(last + 1), generation, reply_to, body };
                 self.recorder.give(kept, send, context).await
             }
         }
@@ -235,4 +236,13 @@ fn content(state: &Conversation) -> (u32, MessageBody) {
     };
     let body = MessageBody { content: Blob::new(vec![4; 128]), cipher: (!is_clear).then_some(cipher) };
     (if is_clear { 0 } else { state.generation() }, body)
+}
+
+/// The ids of a conversation's messages by their numbers, so that an edit knows its message's.
+fn message_ids(conversation: uuid::Uuid) -> impl Fn(u64) -> MessageId {
+    move |number| {
+        let mut bytes = conversation.into_bytes();
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        MessageId::from_bytes(bytes)
+    }
 }
