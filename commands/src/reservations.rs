@@ -24,6 +24,9 @@ impl ReservationKind {
 
 /// How long a pending reservation is its command's alone, in seconds: far longer than any append may take.
 pub const PENDING_SECONDS: i64 = 600;
+/// How far ahead a pending one may expire, as clocks differ, in seconds. One that is to expire later was written by a clock that was
+/// wrong, and counts as expired: an address must not be kept for years.
+const PENDING_SECONDS_AHEAD: i64 = 2 * PENDING_SECONDS;
 
 /// A row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,13 @@ pub struct Reservation {
     pub confirmed: bool,
     /// Until when a pending one is its command's alone.
     pub expires_at: Timestamp,
+}
+
+impl Reservation {
+    /// Whether it is its command's alone at `now`, if it is not confirmed.
+    pub fn is_pending(&self, now: Timestamp) -> bool {
+        now < self.expires_at && self.expires_at <= now.plus_seconds(PENDING_SECONDS_AHEAD)
+    }
 }
 
 /// What reserving found.
@@ -121,7 +131,8 @@ impl Reservations {
         self.change(
             "taking over a reservation",
             "UPDATE write.reservations SET owner = $3, command_id = $4, expires_at = $5
-             WHERE kind = $1 AND blind_index = $2 AND command_id = $6 AND NOT confirmed AND expires_at <= $7",
+             WHERE kind = $1 AND blind_index = $2 AND command_id = $6 AND NOT confirmed
+                 AND (expires_at <= $7 OR expires_at > $8)",
             &[
                 &kind.code(),
                 &blind_index.as_slice(),
@@ -130,6 +141,7 @@ impl Reservations {
                 &expires_at,
                 &from.command_id.as_uuid(),
                 &now.as_micros(),
+                &now.plus_seconds(PENDING_SECONDS_AHEAD).as_micros(),
             ],
         )
         .await
@@ -310,6 +322,19 @@ mod tests {
         assert!(take(NOW.plus_seconds(PENDING_SECONDS)).await);
         assert!(!take(NOW.plus_seconds(PENDING_SECONDS)).await, "it has another command now");
         assert!(!reservations.confirm(ReservationKind::Email, &INDEX, owner(1)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn one_that_a_clock_years_ahead_wrote_is_taken_over_once_it_is_right() {
+        let database = testing::database().await;
+        let reservations = Reservations::new(database.pool(Role::App));
+        let (kind, ahead) = (ReservationKind::Email, NOW.plus_seconds(34 * 365 * 86_400));
+        reservations.reserve(kind, &INDEX, owner(1), command(1), ahead).await.unwrap();
+        let Reserved::Taken(row) = reserve(&reservations, 2).await else { panic!("taken") };
+        assert!(!row.is_pending(NOW));
+        assert!(reservations.take_over(kind, &INDEX, &row, owner(2), command(2), NOW).await.unwrap());
+        let row = reservations.find(kind, &INDEX).await.unwrap().unwrap();
+        assert!(row.owner == owner(2) && row.is_pending(NOW));
     }
 
     #[tokio::test]

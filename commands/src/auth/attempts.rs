@@ -47,9 +47,18 @@ struct Leaky {
 impl Leaky {
     /// What is left at `now` of a count.
     fn left(&self, count: i32, last: Timestamp, now: Timestamp) -> i32 {
+        // Nothing is left of what was counted by a clock that was wrong.
+        if last > now.plus_seconds(self.seconds * i64::from(self.most())) {
+            return 0;
+        }
         let micros = now.as_micros().saturating_sub(last.as_micros()).max(0);
         let leaked = i32::try_from(micros / (self.seconds * 1_000_000)).unwrap_or(i32::MAX);
         count.saturating_sub(leaked).max(0)
+    }
+
+    /// Most that it keeps.
+    const fn most(&self) -> i32 {
+        self.burst * 2
     }
 
     /// When a count is below the burst again, if nothing is added.
@@ -143,9 +152,17 @@ impl LoginAttempts {
         }
         let pending_until = now.plus_seconds(PENDING_SECONDS).as_micros();
         let forget = now.plus_seconds(-FORGET_SECONDS).as_micros();
+        let (failed_max, paused_max) = furthest(now);
         let sql = include_str!("../../sql/try_login.sql");
-        let values: [&(dyn ToSql + Sync); 5] =
-            [&subjects.own.as_slice(), &now.as_micros(), &pending_until, &forget, &free];
+        let values: [&(dyn ToSql + Sync); 7] = [
+            &subjects.own.as_slice(),
+            &now.as_micros(),
+            &pending_until,
+            &forget,
+            &free,
+            &failed_max.as_micros(),
+            &paused_max.as_micros(),
+        ];
         if !self.query("beginning a login", sql, &values).await?.is_empty() {
             return Ok(Begun::Allowed(Allowed { subjects, free }));
         }
@@ -153,7 +170,8 @@ impl LoginAttempts {
         let found = self.query("reading a pause", sql, &[&subjects.own.as_slice()]).await?;
         let paused = found.first().map(|row| number(row, 0)).transpose()?;
         let soonest = now.plus_seconds(PENDING_WAIT_SECONDS);
-        Ok(Begun::Paused { until: paused.map_or(soonest, Timestamp::from_micros).max(soonest) })
+        let until = paused.map(Timestamp::from_micros).filter(|until| *until <= paused_max);
+        Ok(Begun::Paused { until: until.unwrap_or(soonest).max(soonest) })
     }
 
     /// The counts of network and address at `now`.
@@ -184,8 +202,16 @@ impl LoginAttempts {
     pub async fn wrong(&self, tried: &Allowed, now: Timestamp) -> Result<Option<Guessed>, AttemptsError> {
         let (min, max) = (PAUSE_SECONDS_MIN * 1_000_000, PAUSE_SECONDS_MAX * 1_000_000);
         let sql = include_str!("../../sql/fail_login.sql");
-        let values: [&(dyn ToSql + Sync); 5] =
-            [&tried.subjects.own.as_slice(), &now.as_micros(), &tried.free, &min, &max];
+        let (failed_max, paused_max) = furthest(now);
+        let values: [&(dyn ToSql + Sync); 7] = [
+            &tried.subjects.own.as_slice(),
+            &now.as_micros(),
+            &tried.free,
+            &min,
+            &max,
+            &failed_max.as_micros(),
+            &paused_max.as_micros(),
+        ];
         self.query("counting a failure", sql, &values).await?;
         let Some(wide) = &tried.subjects.wide else { return Ok(None) };
         if let Some(network) = &wide.network {
@@ -198,7 +224,7 @@ impl LoginAttempts {
 
     async fn count(&self, subject: &[u8; 32], leaky: &Leaky, now: Timestamp) -> Result<i32, AttemptsError> {
         let sql = include_str!("../../sql/count_failure.sql");
-        let (leak, most) = (leaky.seconds * 1_000_000, leaky.burst * 2);
+        let (leak, most) = (leaky.seconds * 1_000_000, leaky.most());
         let rows = self
             .query("counting a failure", sql, &[&subject.as_slice(), &now.as_micros(), &leak, &most])
             .await?;
@@ -239,6 +265,12 @@ impl LoginAttempts {
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         client.query(&statement, values).await.map_err(failed)
     }
+}
+
+/// How far ahead of `now` a failure and the end of a pause may lie, as clocks differ. What lies further was written by a clock
+/// that was wrong, and counts as past: nobody is kept out for years by it.
+fn furthest(now: Timestamp) -> (Timestamp, Timestamp) {
+    (now.plus_seconds(PAUSE_SECONDS_MAX), now.plus_seconds(2 * PAUSE_SECONDS_MAX))
 }
 
 fn number(row: &Row, column: usize) -> Result<i64, AttemptsError> {
@@ -310,6 +342,34 @@ mod tests {
         assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
         attempts.right(&tried(200, 1).own).await.unwrap();
         assert!(is_allowed(attempts.begin(tried(200, 1), now).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_years_ahead_keeps_nobody_out_once_it_is_right() {
+        let database = crate::testing::database().await;
+        let attempts = attempts(&database).await;
+        let ahead = NOW.plus_seconds(34 * 365 * 86_400);
+        // Failures and pauses of one address, of a network and of an address from everywhere, and a try that broke off.
+        while fail(&attempts, tried(200, 1), ahead).await.is_ok() {}
+        for address in 0..150 {
+            let _ = fail(&attempts, tried(address, 1), ahead).await;
+        }
+        for network in 2..60 {
+            let _ = fail(&attempts, tried(200, network), ahead).await;
+        }
+        assert!(is_allowed(attempts.begin(shown(7), ahead).await.unwrap()));
+        assert!(!is_allowed(attempts.begin(tried(200, 1), ahead).await.unwrap()));
+        for subjects in [tried(200, 1), tried(3, 1), tried(200, 70), shown(7)] {
+            assert!(is_allowed(attempts.begin(subjects, NOW).await.unwrap()), "{subjects:?}");
+        }
+        // From then on failures count as ever: some are free, and pauses are short.
+        let until = loop {
+            match fail(&attempts, tried(200, 1), NOW).await {
+                Ok(guessed) => assert!(guessed.is_none_or(|one| one.until < NOW.plus_seconds(86_400))),
+                Err(until) => break until,
+            }
+        };
+        assert!(until <= NOW.plus_seconds(PAUSE_SECONDS_MIN), "{until:?}");
     }
 
     #[tokio::test]

@@ -44,14 +44,18 @@ pub struct TokenMail {
 impl IssuedToken {
     /// Whether a token with this hash is taken at `now`.
     pub fn admits(&self, hash: &Digest, now: Timestamp) -> bool {
-        now < self.expires_at && self.hash.matches(hash)
+        self.holds(now) && self.hash.matches(hash)
+    }
+
+    /// Whether it has not expired at `now`.
+    fn holds(&self, now: Timestamp) -> bool {
+        self.expires_at.is_ahead(limits::TOKEN_SECONDS_MAX, now)
     }
 
     /// The token that `last` becomes, or that follows it, with a mail that was asked for at `now`.
     fn mailed(last: Option<Self>, mail: TokenMail, now: Timestamp) -> Self {
         let again = last.filter(|last| last.hash.matches(&mail.token_hash));
-        let counted =
-            last.filter(|last| now < last.mailed_at.plus_seconds(limits::TOKEN_MAIL_FORGET_SECONDS));
+        let counted = last.filter(|last| last.mailed_at.is_recent(limits::TOKEN_MAIL_FORGET_SECONDS, now));
         Self {
             hash: mail.token_hash,
             command_id: mail.token_command_id,
@@ -79,13 +83,13 @@ pub(super) fn token_mail(
     seconds: i64,
     now: Timestamp,
 ) -> Option<TokenMail> {
-    let counted = last.filter(|last| now < last.mailed_at.plus_seconds(limits::TOKEN_MAIL_FORGET_SECONDS));
+    let counted = last.filter(|last| last.mailed_at.is_recent(limits::TOKEN_MAIL_FORGET_SECONDS, now));
     let mails = counted.map_or(0, |last| last.mails);
-    if counted.is_some_and(|last| now < last.mailed_at.plus_seconds(mail_interval_seconds(last.mails))) {
+    if counted.is_some_and(|last| last.mailed_at.is_recent(mail_interval_seconds(last.mails), now)) {
         return None;
     }
-    let young = |last: &&IssuedToken| now < last.issued_at.plus_seconds(limits::TOKEN_AGE_SECONDS_MAX);
-    let again = last.filter(|last| now < last.expires_at).filter(young);
+    let young = |last: &&IssuedToken| last.issued_at.is_recent(limits::TOKEN_AGE_SECONDS_MAX, now);
+    let again = last.filter(|last| last.holds(now)).filter(young);
     let (token_hash, token_command_id) = again.map_or(fresh, |last| (last.hash, last.command_id));
     let holds = now.plus_seconds(seconds.saturating_add(mail_interval_seconds(mails.saturating_add(1))));
     let expires_at = again.map_or(holds, |last| holds.max(last.expires_at));
@@ -137,7 +141,7 @@ impl Account {
 
     /// Until when logins from networks that are unknown are slowed down more, if that lies after `now`.
     pub fn login_locked(&self, now: Timestamp) -> Option<Timestamp> {
-        self.login_locked_until.filter(|until| now < *until)
+        self.login_locked_until.filter(|until| until.is_ahead(limits::LOGIN_LOCKED_SECONDS_MAX, now))
     }
 
     /// Revision of the event whose sealed part is the current e-mail address.

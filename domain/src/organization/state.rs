@@ -6,7 +6,7 @@ use crate::aggregate::{Aggregate, Category, Context, Draft};
 use crate::persistent::{self, OrdMap};
 use crate::rejection::Rejection;
 use crate::violation::Violation;
-use crate::{AccountId, Digest, InvitationId, OrganizationId, Timestamp};
+use crate::{AccountId, Digest, InvitationId, OrganizationId, Timestamp, limits};
 
 use super::check;
 use super::commands::OrganizationCommand;
@@ -23,6 +23,13 @@ pub struct Invitation {
     pub uses_left: u32,
     /// From when on it is refused.
     pub expires_at: Timestamp,
+}
+
+impl Invitation {
+    /// Whether it is not past `now`, nor further ahead than any may be made.
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
+        self.expires_at.is_ahead(limits::INVITATION_SECONDS_MAX, now)
+    }
 }
 
 /// An organization: members with roles, and open invitations.
@@ -91,7 +98,7 @@ impl Organization {
 
     /// How many invitations are open at `now`.
     pub(super) fn invitation_count(&self, now: Timestamp) -> usize {
-        self.invitations.values().filter(|invitation| now < invitation.expires_at).count()
+        self.invitations.values().filter(|invitation| invitation.is_open(now)).count()
     }
 
     /// Who acts and in which role. Whoever is no member learns nothing, not even that the organization exists.

@@ -53,6 +53,7 @@ mod tests {
         assert_eq!(happen(&mut state, lock(60), &system), Ok(vec![locked(60).into()]));
         assert_eq!(state.login_locked(NOW.plus_seconds(59)), Some(NOW.plus_seconds(60)));
         assert_eq!(state.login_locked(NOW.plus_seconds(60)), None);
+        assert_eq!(state.login_locked(NOW.plus_seconds(-34 * 365 * 86_400)), None, "by a wrong clock");
         assert_eq!(when(&state, lock(61), &system), Ok(vec![]));
         let later = at(system, NOW.plus_seconds(60));
         assert_eq!(when(&state, lock(120), &later), Ok(vec![locked(120).into()]));

@@ -79,6 +79,20 @@ mod tests {
     }
 
     #[test]
+    fn a_mail_by_a_clock_that_was_years_ahead_holds_none_back() {
+        let mut state = given::<Account>(confirmed());
+        let ahead = at(as_actor(Actor::ANONYMOUS), NOW.plus_seconds(34 * 365 * 86_400));
+        let sent = happen(&mut state, request(RESET), &ahead).expect("taken");
+        assert_eq!(sent.len(), 1);
+        let now = at(as_actor(Actor::ANONYMOUS), NOW);
+        let again = happen(&mut state, request(OTHER_TOKEN), &now).expect("taken");
+        let [AccountEvent::PasswordResetRequested(again)] = again.as_slice() else { panic!("{again:?}") };
+        // Nor does its token hold for years.
+        assert_eq!(again.token_hash, OTHER_TOKEN);
+        assert!(again.expires_at < NOW.plus_seconds(86_400));
+    }
+
+    #[test]
     fn a_token_that_holds_is_sent_again_and_holds_until_the_next_mail_may_go() {
         let mails = asked_every_minute(2 * TOKEN_AGE_SECONDS_MAX);
         for pair in mails.windows(2) {

@@ -28,7 +28,7 @@ impl AcceptInvitation {
             return Err(Rejection::MemberExists);
         }
         let invitation = state.invitation(self.invitation_id).ok_or(Rejection::InvitationInvalid)?;
-        if context.now >= invitation.expires_at || !invitation.token_hash.matches(&self.token_hash) {
+        if !invitation.is_open(context.now) || !invitation.token_hash.matches(&self.token_hash) {
             return Err(Rejection::InvitationInvalid);
         }
         if state.member_count() >= ORGANIZATION_MEMBERS_MAX {

@@ -44,7 +44,7 @@ impl RefreshSession {
         }
         let is_retry = session.previous.is_some_and(|previous| previous.matches(&self.presented_hash))
             && session.current.matches(&self.successor_hash);
-        let is_recent = context.now < session.rotated_at.plus_seconds(REFRESH_GRACE_SECONDS);
+        let is_recent = session.rotated_at.is_recent(REFRESH_GRACE_SECONDS, context.now);
         let is_signed = self.signed_by.is_some() && self.signed_by == session.device_id;
         if is_retry && (is_recent || is_signed) {
             return Ok(Vec::new());
@@ -90,6 +90,16 @@ mod tests {
         assert_eq!(when(&state, refresh(0), &last), Ok(vec![]));
         let late = at(context, NOW.plus_seconds(REFRESH_GRACE_SECONDS));
         assert_eq!(when(&state, refresh(0), &late), Ok(vec![revoked(REUSED)]));
+    }
+
+    #[test]
+    fn an_exchange_by_a_clock_that_was_years_ahead_is_not_answered_again_for_years() {
+        let context = as_actor(Actor::ANONYMOUS);
+        let mut state = given::<Session>([started()]);
+        state.evolve(&refreshed(1), NOW.plus_seconds(34 * 365 * 86_400));
+        assert_eq!(when(&state, refresh(0), &context), Ok(vec![revoked(REUSED)]));
+        // The newest token goes on as ever.
+        assert_eq!(when(&state, refresh(1), &context), Ok(vec![refreshed(2)]));
     }
 
     #[test]
