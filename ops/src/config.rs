@@ -128,7 +128,8 @@ configuration! {
     /// Outgoing e-mail.
     mail: Mail {
         /// `smtp://USER:PASSWORD@HOST:PORT?tls=required` (STARTTLS), `smtps://USER:PASSWORD@HOST:PORT`, or `file:DIRECTORY` for
-        /// development. A password is sent over encrypted connections only, but to this machine.
+        /// development. A password is sent over encrypted connections only, but to this machine. With `smtputf8=yes` in its query,
+        /// addresses are taken that are not ASCII before the @; the server has to offer SMTPUTF8 (RFC 6531) then.
         transport: Confidential = Confidential::from("file:mail");
         /// File of root certificates (PEM) that the mail server's has to descend from; empty for the platform's.
         tls_root_file: PathBuf = PathBuf::new();

@@ -54,8 +54,9 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
     parser.add_argument("--login", nargs=2, metavar=("USER", "PASSWORD"))
+    parser.add_argument("--ascii", action="store_true", help="offer no SMTPUTF8")
     args = parser.parse_args()
-    options = {}
+    options = {"enable_SMTPUTF8": not args.ascii}
     if args.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*args.tls)

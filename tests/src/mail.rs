@@ -75,6 +75,8 @@ pub struct Demands<'a> {
     pub tls: Option<&'a Issued>,
     /// A user and a password.
     pub login: Option<(&'a str, &'a str)>,
+    /// Addresses in ASCII.
+    pub ascii: bool,
 }
 
 impl MailServer {
@@ -99,6 +101,9 @@ impl MailServer {
         }
         if let Some((user, password)) = demands.login {
             command.args(["--login", user, password]);
+        }
+        if demands.ascii {
+            command.arg("--ascii");
         }
         let mut process = command
             .stdin(Stdio::null())

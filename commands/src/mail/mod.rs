@@ -2,9 +2,10 @@
 
 mod transport;
 
-use lettre::Message;
+use domain::text::{ascii_domain, is_international};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
+use lettre::{Address, Message};
 use uuid::Uuid;
 
 use self::transport::Transport;
@@ -27,6 +28,11 @@ pub enum MailError {
     /// The server did not take this one for now.
     #[error("the mail server did not take an e-mail for now: {0}")]
     Deferred(String),
+    /// The address has characters before the @ that are not ASCII, and the server takes none such (SMTPUTF8, RFC 6531).
+    #[error(
+        "the mail server takes no address that is not ASCII before the @: a relay that does is told by smtputf8=yes"
+    )]
+    International,
     /// The server will never take this one.
     #[error("the mail server refused an e-mail for good, with {code}")]
     Refused {
@@ -43,6 +49,7 @@ impl MailError {
             MailError::Address | MailError::Refused { .. } => "refused",
             MailError::Unreachable(_) => "unreachable",
             MailError::Deferred(_) => "deferred",
+            MailError::International => "undeliverable",
         }
     }
 }
@@ -109,15 +116,26 @@ impl std::fmt::Debug for Mailer {
 
 impl Mailer {
     /// Opens `smtp://USER:PASSWORD@HOST:PORT`, encrypted with `?tls=required` (STARTTLS), `smtps://…`, or `file:DIRECTORY`, where
-    /// each e-mail becomes an `.eml` file. Nothing is connected yet. `roots` are the certificates (PEM) that are trusted
+    /// each e-mail becomes an `.eml` file. With `smtputf8=yes` the server is known to take addresses that are not ASCII
+    /// before the @. Nothing is connected yet. `roots` are the certificates (PEM) that are trusted
     /// instead of the platform's.
     ///
     /// # Errors
     /// When the URL, the sender's address or the certificates are malformed, the directory cannot be made, or a password
     /// would be sent in clear to another machine.
     pub fn open(transport: &str, from: &str, roots: Option<&[u8]>) -> Result<Self, MailError> {
-        let from = from.parse().map_err(|_| MailError::Address)?;
-        Ok(Self { transport: Transport::open(transport, roots)?, from })
+        let from: Mailbox = from.parse().map_err(|_| MailError::Address)?;
+        let from = Mailbox { email: in_ascii(&from.email)?, ..from };
+        let transport = Transport::open(transport, roots)?;
+        if is_international(from.email.as_ref()) && !transport.takes_international() {
+            return Err(MailError::International);
+        }
+        Ok(Self { transport, from })
+    }
+
+    /// Whether e-mails to the address can be handed over, as far as is known beforehand.
+    pub fn takes(&self, email: &str) -> bool {
+        self.transport.takes_international() || !is_international(email)
     }
 
     /// Greets the server, proves itself to it, and sends nothing.
@@ -134,17 +152,27 @@ impl Mailer {
     /// After [`MailError::Unreachable`] all have to wait, after [`MailError::Deferred`] this one; the others stay.
     pub async fn send(&self, to: &str, mail: &Mail, id: Uuid) -> Result<(), MailError> {
         let (subject, body) = mail.render();
-        let to = to.parse().map(|address| Mailbox::new(None, address)).map_err(|_| MailError::Address)?;
+        let to = in_ascii(&to.parse().map_err(|_| MailError::Address)?)?;
+        let is_international = is_international(to.as_ref());
+        if is_international && !self.transport.takes_international() {
+            return Err(MailError::International);
+        }
         let message = Message::builder()
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             .from(self.from.clone())
-            .to(to)
+            .to(Mailbox::new(None, to))
             .subject(subject)
             .header(ContentType::TEXT_PLAIN)
             .body(body)
             .map_err(|_| MailError::Build)?;
-        self.transport.send(message).await
+        self.transport.send(message, is_international).await
     }
+}
+
+/// The address with its domain in the form that every relay understands.
+fn in_ascii(address: &Address) -> Result<Address, MailError> {
+    let domain = ascii_domain(address.domain()).ok_or(MailError::Address)?;
+    Address::new(address.user(), domain).map_err(|_| MailError::Address)
 }
 
 #[cfg(test)]
@@ -243,6 +271,25 @@ mod tests {
             let mailer = Mailer::open(text, "Envoi <envoi@localhost>", None).unwrap();
             assert!(!format!("{mailer:?}").contains("secret"));
         }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_the_relay_cannot_take_is_known_before() {
+        let open = |url: &str| Mailer::open(url, "Envoi <envoi@b\u{fc}cher.example>", None).unwrap();
+        let plain = open("smtp://127.0.0.1:1");
+        assert_eq!(plain.from.email.to_string(), "envoi@xn--bcher-kva.example");
+        assert!(plain.takes("ann@b\u{fc}cher.example") && !plain.takes("j\u{f6}rg@envoi.test"));
+        for url in ["smtp://127.0.0.1:1?smtputf8=yes", "smtp://me:pw@host?tls=required&smtputf8=yes"] {
+            assert!(open(url).takes("j\u{f6}rg@envoi.test"), "{url}");
+        }
+        let mail = Mail::PasswordChanged { url: String::new() };
+        let error = plain.send("j\u{f6}rg@envoi.test", &mail, Uuid::nil()).await.unwrap_err();
+        assert!(matches!(error, MailError::International), "{error}");
+        for url in ["smtp://host?smtputf8=maybe", "smtp://host?smtputf8=yes&smtputf8=no"] {
+            assert!(Mailer::open(url, "Envoi <envoi@localhost>", None).is_err(), "{url}");
+        }
+        let error = Mailer::open("smtp://host", "j\u{f6}rg@envoi.test", None).unwrap_err();
+        assert!(matches!(error, MailError::International));
     }
 
     #[tokio::test]

@@ -20,7 +20,11 @@ const REFUSALS: [u16; 6] = [550, 551, 552, 553, 554, 556];
 
 /// See the module.
 pub(super) enum Transport {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    /// Over SMTP; `takes_international` says that the server takes SMTPUTF8 (RFC 6531).
+    Smtp {
+        smtp: AsyncSmtpTransport<Tokio1Executor>,
+        takes_international: bool,
+    },
     File(AsyncFileTransport<Tokio1Executor>),
 }
 
@@ -29,19 +33,31 @@ impl Transport {
         let Some(directory) = text.strip_prefix("file:") else {
             // A connection a mail: one on which a mail was given up has a command under way, which the next one would wait for.
             let no_reuse = PoolConfig::new().max_size(0);
-            let smtp = smtp(text, roots)?.timeout(Some(REACH_WAIT_MAX)).pool_config(no_reuse);
-            return Ok(Self::Smtp(smtp.build()));
+            let (smtp, takes_international) = smtp(text, roots)?;
+            let smtp = smtp.timeout(Some(REACH_WAIT_MAX)).pool_config(no_reuse).build();
+            return Ok(Self::Smtp { smtp, takes_international });
         };
         std::fs::create_dir_all(directory)
             .map_err(|error| MailError::Transport(format!("directory {directory}: {error}")))?;
         Ok(Self::File(AsyncFileTransport::new(directory)))
     }
 
-    pub(super) async fn send(&self, message: Message) -> Result<(), MailError> {
+    /// Whether addresses with a local part that is not ASCII can be written to, as far as is known.
+    pub(super) fn takes_international(&self) -> bool {
+        match self {
+            Self::Smtp { takes_international, .. } => *takes_international,
+            Self::File(_) => true,
+        }
+    }
+
+    /// Hands an e-mail over; `is_international` says that only a server with SMTPUTF8 can take it.
+    pub(super) async fn send(&self, message: Message, is_international: bool) -> Result<(), MailError> {
         match self {
             // The transport's own time-out is for connecting alone.
-            Self::Smtp(smtp) => match timeout(SEND_WAIT_MAX, smtp.send(message)).await {
+            Self::Smtp { smtp, .. } => match timeout(SEND_WAIT_MAX, smtp.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
+                // The client finds the extension missing before it says anything of the e-mail.
+                Ok(Err(error)) if is_international && error.is_client() => Err(MailError::International),
                 Ok(Err(error)) => Err(self.cause(Some(&error)).await),
                 Err(_) => Err(self.cause(None).await),
             },
@@ -54,7 +70,7 @@ impl Transport {
 
     /// Greets the server, proves itself to it, and sends nothing.
     pub(super) async fn reach(&self) -> Result<(), MailError> {
-        let Self::Smtp(smtp) = self else { return Ok(()) };
+        let Self::Smtp { smtp, .. } = self else { return Ok(()) };
         match timeout(REACH_WAIT_MAX, smtp.test_connection()).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Err(error)) => Err(MailError::Unreachable(told(Some(&error)))),
@@ -95,14 +111,17 @@ enum Encryption {
     Wrapper,
 }
 
-/// Reads `smtp://…` or `smtps://…`. What it does not know it refuses: a misspelt `tls` must not send in clear.
-fn smtp(text: &str, roots: Option<&[u8]>) -> Result<AsyncSmtpTransportBuilder, MailError> {
+/// Reads `smtp://…` or `smtps://…`, and whether the server takes SMTPUTF8. What it does not know it refuses: a misspelt `tls`
+/// must not send in clear.
+fn smtp(text: &str, roots: Option<&[u8]>) -> Result<(AsyncSmtpTransportBuilder, bool), MailError> {
     let malformed = || {
         MailError::Transport(
-            "expected smtp://USER:PASSWORD@HOST:PORT?tls=required, smtps://… or file:DIRECTORY".to_owned(),
+            "expected smtp://USER:PASSWORD@HOST:PORT?tls=required&smtputf8=yes, smtps://… or file:DIRECTORY"
+                .to_owned(),
         )
     };
-    let url = Url::parse(text).map_err(|_| malformed())?;
+    let mut url = Url::parse(text).map_err(|_| malformed())?;
+    let takes_international = take_smtputf8(&mut url).ok_or_else(malformed)?;
     let host = url.host().ok_or_else(malformed)?;
     let mut encryption = match url.scheme() {
         "smtp" => Encryption::None,
@@ -124,15 +143,35 @@ fn smtp(text: &str, roots: Option<&[u8]>) -> Result<AsyncSmtpTransportBuilder, M
                 .to_owned(),
         ));
     }
-    let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(text).map_err(|_| malformed())?;
-    let Some(roots) = roots else { return Ok(builder) };
+    let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str()).map_err(|_| malformed())?;
+    let Some(roots) = roots else { return Ok((builder, takes_international)) };
     let parameters = tls(&host, roots)?;
-    Ok(builder.tls(match encryption {
+    let builder = builder.tls(match encryption {
         Encryption::None => Tls::None,
         Encryption::Opportunistic => Tls::Opportunistic(parameters),
         Encryption::Required => Tls::Required(parameters),
         Encryption::Wrapper => Tls::Wrapper(parameters),
-    }))
+    });
+    Ok((builder, takes_international))
+}
+
+/// Takes `smtputf8=yes` or `=no` out of a URL: whether the server takes SMTPUTF8; nothing when it says something else.
+fn take_smtputf8(url: &mut Url) -> Option<bool> {
+    let is_about = |name: &str| name == "smtputf8";
+    let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+    let told: Vec<&str> =
+        pairs.iter().filter(|(name, _)| is_about(name)).map(|(_, value)| value.as_str()).collect();
+    let takes = match told.as_slice() {
+        [] | ["no"] => false,
+        ["yes"] => true,
+        _ => return None,
+    };
+    url.set_query(None);
+    let rest: Vec<_> = pairs.iter().filter(|(name, _)| !is_about(name)).collect();
+    if !rest.is_empty() {
+        url.query_pairs_mut().extend_pairs(rest);
+    }
+    Some(takes)
 }
 
 fn is_loopback(host: &Host<&str>) -> bool {

@@ -36,7 +36,7 @@ impl AccountMail {
     }
 
     /// Sends an e-mail. One that no server will ever take is given up: who asks for another gets another. One that a server
-    /// does not take for now is tried until it would bring nothing any more.
+    /// does not take for now, or for want of an extension, is tried until it would bring nothing any more.
     async fn send(
         &self,
         lead: &Lead,
@@ -209,7 +209,7 @@ impl From<MailError> for ReactionError {
             // Nobody's mail gets out: all of it waits.
             MailError::Unreachable(_) => ReactionError::Down(error.to_string()),
             // One mailbox that takes nothing for now must not hold up the others' mail.
-            MailError::Deferred(_) => ReactionError::Deferred(error.to_string()),
+            MailError::Deferred(_) | MailError::International => ReactionError::Deferred(error.to_string()),
             MailError::Transport(_) | MailError::Address | MailError::Build | MailError::Refused { .. } => {
                 ReactionError::Failed(error.to_string())
             }

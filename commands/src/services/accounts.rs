@@ -10,7 +10,7 @@ use domain::account::commands::{
 use domain::account::{
     Account, AccountContact, AccountEvent, AccountMetadata, AccountProfile, PasswordCause,
 };
-use domain::text::{check_email, check_locale, check_name, normalize, normalize_email};
+use domain::text::{check_email, check_locale, check_name, normalize_email};
 use domain::{AccountId, Category, Rejection, SessionId};
 use eventstore_schema::{ReadFilter, StreamId};
 use zeroize::Zeroizing;
@@ -84,9 +84,12 @@ impl Accounts {
     pub async fn register(&self, request: &Request, new: NewAccount) -> Result<(), AuthError> {
         let request = self.auth.conceal(request);
         let contact = AccountContact { email: normalize_email(&new.email) };
-        let locale = new.locale.map(|locale| locale.trim().to_owned());
-        let profile = AccountProfile { display_name: normalize(&new.display_name), locale };
+        let profile = AccountProfile { display_name: new.display_name, locale: new.locale }.normal();
         check_email("email", &contact.email)?;
+        if !self.auth.mailer.takes(&contact.email) {
+            let reason = "must be ASCII before the @: this server cannot send mail to others";
+            return Err(Rejection::InvalidField { field: "email", reason }.into());
+        }
         check_name("display_name", &profile.display_name)?;
         if let Some(locale) = &profile.locale {
             check_locale("locale", locale)?;
@@ -172,7 +175,7 @@ impl Accounts {
             reservations.confirm(kind, index, row.owner).await?;
             return Ok(false);
         }
-        if now < row.expires_at {
+        if row.is_pending(now) {
             return Ok(false);
         }
         Ok(reservations.take_over(kind, index, &row, owner, id, now).await?)
@@ -384,9 +387,7 @@ impl Accounts {
     /// # Errors
     /// See [`ExecuteError`].
     pub async fn change_profile(&self, request: &Request, profile: AccountProfile) -> Answer {
-        let display_name = normalize(&profile.display_name);
-        let locale = profile.locale.map(|locale| locale.trim().to_owned());
-        let command = ChangeProfile { profile: AccountProfile { display_name, locale } };
+        let command = ChangeProfile { profile: profile.normal() };
         self.execute(request.context.account()?, command.into(), request).await
     }
 
@@ -395,9 +396,7 @@ impl Accounts {
     /// # Errors
     /// See [`ExecuteError`].
     pub async fn change_metadata(&self, request: &Request, metadata: AccountMetadata) -> Answer {
-        let phone = metadata.phone.map(|phone| normalize(&phone));
-        let address = metadata.address.map(|address| normalize(&address));
-        let command = ChangeMetadata { metadata: AccountMetadata { phone, address } };
+        let command = ChangeMetadata { metadata: metadata.normal() };
         self.execute(request.context.account()?, command.into(), request).await
     }
 

@@ -186,6 +186,60 @@ async fn what_a_relay_defers_arrives_while_its_token_lives() {
 }
 
 #[tokio::test]
+async fn every_spelling_of_a_domain_is_one_address_and_every_relay_understands_it() {
+    let mut mailbox = MailServer::start(&Demands { ascii: true, ..Demands::default() }).await;
+    let server = server(&format!("smtp://127.0.0.1:{}", mailbox.port), None).await;
+    register(&server, "ann@b\u{fc}cher.example").await.expect(202);
+    let mail = mailbox.next().await;
+    assert_eq!(
+        (&mail.to[..], mail.header("To")),
+        (&["ann@xn--bcher-kva.example".to_owned()][..], "ann@xn--bcher-kva.example")
+    );
+    let confirm = json!({ "token": mail.token() });
+    server.http().post("/v1/accounts/confirm-email", &confirm).await.expect(204);
+    for spelling in ["ann@b\u{fc}cher.example", "Ann@BU\u{308}CHER.example", "ann@XN--bcher-kva.example"] {
+        let login = json!({ "email": spelling, "password": PASSWORD });
+        server.http().post("/v1/sessions", &login).await.expect(200);
+    }
+    // Whoever registers it once more is told so by mail, in whichever spelling.
+    register(&server, "ann@xn--bcher-kva.example").await.expect(202);
+    let told = mailbox.next().await;
+    assert!(told.to == ["ann@xn--bcher-kva.example"] && !told.text.contains("token: "), "{}", told.text);
+}
+
+#[tokio::test]
+async fn an_address_that_no_mail_can_go_to_is_refused_at_registration() {
+    let mut mailbox = MailServer::start(&Demands::default()).await;
+    let plain = server(&format!("smtp://127.0.0.1:{}", mailbox.port), None).await;
+    let refused = register(&plain, "j\u{f6}rg@envoi.test").await.refused(422, "invalid_field");
+    assert_eq!(refused.json["field"], "email");
+    // A relay that takes it is told by its URL.
+    let able = server(&format!("smtp://127.0.0.1:{}?smtputf8=yes", mailbox.port), None).await;
+    register(&able, "j\u{f6}rg@envoi.test").await.expect(202);
+    let mail = mailbox.next().await;
+    assert_eq!(mail.to, ["j\u{f6}rg@envoi.test"]);
+    able.http().post("/v1/accounts/confirm-email", &json!({ "token": mail.token() })).await.expect(204);
+}
+
+#[tokio::test]
+async fn an_address_that_the_relay_turns_out_not_to_take_is_set_aside_and_told() {
+    let clock = Clock::manual(START);
+    let mut mailbox = MailServer::start(&Demands { ascii: true, ..Demands::default() }).await;
+    let url = format!("smtp://127.0.0.1:{}?smtputf8=yes", mailbox.port);
+    let server = server_at(&url, None, Some(clock.clone())).await;
+    register(&server, "j\u{f6}rg@envoi.test").await.expect(202);
+    register(&server, "ann@envoi.test").await.expect(202);
+    assert_eq!(mailbox.next().await.to, ["ann@envoi.test"]);
+    let parked = "envoi_reactions_parked_events{reaction=\"account_mail\"}";
+    until(async || metric(&server, parked).await.filter(|events| *events == 1.0)).await;
+    assert!(metric(&server, &mails("undeliverable")).await.is_some_and(|tries| tries >= 1.0));
+    // It is not tried for longer than what it brings holds.
+    clock.advance_seconds(2 * EMAIL_CONFIRMATION_SECONDS);
+    until(async || metric(&server, &mails("expired")).await.filter(|times| *times >= 1.0)).await;
+    until(async || metric(&server, parked).await.filter(|events| *events == 0.0)).await;
+}
+
+#[tokio::test]
 async fn one_stuck_recipient_delays_nobody_for_long() {
     let mut mailbox = MailServer::start(&Demands::default()).await;
     let server = server(&format!("smtp://127.0.0.1:{}", mailbox.port), None).await;
@@ -223,7 +277,7 @@ async fn mail_goes_out_encrypted_and_logged_in() {
     let log = Log::capture();
     let (authority, directory) = (Authority::default(), tempfile::tempdir().unwrap());
     let issued = authority.issue("localhost", directory.path());
-    let demands = Demands { tls: Some(&issued), login: Some(("envoi", SECRET)) };
+    let demands = Demands { tls: Some(&issued), login: Some(("envoi", SECRET)), ascii: false };
     let mut mailbox = MailServer::start(&demands).await;
     let url =
         |host: &str, secret: &str| format!("smtp://envoi:{secret}@{host}:{}?tls=required", mailbox.port);
