@@ -157,6 +157,8 @@ pub struct About {
     pub who: &'static [Role],
     /// Names of the read models that it shows.
     pub reads: &'static [&'static str],
+    /// Whether the idempotency key is the id of what is made, a UUID.
+    pub key_is_id: bool,
 }
 
 impl About {
@@ -168,7 +170,8 @@ impl About {
         text: &'static str,
     ) -> Self {
         let body_bytes_max = crate::limits::BODY_BYTES_MAX;
-        Self { name, verb, path, status, text, errors: &[], body_bytes_max, who: &[], reads: &[] }
+        let key_is_id = false;
+        Self { name, verb, path, status, text, errors: &[], body_bytes_max, who: &[], reads: &[], key_is_id }
     }
 
     /// A route that reads.
@@ -214,6 +217,11 @@ impl About {
     /// The same with the projections that it shows.
     pub const fn reads(self, reads: &'static [&'static str]) -> Self {
         Self { reads, ..self }
+    }
+
+    /// The same with an idempotency key that is the id of what is made.
+    pub const fn key_is_id(self) -> Self {
+        Self { key_is_id: true, ..self }
     }
 
     /// The context that the route belongs to.

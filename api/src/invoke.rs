@@ -27,9 +27,11 @@ pub struct Invocation {
     path: BTreeMap<String, Parameter>,
     /// As the header `Idempotency-Key`.
     #[serde(default)]
+    #[schemars(length(min = 1, max = crate::limits::IDEMPOTENCY_KEY_BYTES_MAX), regex(pattern = "^[!-~]+$"))]
     idempotency_key: Option<String>,
     /// As the header `If-Match`.
     #[serde(default)]
+    #[schemars(regex(pattern = "^\"[0-9]{1,20}\"$"))]
     if_match: Option<String>,
     /// The body, as the route takes it.
     #[serde(default)]
@@ -63,7 +65,7 @@ pub struct Answered {
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<String>,
     /// As the header `Idempotency-Replayed`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
 }
 

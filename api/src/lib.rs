@@ -24,6 +24,7 @@
 
 mod access;
 mod budget;
+mod contract;
 mod cursor;
 mod edge;
 pub mod health;

@@ -4,6 +4,14 @@ use std::time::Duration;
 
 use domain::limits::{GENERATION_WRAPS_MAX, MESSAGE_CIPHERTEXT_BYTES_MAX};
 
+/// Shortest and longest password in characters.
+pub use commands::auth::password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
+
+/// Characters of so many bytes as base64url without padding.
+pub const fn base64_chars(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
+
 /// Largest ordinary body in bytes: names, keys, a vault.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Largest body with a message in bytes: the largest ciphertext as base64url, and what goes with it.

@@ -8,7 +8,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::{Access, Endpoint, Intent, IntentKind, Trust, Verb, is_something, who};
+use crate::contract::{self, Kind};
+use crate::endpoint::{About, Access, Endpoint, Intent, IntentKind, Trust, Verb, is_something, who};
+use crate::limits::{CURSOR_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::routes::ROUTES;
 
 const INTRODUCTION: &str = "\
@@ -31,6 +33,9 @@ in the URL. The first frame is `hello`, with `resume_after` to go on behind a cu
 comes that the account may see, or a `reset` says that it has to be read anew. A socket that is closed with code 4000 or 1001 \
 reconnects and resumes. The frames are described in `ops/docs/live.md`.";
 
+/// Most codes of a refusal that is written once, named by them.
+const SHARED_CODES_MAX: usize = 3;
+
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = Document::new();
     for route in ROUTES {
@@ -48,6 +53,8 @@ pub fn document() -> &'static Value {
 pub struct Document {
     schemas: SchemaGenerator,
     paths: Map<String, Value>,
+    /// Refusals that many routes share.
+    refusals: Map<String, Value>,
 }
 
 impl Document {
@@ -56,7 +63,7 @@ impl Document {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
         });
-        Self { schemas: settings.into_generator(), paths: Map::new() }
+        Self { schemas: settings.into_generator(), paths: Map::new(), refusals: Map::new() }
     }
 
     /// Writes one endpoint.
@@ -65,7 +72,7 @@ impl Document {
         let (summary, description) = about.text.split_once("\n\n").unwrap_or((about.text, ""));
         let mut parameters = self.parameters::<E::Path>("path");
         parameters.extend(self.parameters::<E::Query>("query"));
-        parameters.extend(headers(<E::Intent as Intent>::KIND, about.verb));
+        parameters.extend(headers(<E::Intent as Intent>::KIND, &about));
         let mut operation = json!({
             "operationId": about.name,
             "tags": [about.context()],
@@ -95,6 +102,7 @@ impl Document {
         for (name, schema) in properties {
             let is_required = required.iter().any(|one| one == name.as_str());
             let description = schema.get("description").cloned().unwrap_or_default();
+            let schema = parameter_schema(name, schema);
             parameters.push(json!({
                 "name": name, "in": place, "required": is_required, "schema": schema, "description": description,
             }));
@@ -107,18 +115,36 @@ impl Document {
         let mut success =
             json!({ "description": "Done.", "headers": answer_headers(<E::Intent as Intent>::KIND) });
         if is_something::<E::Answer>() {
-            let schema = self.schemas.subschema_for::<E::Answer>();
+            let mut schema = self.schemas.subschema_for::<E::Answer>().to_value();
+            // Any value: generators of clients know it as an empty schema only.
+            if schema == Value::Bool(true) {
+                schema = json!({});
+            }
             insert(&mut success, "content", json!({ "application/json": { "schema": schema } }));
         }
-        let own = match about.errors {
-            [] => String::new(),
-            codes => format!(" Codes of its own: `{}`.", codes.join("`, `")),
+        let kind = Kind {
+            access: <E::Caller as Trust>::ACCESS,
+            intent: <E::Intent as Intent>::KIND,
+            takes_body: is_something::<E::Body>(),
         };
-        let problem = json!({
-            "description": format!("Why it was not done.{own}"),
-            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-        });
-        json!({ about.status.to_string(): success, "default": problem })
+        let mut responses = json!({ about.status.to_string(): success });
+        for (status, codes) in contract::codes(&about, kind) {
+            let refusal = self.refusal(&about, status, &codes);
+            insert(&mut responses, &status.to_string(), refusal);
+        }
+        responses
+    }
+
+    /// A refusal with one of `codes`: written once where all routes of a kind have the same, of a few codes.
+    fn refusal(&mut self, about: &About, status: u16, codes: &[&str]) -> Value {
+        let is_own = codes.iter().any(|code| about.errors.contains(code));
+        if is_own || codes.len() > SHARED_CODES_MAX {
+            return refusal(status, codes);
+        }
+        let name = codes.iter().map(|code| camel_case(code)).collect::<Vec<_>>().join("Or");
+        let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+        self.refusals.entry(name).or_insert_with(|| refusal(status, codes));
+        reference
     }
 
     fn finish(mut self) -> Value {
@@ -136,6 +162,7 @@ impl Document {
             "paths": self.paths,
             "components": {
                 "schemas": schemas,
+                "responses": self.refusals,
                 "securitySchemes": {
                     "access_token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
                 },
@@ -150,30 +177,106 @@ fn insert(object: &mut Value, name: &str, value: Value) {
     }
 }
 
-fn header(name: &str, required: bool, description: &str) -> Value {
-    let schema = json!({ "type": "string" });
+/// `rate_limited` as `RateLimited`.
+fn camel_case(code: &str) -> String {
+    let capital =
+        |word: &str| word.get(..1).unwrap_or_default().to_uppercase() + word.get(1..).unwrap_or_default();
+    code.split('_').map(capital).collect()
+}
+
+/// A refusal with one of `codes`.
+fn refusal(status: u16, codes: &[&str]) -> Value {
+    let mut refusal = json!({
+        "description": format!("Why it was not done: `{}`.", codes.join("`, `")),
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        "x-envoi-codes": codes,
+    });
+    if matches!(status, 429 | 503) {
+        let seconds = json!({ "type": "integer", "minimum": 1 });
+        let header = json!({ "schema": seconds, "description": "Seconds after which to try again." });
+        insert(&mut refusal, "headers", json!({ "Retry-After": header }));
+    }
+    refusal
+}
+
+/// A parameter's schema: one that is absent is not null, and pages have the same limits everywhere.
+fn parameter_schema(name: &str, schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|one| one != "null");
+        if let [one] = types.as_slice() {
+            let one = one.clone();
+            insert(&mut schema, "type", one);
+        }
+    }
+    if let Some(Value::Array(options)) = schema.get_mut("anyOf") {
+        options.retain(|one| one["type"] != "null");
+    }
+    match name {
+        "cursor" => {
+            for (name, value) in opaque() {
+                insert(&mut schema, name, value);
+            }
+        }
+        "limit" => {
+            for (name, value) in [
+                ("minimum", json!(1)),
+                ("maximum", json!(PAGE_ROWS_MAX)),
+                ("default", json!(PAGE_ROWS_DEFAULT)),
+            ] {
+                insert(&mut schema, name, value);
+            }
+        }
+        _ => {}
+    }
+    schema
+}
+
+/// What cursors and positions look like.
+fn opaque() -> [(&'static str, Value); 4] {
+    [
+        ("type", json!("string")),
+        ("minLength", json!(1)),
+        ("maxLength", json!(CURSOR_BYTES_MAX)),
+        ("pattern", json!("^[A-Za-z0-9_-]+$")),
+    ]
+}
+
+fn header(name: &str, required: bool, schema: Value, description: &str) -> Value {
     json!({ "name": name, "in": "header", "required": required, "schema": schema, "description": description })
 }
 
-fn headers(intent: IntentKind, verb: Verb) -> Vec<Value> {
+fn headers(intent: IntentKind, about: &About) -> Vec<Value> {
     match intent {
-        IntentKind::Command => vec![
-            header(
-                "Idempotency-Key",
-                verb == Verb::Post,
-                "1 to 128 visible ASCII characters, new for each change.",
-            ),
-            header("If-Match", false, "The ETag that the change is based on."),
-        ],
+        IntentKind::Command => {
+            let etag = json!({ "type": "string", "pattern": "^\"[0-9]{1,20}\"$" });
+            vec![
+                idempotency_key(about),
+                header("If-Match", false, etag, "The ETag that the change is based on."),
+            ]
+        }
         IntentKind::Query => {
-            vec![header(
-                "Envoi-Min-Position",
-                false,
-                "An `Envoi-Position` whose change must be in the answer.",
-            )]
+            let text = "An `Envoi-Position` whose change must be in the answer.";
+            let schema =
+                Value::Object(opaque().map(|(name, value)| (name.to_owned(), value)).into_iter().collect());
+            vec![header("Envoi-Min-Position", false, schema, text)]
         }
         IntentKind::Exchange => Vec::new(),
     }
+}
+
+fn idempotency_key(about: &About) -> Value {
+    let (schema, text) = if about.key_is_id {
+        (
+            json!({ "type": "string", "format": "uuid" }),
+            "The id of what is made: a UUID, new for each.".to_owned(),
+        )
+    } else {
+        let max = IDEMPOTENCY_KEY_BYTES_MAX;
+        let schema = json!({ "type": "string", "minLength": 1, "maxLength": max, "pattern": "^[!-~]+$" });
+        (schema, format!("1 to {max} visible ASCII characters, new for each change."))
+    };
+    header("Idempotency-Key", about.verb == Verb::Post, schema, &text)
 }
 
 fn answer_headers(intent: IntentKind) -> Value {
@@ -191,18 +294,17 @@ fn answer_headers(intent: IntentKind) -> Value {
 
 /// The live socket: no endpoint, but found where everything else is.
 fn live() -> Value {
-    let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
-    let refused = json!({
-        "description": "Why there is no socket.",
-        "content": { "application/problem+json": problem },
-    });
+    let mut responses = json!({ "101": { "description": "The socket is open: say hello." } });
+    for (status, codes) in contract::live_codes() {
+        insert(&mut responses, &status.to_string(), refusal(status, &codes));
+    }
     json!({
         "operationId": "live.connect",
         "tags": ["live"],
         "summary": "Opens a WebSocket that brings events as they happen, and takes commands.",
         "description": LIVE,
         "parameters": [],
-        "responses": { "101": { "description": "The socket is open: say hello." }, "default": refused },
+        "responses": responses,
         "security": [{ "access_token": [] }],
         "x-envoi-roles": who::ACCOUNTS.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
     })
@@ -248,9 +350,9 @@ mod tests {
     #[test]
     fn every_reference_resolves() {
         let text = document().to_string();
-        for part in text.split("\"#/components/schemas/").skip(1) {
-            let name = part.split('"').next().unwrap();
-            assert!(document()["components"]["schemas"].get(name).is_some(), "{name}");
+        for part in text.split("\"#/components/").skip(1) {
+            let place = part.split('"').next().unwrap();
+            assert!(document().pointer(&format!("/components/{place}")).is_some(), "{place}");
         }
     }
 

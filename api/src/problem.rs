@@ -212,12 +212,7 @@ impl Problem {
 
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
-        let status = match rejection.kind() {
-            RejectionKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            RejectionKind::Forbidden => StatusCode::FORBIDDEN,
-            RejectionKind::NotFound => StatusCode::NOT_FOUND,
-            RejectionKind::Conflict | RejectionKind::LimitReached => StatusCode::CONFLICT,
-        };
+        let status = status_of_kind(rejection.kind());
         let problem = Self {
             status,
             code: rejection.code(),
@@ -227,6 +222,15 @@ impl From<Rejection> for Problem {
             cause: None,
         };
         with_members(problem, &rejection)
+    }
+}
+
+const fn status_of_kind(kind: RejectionKind) -> StatusCode {
+    match kind {
+        RejectionKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        RejectionKind::Forbidden => StatusCode::FORBIDDEN,
+        RejectionKind::NotFound => StatusCode::NOT_FOUND,
+        RejectionKind::Conflict | RejectionKind::LimitReached => StatusCode::CONFLICT,
     }
 }
 
@@ -334,9 +338,16 @@ fn with_members(problem: Problem, rejection: &Rejection) -> Problem {
     }
 }
 
+/// The HTTP status that a code is answered with; none for one that no client can meet.
+pub fn status_of(code: &str) -> Option<u16> {
+    let of_edge = Code::ALL.iter().find(|one| one.as_str() == code).map(|one| one.status());
+    let of_rules = || Rejection::KINDS.iter().find(|(one, _)| *one == code);
+    of_edge.or_else(|| of_rules().map(|(_, kind)| status_of_kind(*kind).as_u16()))
+}
+
 /// Whether `code` is one that a client can meet.
 pub fn is_known(code: &str) -> bool {
-    Rejection::CODES.contains(&code) || Code::ALL.iter().any(|one| one.as_str() == code)
+    status_of(code).is_some()
 }
 
 #[cfg(test)]

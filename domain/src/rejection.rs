@@ -38,6 +38,9 @@ macro_rules! rejections {
 
             /// Every code, for the documentation and its tests.
             pub const CODES: &'static [&'static str] = &[$($code,)+];
+
+            /// The kind of every code.
+            pub const KINDS: &'static [(&'static str, RejectionKind)] = &[$(($code, RejectionKind::$kind),)+];
         }
     };
 }

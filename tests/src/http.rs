@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
+use crate::contract::Exchange;
+
 /// Sends requests, as somebody or as nobody.
 #[derive(Clone)]
 pub struct Http {
@@ -105,12 +107,16 @@ impl Http {
     }
 }
 
-/// Sends a request and reads the answer.
+/// Sends a request, reads the answer, and checks that both are as documented.
 pub async fn send(request: reqwest::RequestBuilder) -> Answer {
+    let sent = request.try_clone().and_then(|request| request.build().ok());
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.bytes().await.expect("a whole body");
     assert!(status != StatusCode::INTERNAL_SERVER_ERROR, "{}", String::from_utf8_lossy(&body));
+    if let Some(sent) = &sent {
+        Exchange::new(sent, status.as_u16(), &headers, &body).check();
+    }
     Answer { status: status.as_u16(), headers, json: serde_json::from_slice(&body).unwrap_or_default() }
 }
 

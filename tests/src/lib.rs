@@ -10,6 +10,7 @@
 )]
 
 pub mod authority;
+pub mod contract;
 pub mod http;
 pub mod mail;
 pub mod person;

@@ -9,6 +9,9 @@ use crate::problem::{Code, Problem};
 /// # Errors
 /// [`Code::MalformedJson`] for what is no JSON, [`Code::InvalidBody`] with the field for JSON that does not fit.
 pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if holds_nul(body) {
+        return Err(Problem::from(Code::MalformedJson).detail("a text holds the character U+0000"));
+    }
     // A list of values would be taken for an object's fields in their order.
     let is_object = body.trim_ascii_start().first() == Some(&b'{');
     match serde_json::from_slice(body) {
@@ -16,6 +19,20 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         // Only what fails pays for finding out where.
         _ => Err(why_not::<T>(body, is_object)),
     }
+}
+
+/// Whether some text in it has the character NUL, which neither names nor the database take.
+fn holds_nul(body: &[u8]) -> bool {
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let escape = rest.get(at + 1..).unwrap_or_default();
+        if escape.starts_with(b"u0000") {
+            return true;
+        }
+        // What is escaped may be a backslash, which then begins nothing.
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 fn why_not<T: DeserializeOwned>(body: &[u8], is_object: bool) -> Problem {
@@ -102,6 +119,19 @@ mod tests {
         for body in [&b"{"[..], b"", b"nope", b"{\"name\":\"\xff\"}", b"{\"name\":\"a\"} x", b"{\"name\":7"] {
             assert_eq!(problem(body).0, 400, "{body:?}");
         }
+    }
+
+    #[test]
+    fn a_nul_in_a_text_is_malformed_however_it_is_written() {
+        for body in [
+            &br#"{"name":"a\u0000"}"#[..],
+            br#"{"name":"\\\u0000"}"#,
+            br#"{"na\u0000me":"a"}"#,
+            b"{\"name\":\"a\0\"}",
+        ] {
+            assert_eq!(problem(body).0, 400, "{body:?}");
+        }
+        assert!(json::<Outer>(br#"{"name":"\\u0000"}"#).is_ok());
     }
 
     #[test]

@@ -66,8 +66,11 @@ pub fn path<T: DeserializeOwned>(parameters: &str) -> Result<T, Problem> {
     serde_urlencoded::from_str(parameters).map_err(|_| Code::NotFound.into())
 }
 
-/// Reads a query string; unknown parameters are refused.
+/// Reads a query string; unknown parameters are refused, and so is the character NUL, which nothing is named with.
 pub fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    if text.contains("%00") {
+        return Err(Problem::from(Code::InvalidQuery).detail("a parameter holds the character U+0000"));
+    }
     serde_urlencoded::from_str(text)
         .map_err(|error| Problem::from(Code::InvalidQuery).detail(error.to_string()))
 }

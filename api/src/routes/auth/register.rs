@@ -10,13 +10,17 @@ use crate::endpoint::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct RegisterBody {
     /// E-mail address.
+    #[schemars(length(min = 3, max = domain::limits::EMAIL_BYTES_MAX))]
     pub email: String,
     /// Password.
+    #[schemars(length(min = crate::limits::PASSWORD_CHARS_MIN, max = crate::limits::PASSWORD_CHARS_MAX))]
     pub password: String,
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub display_name: String,
     /// BCP 47 language tag.
     #[serde(default)]
+    #[schemars(length(min = 2, max = domain::limits::LOCALE_BYTES_MAX), regex(pattern = "^[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*$"))]
     pub locale: Option<String>,
 }
 

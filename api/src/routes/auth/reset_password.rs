@@ -11,6 +11,7 @@ pub struct ResetPasswordBody {
     /// As it stands in the e-mail.
     pub token: String,
     /// The new password.
+    #[schemars(length(min = crate::limits::PASSWORD_CHARS_MIN, max = crate::limits::PASSWORD_CHARS_MAX))]
     pub password: String,
 }
 

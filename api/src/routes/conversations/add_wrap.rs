@@ -33,6 +33,7 @@ impl Endpoint for AddWrap {
         "recipient_not_found",
         "wrap_exists",
         "wrap_invalid",
+        "conversation_deleted",
     ]);
     type Caller = DeviceBound;
     type Intent = Command;

@@ -30,6 +30,7 @@ impl Endpoint for ChangeMemberRole {
         "member_not_found",
         "last_admin",
         "direct_is_fixed",
+        "conversation_deleted",
     ]);
     type Caller = Authenticated;
     type Intent = Command;

@@ -10,8 +10,10 @@ use crate::endpoint::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct ChangeTitleBody {
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub title: Option<String>,
     /// What it is about.
+    #[schemars(length(min = 1, max = domain::limits::DESCRIPTION_CHARS_MAX))]
     pub topic: Option<String>,
 }
 

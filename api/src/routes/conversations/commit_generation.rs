@@ -19,6 +19,7 @@ pub struct CommitGenerationBody {
     /// Hash of the membership that it was made for: `next_transcript` of the recipients.
     pub transcript: Digest,
     /// One wrap for each active recipient.
+    #[schemars(length(max = domain::limits::GENERATION_WRAPS_MAX))]
     pub wraps: Vec<WrapBody>,
 }
 
@@ -33,7 +34,7 @@ impl Endpoint for CommitGeneration {
     )
     .who(who::PARTICIPANTS)
     .status(204)
-    .errors(&["conversation_not_found", "device_not_in_conversation", "generation_conflict", "transcript_mismatch", "wraps_mismatch", "wrap_invalid"])
+    .errors(&["conversation_not_found", "device_not_in_conversation", "generation_conflict", "transcript_mismatch", "wraps_mismatch", "wrap_invalid", "conversation_deleted"])
     .body_bytes_max(limits::GENERATION_BODY_BYTES_MAX);
     type Caller = DeviceBound;
     type Intent = Command;

@@ -18,14 +18,17 @@ pub struct CreateGroupBody {
     pub workspace_id: Option<WorkspaceId>,
     /// Name to show.
     #[serde(default)]
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub title: Option<String>,
     /// What it is about.
     #[serde(default)]
+    #[schemars(length(min = 1, max = domain::limits::DESCRIPTION_CHARS_MAX))]
     pub topic: Option<String>,
     /// Whether messages in clear are taken: for bots and imported history.
     #[serde(default)]
     pub allows_plaintext: bool,
     /// The first members beside whoever opens it.
+    #[schemars(length(max = domain::limits::CONVERSATION_MEMBERS_MAX))]
     pub members: Vec<AccountId>,
 }
 
@@ -39,7 +42,7 @@ impl Endpoint for CreateGroup {
         "Opens a conversation of any number of members.\n\nWhoever does becomes its admin. Nothing can be sent before a first generation is committed.",
     )
     .who(who::ALL_BUT_GUESTS)
-    .errors(&["organization_not_found", "workspace_not_found", "not_organization_member", "role_insufficient", "member_limit"])
+    .errors(&["organization_not_found", "workspace_not_found", "not_organization_member", "role_insufficient", "member_limit", "member_exists", "device_exists", "recipient_limit", "conversation_exists", "workspace_archived"])
     .body_bytes_max(limits::MESSAGE_BODY_BYTES_MAX);
     type Caller = Authenticated;
     type Intent = Command;

@@ -27,7 +27,7 @@ impl Endpoint for OpenDirect {
          deleted begins anew, without the messages of before.",
     )
     .who(who::ORGANIZATION)
-    .errors(&["organization_not_found", "not_organization_member", "conversation_exists"]);
+    .errors(&["organization_not_found", "not_organization_member", "conversation_exists", "role_insufficient", "device_exists", "recipient_limit", "member_exists", "direct_id_mismatch"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = OrganizationPath;

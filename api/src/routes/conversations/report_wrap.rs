@@ -32,6 +32,7 @@ impl Endpoint for ReportWrap {
         "device_not_in_conversation",
         "stale_generation",
         "recipient_not_found",
+        "conversation_deleted",
     ]);
     type Caller = DeviceBound;
     type Intent = Command;

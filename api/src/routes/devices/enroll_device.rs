@@ -19,6 +19,7 @@ pub struct EnrollDeviceBody {
     /// The identity key's signature over the device certificate.
     pub certificate: Signature,
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub name: String,
 }
 
@@ -33,7 +34,7 @@ impl Endpoint for EnrollDevice {
     )
     .who(who::ACCOUNTS)
     .status(204)
-    .errors(&["identity_missing", "device_exists", "device_limit", "certificate_invalid", "session_bound"]);
+    .errors(&["identity_missing", "device_exists", "device_limit", "certificate_invalid", "session_bound", "device_revoked", "session_ended"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = Nothing;

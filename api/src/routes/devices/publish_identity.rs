@@ -19,6 +19,7 @@ pub struct PublishIdentityBody {
     /// The identity key's signature over the recovery certificate.
     pub recovery_certificate: Signature,
     /// The private keys, encrypted under a key from a passphrase.
+    #[schemars(extend("minLength" = 1, "maxLength" = crate::limits::base64_chars(domain::limits::IDENTITY_VAULT_BYTES_MAX)))]
     pub encrypted_private_key: Blob,
 }
 
@@ -33,7 +34,7 @@ impl Endpoint for PublishIdentity {
     )
     .who(who::ACCOUNTS)
     .status(204)
-    .errors(&["identity_exists", "certificate_invalid"]);
+    .errors(&["identity_exists", "certificate_invalid", "account_not_found"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = Nothing;

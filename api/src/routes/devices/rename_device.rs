@@ -11,6 +11,7 @@ use crate::endpoint::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct RenameDeviceBody {
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub name: String,
 }
 
@@ -21,7 +22,7 @@ impl Endpoint for RenameDevice {
     const ABOUT: About =
         About::put("devices.rename_device", "/v1/me/devices/{device_id}", "Gives a device another name.")
             .who(who::ACCOUNTS)
-            .errors(&["device_not_found"]);
+            .errors(&["device_not_found", "identity_missing", "device_revoked"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = DevicePath;

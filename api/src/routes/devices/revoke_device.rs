@@ -25,7 +25,7 @@ impl Endpoint for RevokeDevice {
     )
     .who(who::ACCOUNTS)
     .status(204)
-    .errors(&["device_not_found"]);
+    .errors(&["device_not_found", "identity_missing"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = DevicePath;

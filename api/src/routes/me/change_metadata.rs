@@ -9,8 +9,10 @@ use crate::endpoint::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct ChangeMetadataBody {
     /// E.164 phone number.
+    #[schemars(length(max = domain::limits::PHONE_CHARS_MAX), regex(pattern = r"^\+[1-9][0-9]{1,14}$"))]
     pub phone: Option<String>,
     /// Postal address.
+    #[schemars(length(min = 1, max = domain::limits::ADDRESS_CHARS_MAX))]
     pub address: Option<String>,
 }
 

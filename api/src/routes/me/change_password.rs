@@ -13,6 +13,7 @@ pub struct ChangePasswordBody {
     /// The present one.
     pub old_password: String,
     /// The new one.
+    #[schemars(length(min = crate::limits::PASSWORD_CHARS_MIN, max = crate::limits::PASSWORD_CHARS_MAX))]
     pub new_password: String,
 }
 

@@ -10,8 +10,10 @@ use crate::endpoint::prelude::*;
 #[schemars(rename = "ChangeAccountProfileBody")]
 pub struct ChangeProfileBody {
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub display_name: String,
     /// BCP 47 language tag.
+    #[schemars(length(min = 2, max = domain::limits::LOCALE_BYTES_MAX), regex(pattern = "^[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*$"))]
     pub locale: Option<String>,
 }
 

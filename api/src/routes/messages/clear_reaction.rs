@@ -14,7 +14,7 @@ impl Endpoint for ClearReaction {
         "Empties one of the caller's reaction slots on a message.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found", "message_not_found"]);
+    .errors(&["conversation_not_found", "message_not_found", "conversation_deleted"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = ReactionPath;

@@ -16,6 +16,7 @@ pub struct EditMessageBody {
     /// The generation that the content is encrypted under; 0 in clear.
     pub generation: u32,
     /// Ciphertext; clear bytes when there is no cipher.
+    #[schemars(extend("minLength" = 1, "maxLength" = crate::limits::base64_chars(domain::limits::MESSAGE_CIPHERTEXT_BYTES_MAX)))]
     pub content: Blob,
     /// What goes with a ciphertext; none in clear.
     pub cipher: Option<CipherBody>,
@@ -37,6 +38,9 @@ impl Endpoint for EditMessage {
         "message_deleted",
         "not_sender",
         "stale_generation",
+        "conversation_deleted",
+        "device_not_in_conversation",
+        "plaintext_refused",
     ])
     .body_bytes_max(limits::MESSAGE_BODY_BYTES_MAX);
     type Caller = DeviceBound;

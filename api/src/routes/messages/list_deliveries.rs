@@ -43,7 +43,7 @@ impl Endpoint for ListDeliveries {
         "Lists how far a message has come, by device.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found"])
+    .errors(&["conversation_not_found", "message_not_found"])
     .reads(&["messages", "conversations"]);
     type Caller = Authenticated;
     type Intent = Query;

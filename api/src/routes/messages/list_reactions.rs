@@ -75,7 +75,7 @@ impl Endpoint for ListReactions {
         "Lists the reactions on a message.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found"])
+    .errors(&["conversation_not_found", "message_not_found"])
     .reads(&["messages", "conversations"]);
     type Caller = Authenticated;
     type Intent = Query;

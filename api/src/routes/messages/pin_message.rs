@@ -14,7 +14,13 @@ impl Endpoint for PinMessage {
         "Pins a message.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found", "message_not_found", "message_deleted", "pin_limit"]);
+    .errors(&[
+        "conversation_not_found",
+        "message_not_found",
+        "message_deleted",
+        "pin_limit",
+        "conversation_deleted",
+    ]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = MessagePath;

@@ -26,7 +26,7 @@ impl Endpoint for RecordReceipt {
     )
     .who(who::PARTICIPANTS)
     .status(204)
-    .errors(&["conversation_not_found", "device_not_in_conversation", "message_not_found"]);
+    .errors(&["conversation_not_found", "device_not_in_conversation", "message_not_found", "conversation_deleted"]);
     type Caller = DeviceBound;
     type Intent = Command;
     type Path = ConversationPath;

@@ -19,6 +19,7 @@ pub struct SendMessageBody {
     #[serde(default)]
     pub reply_to: Option<u64>,
     /// Ciphertext; clear bytes when there is no cipher.
+    #[schemars(extend("minLength" = 1, "maxLength" = crate::limits::base64_chars(domain::limits::MESSAGE_CIPHERTEXT_BYTES_MAX)))]
     pub content: Blob,
     /// What goes with a ciphertext; none in clear.
     pub cipher: Option<CipherBody>,
@@ -40,10 +41,11 @@ impl Endpoint for SendMessage {
     const ABOUT: About = About::post(
         "messages.send_message",
         "/v1/conversations/{conversation_id}/messages",
-        "Sends a message.\n\n`Idempotency-Key` is the message's id, a UUID that the sending client made. The answer comes when the message is on disk. 409 `stale_generation` says which generation is current and whether a new one has to be committed first.",
+        "Sends a message.\n\n`Idempotency-Key` is the message's id, a UUID that the sending client made: within the conversation it belongs to who used it first, and 422 `idempotency_key_reused` says that somebody else did. The answer comes when the message is on disk. 409 `stale_generation` says which generation is current and whether a new one has to be committed first.",
     )
     .who(who::PARTICIPANTS)
     .errors(&["conversation_not_found", "conversation_deleted", "device_not_in_conversation", "stale_generation", "plaintext_refused", "message_not_found"])
+    .key_is_id()
     .body_bytes_max(limits::MESSAGE_BODY_BYTES_MAX);
     type Caller = DeviceBound;
     type Intent = Command;

@@ -15,6 +15,7 @@ pub struct SetReactionBody {
     /// The generation that the content is encrypted under; 0 in clear.
     pub generation: u32,
     /// Ciphertext; clear bytes when there is no cipher.
+    #[schemars(extend("minLength" = 1, "maxLength" = crate::limits::base64_chars(domain::limits::REACTION_CIPHERTEXT_BYTES_MAX)))]
     pub content: Blob,
     /// What goes with a ciphertext; none in clear.
     pub cipher: Option<CipherBody>,
@@ -30,7 +31,15 @@ impl Endpoint for SetReaction {
         "Fills one of the caller's reaction slots on a message.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found", "message_not_found", "message_deleted", "stale_generation"]);
+    .errors(&[
+        "conversation_not_found",
+        "message_not_found",
+        "message_deleted",
+        "stale_generation",
+        "conversation_deleted",
+        "device_not_in_conversation",
+        "plaintext_refused",
+    ]);
     type Caller = DeviceBound;
     type Intent = Command;
     type Path = ReactionPath;

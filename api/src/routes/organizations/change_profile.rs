@@ -11,6 +11,7 @@ use crate::endpoint::prelude::*;
 #[schemars(rename = "ChangeOrganizationProfileBody")]
 pub struct ChangeProfileBody {
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub name: String,
 }
 

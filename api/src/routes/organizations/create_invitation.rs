@@ -14,6 +14,7 @@ pub struct CreateInvitationBody {
     /// As what the invited join.
     pub role: OrganizationRole,
     /// How many may use it.
+    #[schemars(range(min = 1, max = domain::limits::INVITATION_USES_MAX))]
     pub uses_max: u32,
     /// From when on it is refused.
     pub expires_at: Timestamp,

@@ -10,6 +10,7 @@ use crate::endpoint::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct CreateOrganizationBody {
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub name: String,
 }
 
@@ -29,7 +30,8 @@ impl Endpoint for CreateOrganization {
         "/v1/organizations",
         "Founds an organization.\n\nWhoever does becomes its owner.",
     )
-    .who(who::ACCOUNTS);
+    .who(who::ACCOUNTS)
+    .errors(&["organization_exists"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = Nothing;

@@ -11,6 +11,7 @@ use crate::endpoint::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct RunCommandsBody {
     /// Each is named as its `operationId`.
+    #[schemars(length(min = 1, max = BATCH_COMMANDS_MAX))]
     pub commands: Vec<Invocation>,
 }
 

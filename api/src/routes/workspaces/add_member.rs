@@ -34,6 +34,7 @@ impl Endpoint for AddMember {
         "not_organization_member",
         "member_exists",
         "workspace_archived",
+        "member_limit",
     ]);
     type Caller = Authenticated;
     type Intent = Command;

@@ -11,8 +11,10 @@ use crate::endpoint::prelude::*;
 #[schemars(rename = "ChangeWorkspaceProfileBody")]
 pub struct ChangeProfileBody {
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub name: String,
     /// What it is for.
+    #[schemars(length(min = 1, max = domain::limits::DESCRIPTION_CHARS_MAX))]
     pub description: Option<String>,
 }
 

@@ -11,8 +11,10 @@ use crate::endpoint::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct CreateWorkspaceBody {
     /// Name to show.
+    #[schemars(length(min = 1, max = domain::limits::NAME_CHARS_MAX))]
     pub name: String,
     /// What it is for.
+    #[schemars(length(min = 1, max = domain::limits::DESCRIPTION_CHARS_MAX))]
     pub description: Option<String>,
 }
 
@@ -33,7 +35,7 @@ impl Endpoint for CreateWorkspace {
         "Creates a workspace.\n\nWhoever does becomes its admin. Guests, auditors and compliance officers may not.",
     )
     .who(who::WORKERS)
-    .errors(&["organization_not_found", "role_insufficient"]);
+    .errors(&["organization_not_found", "role_insufficient", "workspace_exists"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = OrganizationPath;
