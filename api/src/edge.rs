@@ -4,9 +4,10 @@ use std::future::Future;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Route as HttpRoute, guard, web};
 use bytes::Bytes;
+use commands::network::Network;
 
 use crate::budget::Budget;
 use crate::cursor::Place;
@@ -14,6 +15,7 @@ use crate::endpoint::{Access, Outcome, Route};
 use crate::extract::{Call, Identity, Origin, is_request_id, push_parameter};
 use crate::limits::{BODY_WAIT_MAX, QUERY_BYTES_MAX, USER_AGENT_CHARS_MAX};
 use crate::problem::{Code, Problem};
+use crate::rates::{Counted, Subject};
 use crate::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,9 +32,15 @@ static SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Runs `answer` as the answer to a request: names the request, counts and logs it, and finishes the headers.
+/// Takes `GET`, and `HEAD`, which is answered alike without the body (RFC 9110, section 9.3.2).
+pub fn read() -> HttpRoute {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// Runs `answer` as the answer to a request: names the request, measures and logs it, and finishes the headers.
 ///
-/// `template` is the path as the registry writes it; neither log nor metrics see ids or query strings.
+/// `template` is the path as the registry writes it; neither log nor metrics see anything that the client made up, but for its
+/// short request id. Who is over their rate is counted and leaves no line: nobody fills a disk by asking too often.
 pub async fn observed<F>(
     state: &State,
     request: &HttpRequest,
@@ -56,12 +64,47 @@ where
     if let Ok(value) = HeaderValue::try_from(&request_id) {
         headers.insert(REQUEST_ID, value);
     }
-    let (took, status, method) = (started.elapsed(), response.status().as_u16(), request.method().as_str());
-    state.metrics.answered(template, known_method(method), status, took);
+    let (took, status) = (started.elapsed(), response.status().as_u16());
+    let method = known_method(request.method().as_str());
+    state.metrics.answered(template, method, status, took);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(target: "envoi::access", request_id, method, route = template, status, took_us);
+    if response.status() == StatusCode::TOO_MANY_REQUESTS {
+        tracing::debug!(target: "envoi::access", request_id, method, route = template, status, took_us);
+    } else {
+        tracing::info!(target: "envoi::access", request_id, method, route = template, status, took_us);
+    }
     drop(in_progress);
     response
+}
+
+/// The same for what anybody gets without a token: it counts against their network, as what `subject` makes of it.
+pub async fn open_to_all<F>(
+    state: &State,
+    request: &HttpRequest,
+    template: &'static str,
+    subject: fn(Network) -> Subject,
+    answer: impl FnOnce(Origin) -> F,
+) -> HttpResponse
+where
+    F: Future<Output = HttpResponse>,
+{
+    observed(state, request, template, |origin| async move {
+        let counted = count(state, &origin, subject);
+        let request_id = origin.request_id.clone();
+        let mut response = match counted.admit() {
+            Ok(()) => answer(origin).await,
+            Err(problem) => problem.into_response(&request_id),
+        };
+        counted.tell(&mut response);
+        response
+    })
+    .await
+}
+
+/// Counts a request of nobody in particular against the network that it comes from.
+fn count<'s>(state: &'s State, origin: &Origin, subject: fn(Network) -> Subject) -> Counted<'s> {
+    let network = origin.address.map(Network::of);
+    network.map(|network| state.count(subject(network))).unwrap_or_default()
 }
 
 /// A method as a label: whatever a client makes up is one label.
@@ -93,8 +136,8 @@ pub async fn dispatch(
 ) -> HttpResponse {
     let (state, request) = (&**state, &request);
     observed(state, request, route.about.path, |origin| async move {
-        let mut headers = HeaderMap::new();
-        let answered = answer(route, state, request, payload, &origin, &mut headers).await;
+        let mut counted = Counted::default();
+        let answered = answer(route, state, request, payload, &origin, &mut counted).await;
         let mut response = match answered {
             Ok((outcome, identity)) => match respond(state, outcome, identity).await {
                 Ok(response) => response,
@@ -102,24 +145,23 @@ pub async fn dispatch(
             },
             Err(problem) => problem.into_response(&origin.request_id),
         };
-        for (name, value) in headers {
-            response.headers_mut().insert(name, value);
-        }
+        counted.tell(&mut response);
         response
     })
     .await
 }
 
-async fn answer(
+async fn answer<'s>(
     route: &Route,
-    state: &State,
+    state: &'s State,
     request: &HttpRequest,
     payload: web::Payload,
     origin: &Origin,
-    headers: &mut HeaderMap,
+    counted: &mut Counted<'s>,
 ) -> Result<(Outcome, Option<Identity>), Problem> {
     let mut budget = Budget::default();
-    let identity = budget.spend(admit(route.access, state, request, origin, headers)).await?;
+    let identity = budget.spend(identify(route.access, state, request)).await;
+    let identity = admit(identity, state, origin, counted)?;
     let text = |name: &str| header_text(request, name);
     let path = path_parameters(request)?;
     if request.query_string().len() > QUERY_BYTES_MAX {
@@ -140,29 +182,27 @@ async fn answer(
     Ok((budget.spend((route.answer)(state, call)).await?, identity))
 }
 
-/// Finds out who asks and counts the request against their rate.
-pub async fn admit(
-    access: Access,
-    state: &State,
-    request: &HttpRequest,
-    origin: &Origin,
-    headers: &mut HeaderMap,
-) -> Result<Option<Identity>, Problem> {
-    let identity = match access {
+/// Finds out who asks.
+async fn identify(access: Access, state: &State, request: &HttpRequest) -> Result<Option<Identity>, Problem> {
+    match access {
         Access::Anonymous => Ok(None),
         Access::Account | Access::Device => state.authenticate(bearer(request)?).await.map(Some),
-    };
-    // A token that does not hold counts against the address, so that nobody tries out many.
-    let verdict = state.rates.as_ref().and_then(|rates| match (&identity, origin.address) {
-        (Ok(Some(identity)), _) => Some(rates.account(identity.account_id)),
-        (_, address) => address.map(|address| rates.address(address)),
-    });
-    if let Some(verdict) = verdict {
-        for (name, value) in verdict.headers() {
-            headers.insert(name, value);
-        }
-        verdict.admit()?;
     }
+}
+
+/// Counts a request against the rate of who makes it. One without a token, or with one that does not hold, counts against the
+/// network, so that nobody tries out many.
+pub fn admit<'s>(
+    identity: Result<Option<Identity>, Problem>,
+    state: &'s State,
+    origin: &Origin,
+    counted: &mut Counted<'s>,
+) -> Result<Option<Identity>, Problem> {
+    *counted = match &identity {
+        Ok(Some(identity)) => state.count(Subject::Account(identity.account_id)),
+        Ok(None) | Err(_) => count(state, origin, Subject::Network),
+    };
+    counted.admit()?;
     identity
 }
 

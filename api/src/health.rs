@@ -2,52 +2,74 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use eventstore_schema::keyring::Secret;
 use projections::State as ProjectionState;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::edge::observed;
+use crate::edge::{open_to_all, read};
 use crate::limits::{READY_FRESH, READY_WAIT_MAX};
+use crate::rates::Subject;
 use crate::state::State;
 
 /// `/health/live` and `/health/ready`.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.route("/health/live", web::get().to(live)).route("/health/ready", web::get().to(ready));
+    config.route("/health/live", read().to(live)).route("/health/ready", read().to(ready));
 }
 
 /// The process answers: whoever restarts what hangs needs no more.
 async fn live(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    observed(&state, &request, "/health/live", |_| async {
+    open_to_all(&state, &request, "/health/live", Subject::Probe, |_| async {
         HttpResponse::Ok().json(json!({ "status": "live" }))
     })
     .await
 }
 
-/// What was found out last, for all who ask within a moment.
+/// What is found out for all who ask within a moment, by a task that none of them can break off or set off twice.
 #[derive(Default)]
-pub struct Findings(Mutex<Option<(Instant, Parts)>>);
+pub struct Findings(Mutex<Option<Round>>);
+
+/// Asking all parts once.
+struct Round {
+    began: Instant,
+    found: watch::Receiver<Option<Parts>>,
+}
+
+impl Round {
+    /// Whether those who ask now get what this round finds: it is under way, or began a moment ago.
+    fn holds(&self) -> bool {
+        let is_under_way = self.found.borrow().is_none() && self.found.has_changed().is_ok();
+        is_under_way || self.began.elapsed() < READY_FRESH
+    }
+}
 
 type Parts = Arc<BTreeMap<String, Part>>;
 
-impl Findings {
-    /// What is known; found out by one of those who ask.
-    async fn of(&self, state: &State) -> Parts {
-        let mut last = self.0.lock().await;
-        if let Some((at, parts)) = &*last
-            && at.elapsed() < READY_FRESH
-        {
-            return Arc::clone(parts);
-        }
-        let parts = Arc::new(parts(state).await);
-        *last = Some((Instant::now(), Arc::clone(&parts)));
-        parts
+/// What is known of all parts, or is found out now.
+async fn found(state: &web::Data<State>) -> Parts {
+    let mut found = round(state);
+    match found.wait_for(Option::is_some).await {
+        Ok(parts) => parts.clone().unwrap_or_default(),
+        // Its task ended with the thread that it ran on.
+        Err(_) => Arc::new(BTreeMap::from([("server".to_owned(), Part::new(false, "stopping"))])),
     }
+}
+
+/// The round that holds; a new one where none does.
+fn round(state: &web::Data<State>) -> watch::Receiver<Option<Parts>> {
+    let mut last = state.findings.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(round) = last.as_ref().filter(|round| round.holds()) {
+        return round.found.clone();
+    }
+    let (tell, found) = watch::channel(None);
+    let state = state.clone().into_inner();
+    tokio::spawn(async move { tell.send_replace(Some(Arc::new(parts(&state).await))) });
+    *last = Some(Round { began: Instant::now(), found: found.clone() });
+    found
 }
 
 /// What one part says of itself.
@@ -69,8 +91,8 @@ impl Part {
 
 /// Every part that requests need: whoever balances load sends none while one is missing.
 async fn ready(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    observed(&state, &request, "/health/ready", |_| async {
-        let parts = state.findings.of(&state).await;
+    open_to_all(&state, &request, "/health/ready", Subject::Probe, |_| async {
+        let parts = found(&state).await;
         let is_ready = parts.values().all(|part| part.ready);
         let body = json!({ "status": if is_ready { "ready" } else { "not_ready" }, "parts": *parts });
         if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
@@ -80,7 +102,7 @@ async fn ready(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
 
 async fn parts(state: &State) -> BTreeMap<String, Part> {
     let log = answers(state.services.executor.log().takes_writes());
-    let keyring = answers(state.sealer.keyring().named_secret(Secret::PositionSealing));
+    let keyring = answers(state.sealer.keyring().answers());
     let (log, keyring) = tokio::join!(log, keyring);
     let log = Part { engine: Some(state.services.executor.log().engine()), ..log };
     let mut parts = BTreeMap::from([("log".to_owned(), log), ("keyring".to_owned(), keyring)]);

@@ -13,6 +13,7 @@ use crate::cursor::Place;
 use crate::endpoint::{Access, IntentKind, Outcome};
 use crate::extract::{Call, Identity, Origin, push_parameter};
 use crate::problem::{Code, Problem};
+use crate::rates::Subject;
 use crate::routes;
 use crate::state::State;
 
@@ -109,8 +110,10 @@ pub async fn attempt(
     invocation: &Invocation,
     deadline: Instant,
 ) -> Result<Answered, Problem> {
-    let outcome = until(deadline, outcome(state, identity, origin, invocation, deadline)).await?;
-    answered(state, identity, outcome)
+    let counted = state.count(Subject::Account(identity.account_id));
+    counted.admit()?;
+    let outcome = until(deadline, outcome(state, identity, origin, invocation, deadline)).await;
+    counted.concluded(outcome.and_then(|outcome| answered(state, identity, outcome)))
 }
 
 async fn outcome(
@@ -120,9 +123,6 @@ async fn outcome(
     invocation: &Invocation,
     deadline: Instant,
 ) -> Result<Outcome, Problem> {
-    if let Some(rates) = &state.rates {
-        rates.account(identity.account_id).admit()?;
-    }
     let route = routes::find(&invocation.command)
         .filter(|route| route.intent == IntentKind::Command && route.access != Access::Anonymous)
         .ok_or_else(|| Problem::field("command", "there is no such command"))?;

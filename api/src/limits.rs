@@ -46,8 +46,8 @@ pub const BATCH_ANSWER_WAIT: Duration = Duration::from_millis(100);
 pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// What a client that was sent away for overload or outage is told to wait when the part itself gave no time.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long an answer about readiness is given again: however many ask, the parts are asked now and then.
-pub const READY_FRESH: Duration = Duration::from_millis(250);
+/// How long an answer about readiness is given again: however many ask, the parts are asked once in this time.
+pub const READY_FRESH: Duration = Duration::from_secs(1);
 /// Longest a readiness probe waits for one part.
 pub const READY_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -73,6 +73,11 @@ pub const DEVICES_SHOWN_MAX: usize = 2_000;
 pub const ACCOUNT_REQUESTS_PER_SECOND: u32 = 100;
 /// Requests that one account may make at once.
 pub const ACCOUNT_REQUESTS_BURST: u32 = 400;
+/// Probes and scrapes a second from one network, in the long run: balancers, monitors and restarters ask once a second or
+/// less, and other requests from there never use up what these have.
+pub const PROBES_PER_SECOND: u32 = 50;
+/// Probes from one network at once.
+pub const PROBES_BURST: u32 = 200;
 /// Requests a second that one address may make without an account, in the long run: an office behind one address.
 pub const ADDRESS_REQUESTS_PER_SECOND: u32 = 10;
 /// Requests that one address may make at once without an account.

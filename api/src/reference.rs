@@ -3,7 +3,8 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::edge::observed;
+use crate::edge::{open_to_all, read};
+use crate::rates::Subject;
 use crate::state::State;
 
 const PAGE: &str = include_str!("../assets/reference.html");
@@ -15,15 +16,15 @@ const POLICY: &str =
 /// The page and its parts.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/docs", web::get().to(|request, state| asset(request, state, "/docs", "text/html", PAGE)))
+        .route("/docs", read().to(|request, state| asset(request, state, "/docs", "text/html", PAGE)))
         .route(
             "/docs/reference.js",
-            web::get()
+            read()
                 .to(|request, state| asset(request, state, "/docs/reference.js", "text/javascript", SCRIPT)),
         )
         .route(
             "/docs/reference.css",
-            web::get().to(|request, state| asset(request, state, "/docs/reference.css", "text/css", STYLE)),
+            read().to(|request, state| asset(request, state, "/docs/reference.css", "text/css", STYLE)),
         );
 }
 
@@ -34,7 +35,7 @@ async fn asset(
     media_type: &'static str,
     content: &'static str,
 ) -> HttpResponse {
-    observed(&state, &request, path, |_| async move {
+    open_to_all(&state, &request, path, Subject::Network, |_| async move {
         HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, format!("{media_type}; charset=utf-8")))
             .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))

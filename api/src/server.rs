@@ -13,13 +13,14 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 
 use socket2::SockRef;
 
-use crate::edge::{dispatch, observed};
+use crate::edge::{dispatch, open_to_all, read};
 use crate::endpoint::{Route, Verb};
 use crate::limits::{
     HEADERS_WAIT_MAX, KEEP_ALIVE, RATE_SWEEP_EVERY, SHUTDOWN_SECONDS_MAX, UNREAD_WAIT_MAX,
     WORKER_CONNECTIONS_MAX,
 };
 use crate::problem::{Code, Problem};
+use crate::rates::Subject;
 use crate::routes::ROUTES;
 use crate::state::State;
 use crate::{health, live, reference};
@@ -153,7 +154,7 @@ fn client_routes(config: &mut web::ServiceConfig) {
     config.route("/v1/live", web::get().to(live::upgrade));
     config.configure(reference::routes).configure(health::routes).default_service(web::to(
         |request: HttpRequest, state: web::Data<State>| async move {
-            observed(&state, &request, "unknown", |origin| async move {
+            open_to_all(&state, &request, "unknown", Subject::Network, |origin| async move {
                 Problem::from(Code::NotFound).into_response(&origin.request_id)
             })
             .await
@@ -162,11 +163,21 @@ fn client_routes(config: &mut web::ServiceConfig) {
 }
 
 fn operator_routes(config: &mut web::ServiceConfig) {
-    config.configure(health::routes).route("/metrics", web::get().to(metrics));
+    config.configure(health::routes).route("/metrics", read().to(metrics)).default_service(web::to(
+        |request: HttpRequest, state: web::Data<State>| async move {
+            open_to_all(&state, &request, "unknown", Subject::Probe, |origin| async move {
+                Problem::from(Code::NotFound).into_response(&origin.request_id)
+            })
+            .await
+        },
+    ));
 }
 
 fn resource(path: &'static str, routes: &[&'static Route]) -> actix_web::Resource {
     let mut allow: Vec<&str> = routes.iter().map(|route| route.about.verb.as_str()).collect();
+    if allow.contains(&Verb::Get.as_str()) {
+        allow.push("HEAD");
+    }
     allow.sort_unstable();
     let allow = allow.join(", ");
     let mut resource = web::resource(path);
@@ -175,7 +186,7 @@ fn resource(path: &'static str, routes: &[&'static Route]) -> actix_web::Resourc
             dispatch(route, state, request, payload)
         };
         resource = resource.route(match route.about.verb {
-            Verb::Get => web::get().to(handler),
+            Verb::Get => read().to(handler),
             Verb::Post => web::post().to(handler),
             Verb::Put => web::put().to(handler),
             Verb::Delete => web::delete().to(handler),
@@ -184,7 +195,7 @@ fn resource(path: &'static str, routes: &[&'static Route]) -> actix_web::Resourc
     resource.default_service(web::to(move |request: HttpRequest, state: web::Data<State>| {
         let allow = allow.clone();
         async move {
-            observed(&state, &request, path, |origin| async move {
+            open_to_all(&state, &request, path, Subject::Network, |origin| async move {
                 let mut response = Problem::from(Code::MethodNotAllowed).into_response(&origin.request_id);
                 if let Ok(value) = header::HeaderValue::try_from(allow) {
                     response.headers_mut().insert(header::ALLOW, value);
@@ -196,9 +207,13 @@ fn resource(path: &'static str, routes: &[&'static Route]) -> actix_web::Resourc
     }))
 }
 
-async fn metrics(state: web::Data<State>) -> HttpResponse {
-    match prometheus::TextEncoder::new().encode_to_string(&state.registry.gather()) {
-        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
-        Err(error) => Problem::internal(error).into_response(""),
-    }
+async fn metrics(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let registry = &state.registry;
+    open_to_all(&state, &request, "/metrics", Subject::Probe, |origin| async move {
+        match prometheus::TextEncoder::new().encode_to_string(&registry.gather()) {
+            Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
+            Err(error) => Problem::internal(error).into_response(&origin.request_id),
+        }
+    })
+    .await
 }

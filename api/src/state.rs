@@ -20,7 +20,7 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::proxies::Proxies;
-use crate::rates::Rates;
+use crate::rates::{Counted, Rates, Subject};
 
 /// Everything that endpoints use.
 pub struct State {
@@ -69,6 +69,11 @@ impl State {
             })
         };
         until(Budget::default().deadline(), identity).await
+    }
+
+    /// Counts a request against the rate of whoever makes it.
+    pub fn count(&self, subject: Subject) -> Counted<'_> {
+        self.rates.as_ref().map(|rates| rates.count(subject)).unwrap_or_default()
     }
 
     /// Waits until the read models show a place.

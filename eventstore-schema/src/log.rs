@@ -428,7 +428,7 @@ pub trait EventLog: Send + Sync + 'static {
     async fn head(&self) -> Result<Head, LogError>;
 
     /// Whether appends get through now: goes their way as far as that is possible without recording anything, and remembers
-    /// what became of the last ones.
+    /// what became of the last ones. Takes nothing that appends and reads need.
     ///
     /// # Errors
     /// When they do not.

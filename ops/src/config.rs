@@ -138,7 +138,7 @@ configuration! {
     }
     /// What is written about a run.
     telemetry: Telemetry {
-        /// Which spans and events: a `tracing` filter.
+        /// Which spans and events: a `tracing` filter. Malformed requests are told only by one that names `actix_http`.
         filter: String = "info".to_owned();
         /// `text` for people, `json` for machines.
         format: String = "text".to_owned();

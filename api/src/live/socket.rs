@@ -27,6 +27,7 @@ use crate::limits::{
     LIVE_KEY_TRIES_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX, LIVE_SIGNALS_WINDOW, LIVE_WRITE_WAIT_MAX,
 };
 use crate::problem::{Code, Problem};
+use crate::rates::Subject;
 use crate::state::State;
 
 /// The way down to a client.
@@ -359,10 +360,7 @@ impl Socket {
 
     /// Counts a frame against the account's rate.
     fn count(&self, following: &Following) -> Result<(), Problem> {
-        match &self.line.state.rates {
-            Some(rates) => rates.account(following.identity.account_id).admit(),
-            None => Ok(()),
-        }
+        self.line.state.count(Subject::Account(following.identity.account_id)).admit()
     }
 
     /// Counts a signal; one too many is refused.
@@ -378,8 +376,10 @@ impl Socket {
     /// Takes a new token of the same session.
     async fn renew(&mut self, frame: Authenticate, following: &mut Following) -> Result<(), Close> {
         let before = following.identity;
-        let renewed = match self.count(following) {
-            Ok(()) => self.line.state.authenticate(&frame.token).await,
+        let state = Arc::clone(&self.line.state);
+        let counted = state.count(Subject::Account(before.account_id));
+        let renewed = match counted.admit() {
+            Ok(()) => counted.concluded(state.authenticate(&frame.token).await),
             Err(problem) => Err(problem),
         };
         let is_same =

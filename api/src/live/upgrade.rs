@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::socket::Socket;
 use crate::edge::{admit, bearer, observed};
-use crate::endpoint::Access;
 use crate::extract::{Identity, Origin};
 use crate::limits::LIVE_FRAME_BYTES_MAX;
 use crate::problem::{Code, Problem};
+use crate::rates::Counted;
 use crate::state::State;
 
 /// The subprotocol that is spoken.
@@ -23,24 +23,29 @@ pub async fn upgrade(request: HttpRequest, payload: web::Payload, state: web::Da
     let state = state.into_inner();
     observed(&state, &request, "/v1/live", |origin| async {
         let request_id = origin.request_id.clone();
-        let opened = open(Arc::clone(&state), &request, payload, origin).await;
-        opened.unwrap_or_else(|problem| problem.into_response(&request_id))
+        let mut counted = Counted::default();
+        let opened = open(&state, &request, payload, origin, &mut counted).await;
+        let mut response = opened.unwrap_or_else(|problem| problem.into_response(&request_id));
+        counted.tell(&mut response);
+        response
     })
     .await
 }
 
-async fn open(
-    state: Arc<State>,
+async fn open<'s>(
+    state: &'s Arc<State>,
     request: &HttpRequest,
     payload: web::Payload,
     origin: Origin,
+    counted: &mut Counted<'s>,
 ) -> Result<HttpResponse, Problem> {
-    let identity = identify(&state, request, &origin).await?;
+    let identity = identify(state, request, &origin, counted).await?;
     let open = state.live.sockets.open().ok_or(Code::Overloaded)?;
     let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])
         .map_err(|error| Problem::from(Code::InvalidHeader).detail(error.to_string()))?;
     let stream = stream.max_frame_size(LIVE_FRAME_BYTES_MAX).aggregate_continuations();
     let stream = stream.max_continuation_size(LIVE_FRAME_BYTES_MAX);
+    let state = Arc::clone(state);
     actix_web::rt::spawn(async move {
         state.metrics.live_connections.inc();
         Socket::new(Arc::clone(&state), origin, session, stream).run(identity).await;
@@ -51,25 +56,17 @@ async fn open(
 }
 
 /// Who asks, if the handshake says so; whoever says it in the first frame counts against their address until then.
-async fn identify(
-    state: &State,
+async fn identify<'s>(
+    state: &'s State,
     request: &HttpRequest,
     origin: &Origin,
+    counted: &mut Counted<'s>,
 ) -> Result<Option<Identity>, Problem> {
-    let Some(token) = handshake_token(request) else {
-        return admit(Access::Anonymous, state, request, origin, &mut HeaderMap::new()).await;
+    let identity = match handshake_token(request) {
+        Some(token) => state.authenticate(&token).await.map(Some),
+        None => Ok(None),
     };
-    let identity = match state.authenticate(&token).await {
-        Ok(identity) => identity,
-        Err(problem) => {
-            admit(Access::Anonymous, state, request, origin, &mut HeaderMap::new()).await?;
-            return Err(problem);
-        }
-    };
-    if let Some(rates) = &state.rates {
-        rates.account(identity.account_id).admit()?;
-    }
-    Ok(Some(identity))
+    admit(identity, state, origin, counted)
 }
 
 /// The access token that came with the handshake, in a header or among the subprotocols; never in the URL, which ends up

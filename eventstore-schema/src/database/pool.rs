@@ -52,7 +52,18 @@ impl Pool {
     ) -> Result<Self, deadpool_postgres::BuildError> {
         let timeout_ms = options.statement_wait_max.as_millis();
         let more = format!("-c statement_timeout={timeout_ms} {}", options.server_options);
-        let config = with_defaults(&with_options(&in_role(config, role), more.trim_end()));
+        Self::build(with_defaults(&with_options(&in_role(config, role), more.trim_end())), options.size)
+    }
+
+    /// A pool of one connection that is made alike: for who has to get on whatever the borrowers of this one do.
+    ///
+    /// # Errors
+    /// Never where this one could be made.
+    pub fn apart(&self) -> Result<Self, deadpool_postgres::BuildError> {
+        Self::build(self.config.clone(), 1)
+    }
+
+    fn build(config: Config, size: usize) -> Result<Self, deadpool_postgres::BuildError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let connection = tokio_postgres::Config::clone(&config);
         let manager = match &config.tls {
@@ -60,7 +71,7 @@ impl Pool {
             Some(tls) => Manager::from_config(connection, tls.clone(), recycling),
         };
         let inner = deadpool_postgres::Pool::builder(manager)
-            .max_size(options.size)
+            .max_size(size)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT_MAX))
             .create_timeout(Some(WAIT_MAX))

@@ -31,6 +31,10 @@ impl MemoryKeys {
 
 #[async_trait]
 impl KeyStore for MemoryKeys {
+    async fn answers(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn root(&self) -> Result<Option<RootRow>, StoreError> {
         Ok(self.state().root)
     }

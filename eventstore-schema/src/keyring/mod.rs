@@ -148,7 +148,7 @@ impl Keyring {
     /// # Errors
     /// [`OpenKeyringError::WrongRoot`] when another root key wraps it.
     pub async fn open(pool: Pool, root: Arc<dyn RootProvider>) -> Result<Self, OpenKeyringError> {
-        Self::over(Arc::new(postgres::PostgresKeys::new(pool)), root).await
+        Self::over(Arc::new(postgres::PostgresKeys::new(pool)?), root).await
     }
 
     /// The root key that wraps the keyring in PostgreSQL, if one was made there. Changes nothing.
@@ -156,7 +156,7 @@ impl Keyring {
     /// # Errors
     /// When the keyring cannot be read.
     pub async fn root_on_record(pool: Pool) -> Result<Option<RootId>, StoreError> {
-        Ok(postgres::PostgresKeys::new(pool).root().await?.map(|root| root.id))
+        Ok(postgres::PostgresKeys::new(pool)?.root().await?.map(|root| root.id))
     }
 
     /// Opens a fresh keyring in memory, under a root key of its own.
@@ -187,6 +187,14 @@ impl Keyring {
             .time_to_live(Duration::from_secs(CACHED_KEY_SECONDS_MAX))
             .build();
         Ok(Self { store, root, shards: RwLock::new(Arc::new(shards)), cache, epoch: RwLock::new(0) })
+    }
+
+    /// Whether its store answers now, whatever is in the cache. Takes nothing that sealing and opening need.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn answers(&self) -> Result<(), KeyError> {
+        Ok(self.store.answers().await?)
     }
 
     /// The secret with this name, made on first use.

@@ -48,11 +48,18 @@ const DESTROY: &str = "
 /// The store in PostgreSQL. Its pool's role must be able to read, insert and update the tables of `keyring`.
 pub(super) struct PostgresKeys {
     pool: Pool,
+    /// A connection of its own for who asks how the store is.
+    probe: Pool,
 }
 
 impl PostgresKeys {
-    pub(super) const fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub(super) fn new(pool: Pool) -> Result<Self, StoreError> {
+        let attempt = "making its connections";
+        let unavailable = |error: deadpool_postgres::BuildError| StoreError::Unavailable {
+            attempt,
+            reason: error.to_string(),
+        };
+        Ok(Self { probe: pool.apart().map_err(unavailable)?, pool })
     }
 
     async fn client(&self, attempt: &'static str) -> Result<Connection, StoreError> {
@@ -99,6 +106,14 @@ fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
 
 #[async_trait]
 impl KeyStore for PostgresKeys {
+    async fn answers(&self) -> Result<(), StoreError> {
+        let attempt = "asking whether it answers";
+        let client = self.probe.get().await;
+        let client =
+            client.map_err(|error| StoreError::Unavailable { attempt, reason: error.to_string() })?;
+        client.query_opt(ROOT, &[]).await.map(|_| ()).map_err(unavailable(attempt))
+    }
+
     async fn root(&self) -> Result<Option<RootRow>, StoreError> {
         let attempt = "reading its root record";
         let client = self.client(attempt).await?;

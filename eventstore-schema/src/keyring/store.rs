@@ -94,6 +94,9 @@ pub enum StoreError {
 /// Where wrapped keys are kept.
 #[async_trait]
 pub(super) trait KeyStore: Send + Sync + 'static {
+    /// Whether it answers, asked over a connection that nobody else uses.
+    async fn answers(&self) -> Result<(), StoreError>;
+
     /// The active root; `None` before the first use.
     async fn root(&self) -> Result<Option<RootRow>, StoreError>;
 

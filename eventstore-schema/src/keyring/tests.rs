@@ -216,7 +216,7 @@ async fn a_store_out_of_reach_is_told_from_a_key_that_is_not_there() {
         Keyring::open(gone.clone(), root()).await,
         Err(OpenKeyringError::Store(StoreError::Unavailable { .. }))
     ));
-    let store: Arc<dyn KeyStore> = Arc::new(postgres::PostgresKeys::new(gone));
+    let store: Arc<dyn KeyStore> = Arc::new(postgres::PostgresKeys::new(gone).unwrap());
     let keyring = Keyring { store, ..keyring };
     assert!(matches!(opening(&keyring, subject(1)).await, Err(KeyError::Unavailable(_))));
     assert!(matches!(keyring.usable(&[subject(1)]).await, Err(KeyError::Unavailable(_))));
@@ -231,6 +231,10 @@ struct Gated {
 
 #[async_trait]
 impl KeyStore for Gated {
+    async fn answers(&self) -> Result<(), StoreError> {
+        self.inner.answers().await
+    }
+
     async fn root(&self) -> Result<Option<RootRow>, StoreError> {
         self.inner.root().await
     }

@@ -48,6 +48,8 @@ const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(250);
 /// the planner into anything else.
 const READER_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_sort=off -c enable_seqscan=off \
     -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
+/// Longest that asking whether the log takes writes may take in the server.
+const PROBE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A page of a filtered read looks through thousands of events of a log that may lie on a slow disk.
 const READ_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -88,6 +90,8 @@ struct Shared {
     room: Room,
     metrics: LogMetrics,
     pool: Pool,
+    /// For asking whether the log takes writes: whoever asks takes no connection from those who read.
+    probe: Pool,
     snapshots: Snapshots,
 }
 
@@ -123,6 +127,9 @@ impl PgEventLog {
         };
         let pool = Pool::new(&config.connection, Role::App, options)
             .map_err(|error| unavailable(error.to_string()))?;
+        let options = PoolOptions { statement_wait_max: PROBE_WAIT_MAX, ..PoolOptions::of_size(1) };
+        let probe = Pool::new(&config.connection, Role::App, options)
+            .map_err(|error| unavailable(error.to_string()))?;
         let limits = QueueLimits { events_max: config.queue_events_max, bytes_max: config.queue_bytes_max };
         let metrics = LogMetrics::new("postgres").map_err(|error| unavailable(error.to_string()))?;
         let shared = Arc::new(Shared {
@@ -133,6 +140,7 @@ impl PgEventLog {
             metrics,
             snapshots: Snapshots::new(pool.clone()),
             pool,
+            probe,
             config,
         });
         let head = reader::head(&shared).await?;

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use super::Shared;
 use super::batch::recorded_command;
 use super::rows::{self, COLUMNS, category_code, describe};
-use crate::database::Connection;
+use crate::database::{Connection, Pool};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
 use crate::log::{Appended, Head, Incarnation, LogError, ReadFilter, Subscription};
 
@@ -29,7 +29,11 @@ fn unavailable(attempt: &'static str, error: &tokio_postgres::Error) -> LogError
 }
 
 pub(super) async fn connection(shared: &Shared, attempt: &'static str) -> Result<Connection, LogError> {
-    shared.pool.get().await.map_err(|error| LogError::Unavailable { attempt, reason: error.to_string() })
+    borrowed(&shared.pool, attempt).await
+}
+
+async fn borrowed(pool: &Pool, attempt: &'static str) -> Result<Connection, LogError> {
+    pool.get().await.map_err(|error| LogError::Unavailable { attempt, reason: error.to_string() })
 }
 
 pub(super) async fn query(
@@ -61,7 +65,8 @@ pub(super) async fn warn_of_lost_durability(shared: &Shared) -> Result<(), LogEr
     Ok(())
 }
 
-/// Goes the way of an append with nothing in it: its lock, its tables, and a commit that reaches the disk.
+/// Goes the way of an append with nothing in it: its lock, its tables, and a commit that reaches the disk; over a connection
+/// of its own.
 pub(super) async fn try_write(shared: &Shared) -> Result<(), LogError> {
     let attempt = "asking whether the log takes writes";
     if shared.metrics.is_failing() {
@@ -75,7 +80,7 @@ pub(super) async fn try_write(shared: &Shared) -> Result<(), LogError> {
          SELECT pg_logical_emit_message(true, 'envoi', '')",
         i64::MAX
     );
-    let client = connection(shared, attempt).await?;
+    let client = borrowed(&shared.probe, attempt).await?;
     client.batch_execute(&sql).await.map_err(|error| unavailable(attempt, &error))
 }
 

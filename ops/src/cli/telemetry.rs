@@ -1,16 +1,23 @@
 //! What a run says of itself: structured events on standard error.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{Directive, ParseError};
 
 use super::CliError;
 use crate::config::Telemetry;
+
+/// Parts that write a line for each malformed request, which strangers could fill a disk with: they say nothing unless a filter
+/// names the library.
+const OF_STRANGERS: [&str; 2] = ["actix_http::h1=off", "actix_http::ws=off"];
+/// The library.
+const OF_REQUESTS: &str = "actix_http";
 
 /// Starts writing events as the configuration says. Once a process.
 ///
 /// # Errors
 /// When the filter or the format is none.
 pub fn start(telemetry: &Telemetry) -> Result<(), CliError> {
-    let filter = EnvFilter::try_new(&telemetry.filter).map_err(|error| {
+    let filter = filter(&telemetry.filter).map_err(|error| {
         CliError::usage("`telemetry.filter` is no filter").because(&error).hint("info,envoi=debug")
     })?;
     let writer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -20,4 +27,14 @@ pub fn start(telemetry: &Telemetry) -> Result<(), CliError> {
         other => return Err(CliError::usage(format!("`telemetry.format` is {other}")).hint("text or json")),
     };
     started.map_err(|error| CliError::failed(format!("telemetry did not start: {error}")))
+}
+
+fn filter(text: &str) -> Result<EnvFilter, ParseError> {
+    let filter = EnvFilter::try_new(text)?;
+    if text.contains(OF_REQUESTS) {
+        return Ok(filter);
+    }
+    OF_STRANGERS
+        .iter()
+        .try_fold(filter, |filter, quiet| Ok(filter.add_directive(quiet.parse::<Directive>()?)))
 }

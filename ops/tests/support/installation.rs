@@ -82,7 +82,14 @@ impl Installation {
 
     /// Starts a server with these roles and waits until it runs.
     pub fn serve(&self, roles: &str) -> Serving {
-        Self::started(self.command(&["serve", "--json", "--roles", roles]))
+        self.serve_with(roles, |_| ())
+    }
+
+    /// The same, started as `prepare` wants it.
+    pub fn serve_with(&self, roles: &str, prepare: impl FnOnce(&mut std::process::Command)) -> Serving {
+        let mut command = self.command(&["serve", "--json", "--roles", roles]);
+        prepare(&mut command);
+        Self::started(command)
     }
 
     /// Starts a server of all roles that lets everybody ask as often as they like.

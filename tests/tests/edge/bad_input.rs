@@ -73,7 +73,7 @@ async fn paths_methods_and_queries_that_lead_nowhere_are_refused() {
     http.get("/v1/organizations/not-an-id").await.refused(404, "not_found");
     http.get("/v1/organizations/..%2f..").await.refused(404, "not_found");
     let answer = http.put("/v1/organizations", &json!({})).await.refused(405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), "GET, POST");
+    assert_eq!(answer.header("allow"), "GET, HEAD, POST");
     http.get("/v1/organizations?limit=0").await.refused(400, "invalid_query");
     http.get("/v1/organizations?limit=x").await.refused(400, "invalid_query");
     http.get("/v1/organizations?unknown=1").await.refused(400, "invalid_query");

@@ -25,3 +25,4 @@ mod stale;
 mod surface;
 mod time_budget;
 mod tokens;
+mod without_token;
