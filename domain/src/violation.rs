@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Longest text of what is expected or found, in characters: a commit may have thousands of wraps.
+const TOLD_CHARS_MAX: usize = 300;
+
 /// Which rule an event breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
@@ -55,7 +58,7 @@ impl Rule {
         if expected == found {
             return Ok(());
         }
-        Err(Violation { rule: self, expected: format!("{expected:?}"), found: format!("{found:?}") })
+        Err(Violation { rule: self, expected: told(&expected), found: told(&found) })
     }
 
     /// That the rule holds for `found`.
@@ -79,8 +82,17 @@ impl Rule {
     }
 
     fn broken(self, expected: &'static str, found: &dyn fmt::Debug) -> Violation {
-        Violation { rule: self, expected: expected.to_owned(), found: format!("{found:?}") }
+        Violation { rule: self, expected: expected.to_owned(), found: told(found) }
     }
+}
+
+fn told(value: &dyn fmt::Debug) -> String {
+    let mut text = format!("{value:?}");
+    if let Some((end, _)) = text.char_indices().nth(TOLD_CHARS_MAX) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 impl fmt::Display for Rule {
@@ -99,4 +111,19 @@ pub struct Violation {
     pub expected: String,
     /// What stands there.
     pub found: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_violation_tells_what_was_expected_and_never_at_length() {
+        let broken = Rule::Number.equal(2, 3).unwrap_err();
+        assert_eq!(broken.to_string(), "number: expected 2, found 3");
+        let broken = Rule::Recipient.equal(vec!["\u{e9}"; 5_000], Vec::new()).unwrap_err();
+        assert!(broken.expected.ends_with("..."), "{broken}");
+        assert_eq!((broken.expected.chars().count(), broken.found.as_str()), (TOLD_CHARS_MAX + 3, "[]"));
+        assert!(Rule::State.holds(true, "", &()).is_ok());
+    }
 }
