@@ -67,6 +67,7 @@ pub fn codes(about: &About, kind: Kind) -> BTreeMap<u16, Vec<&'static str>> {
             Code::RevisionMismatch.as_str(),
             Rejection::InvalidField { field: "", reason: "" }.code(),
         ]),
+        IntentKind::AnonymousCommand => also(&[Rejection::InvalidField { field: "", reason: "" }.code()]),
         IntentKind::Query => also(&[Code::InvalidCursor.as_str(), Code::Behind.as_str()]),
         IntentKind::Exchange => {}
     }

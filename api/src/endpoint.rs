@@ -263,6 +263,8 @@ pub trait Trust: Sized {
 pub enum IntentKind {
     /// Changes it: carries an idempotency key, may carry `If-Match`.
     Command,
+    /// Changes it for somebody whom nobody knows: an idempotency key names it and changes no answer.
+    AnonymousCommand,
     /// Reads it: may carry `Envoi-Min-Position`.
     Query,
     /// Neither: proves something, or tells what is always the same.
@@ -441,7 +443,9 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use super::{About, Endpoint, Input, Nothing, Reply, who};
-    pub use crate::extract::{Anonymous, Authenticated, Command, DeviceBound, Exchange, Query};
+    pub use crate::extract::{
+        Anonymous, AnonymousCommand, Authenticated, Command, DeviceBound, Exchange, Query,
+    };
     pub use crate::problem::Problem;
     pub use crate::state::State;
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::budget::until;
 use crate::cursor::Place;
-use crate::endpoint::{Access, IntentKind, Outcome};
+use crate::endpoint::{IntentKind, Outcome};
 use crate::extract::{Call, Identity, Origin, push_parameter};
 use crate::problem::{Code, Problem};
 use crate::rates::Subject;
@@ -124,7 +124,7 @@ async fn outcome(
     deadline: Instant,
 ) -> Result<Outcome, Problem> {
     let route = routes::find(&invocation.command)
-        .filter(|route| route.intent == IntentKind::Command && route.access != Access::Anonymous)
+        .filter(|route| route.intent == IntentKind::Command)
         .ok_or_else(|| Problem::field("command", "there is no such command"))?;
     let body = invocation.body.as_ref().map_or("{}", |body| body.get()).as_bytes();
     if body.len() > route.about.body_bytes_max {

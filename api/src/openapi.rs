@@ -20,6 +20,8 @@ Envoi is an end-to-end-encrypted, multi-tenant messaging platform. Every change 
 did the first time, with `Idempotency-Replayed: true`. Their answers carry an `ETag`, which a later change may demand with \
 `If-Match`, and an `Envoi-Position`, which a later question may wait for with `Envoi-Min-Position` to see what was changed.
 
+**Changes without a login** are answered alike whatever is there, repeated or not: an e-mail tells. They know no `If-Match`.
+
 **Lists** come in pages: `limit`, and `cursor` from the page before. Cursors and positions are opaque and yours alone.
 
 **Problems** are `application/problem+json` (RFC 9457); `code` is stable, the text is for people.
@@ -255,6 +257,7 @@ fn headers(intent: IntentKind, about: &About) -> Vec<Value> {
                 header("If-Match", false, etag, "The ETag that the change is based on."),
             ]
         }
+        IntentKind::AnonymousCommand => vec![idempotency_key(about)],
         IntentKind::Query => {
             let text = "An `Envoi-Position` whose change must be in the answer.";
             let schema =
@@ -288,7 +291,7 @@ fn answer_headers(intent: IntentKind) -> Value {
             "Idempotency-Replayed": header("`true` when an earlier request did it."),
         }),
         IntentKind::Query => json!({ "ETag": header("Revision of what is shown, where it has one.") }),
-        IntentKind::Exchange => json!({}),
+        IntentKind::AnonymousCommand | IntentKind::Exchange => json!({}),
     }
 }
 

@@ -53,7 +53,7 @@ codes! {
     /// No access token, or one that does not hold (any more).
     Unauthenticated = 401, "unauthenticated", "the access token is missing, malformed or expired, or its session has ended";
     /// The account or password is wrong, or logins are refused for a time.
-    LoginRefused = 401, "login_refused", "e-mail address and password do not go together";
+    LoginRefused = 401, "login_refused", "e-mail address and password do not go together, or the address is not confirmed";
     /// The refresh token is used up, expired or unknown, or its session ended.
     RefreshRefused = 401, "refresh_refused", "the refresh token does not hold any more: log in again";
     /// The present password is another.

@@ -1,13 +1,9 @@
--- What must be unique across streams (an e-mail address) is reserved here under a keyed hash, never in clear. A row is pending
--- from before the event is appended until the append is known to have succeeded; both are recoverable from the log.
+-- What must be unique across streams (an e-mail address) is reserved here under a keyed hash, never in clear: for the one
+-- account that may be registered with it, whether that exists yet or not. Rows of accounts that do are recoverable from the log.
 CREATE TABLE write.reservations (
     kind smallint NOT NULL,
     blind_index bytea NOT NULL CHECK (octet_length(blind_index) = 32),
     owner uuid NOT NULL,
-    command_id uuid NOT NULL,
-    confirmed boolean NOT NULL,
-    -- Microseconds since the Unix epoch; a pending row may be taken over after it, once its owner is known not to exist.
-    expires_at bigint NOT NULL,
     PRIMARY KEY (kind, blind_index)
 );
 CREATE INDEX reservations_by_owner ON write.reservations (owner);

@@ -1,4 +1,6 @@
--- Reserves what is free; what the same command reserved before stays its own. Anything else is left as it is.
-INSERT INTO write.reservations (kind, blind_index, owner, command_id, confirmed, expires_at)
-VALUES ($1, $2, $3, $4, false, $5)
-ON CONFLICT (kind, blind_index) DO NOTHING
+-- Reserves what is free, and gives whose it is. What somebody has is written as it was, so that both take as long, and so that
+-- one of many at once waits for the first and sees its row.
+INSERT INTO write.reservations AS held (kind, blind_index, owner)
+VALUES ($1, $2, $3)
+ON CONFLICT (kind, blind_index) DO UPDATE SET owner = held.owner
+RETURNING owner

@@ -82,6 +82,16 @@ impl Request {
         }
     }
 
+    /// The same command of somebody whom nobody knows, about `subject`: the blind index of an address, or the hash of a token.
+    /// Its id follows from the idempotency key, the subject and the content. So the equal keys of two people name two commands,
+    /// a key that comes again with other content names another command, and no key ever changes an answer.
+    pub fn about(&self, subject: &[u8; 32]) -> Self {
+        let CommandRef { id, fingerprint } = self.command;
+        let parts: [&[u8]; 3] = [id.as_bytes(), subject, fingerprint.as_bytes()];
+        let command = CommandRef { id: derived_id("anonymous", &parts), fingerprint };
+        Self { command, expected_revision: None, ..*self }
+    }
+
     /// The id of what this command creates; the same for every retry, so that a retried create meets the same stream.
     pub fn created_id<T: From<Uuid>>(&self, kind: &str) -> T {
         T::from(Uuid::from_bytes(derive("created", &[self.command.id.as_bytes(), kind.as_bytes()])))
@@ -90,7 +100,7 @@ impl Request {
 
 /// The id of the command that `actor` gives under an idempotency key.
 ///
-/// Anonymous actors share one id space: give them keys that nobody guesses.
+/// Anonymous actors share one id space: see [`Request::about`].
 pub fn command_id(actor: Actor, idempotency_key: &str) -> CommandId {
     CommandId::from_bytes(derive("command", &[&[actor.kind.code()], &actor.id, idempotency_key.as_bytes()]))
 }
@@ -169,6 +179,22 @@ mod tests {
     fn moving_bytes_between_parts_changes_the_fingerprint() {
         assert_ne!(fingerprint("v", &[b"ab", b"c"]), fingerprint("v", &[b"a", b"bc"]));
         assert_ne!(fingerprint("v", &[b"a"]), fingerprint("v", &[b"a", b""]));
+    }
+
+    #[test]
+    fn an_anonymous_command_is_named_by_key_subject_and_content() {
+        let one = request("k").about(&[1; 32]);
+        assert_eq!(one.command, request("k").about(&[1; 32]).command);
+        let mut other_content = request("k");
+        other_content.command.fingerprint = fingerprint("verb", &[b"other"]);
+        for other in
+            [request("k").about(&[2; 32]), request("l").about(&[1; 32]), other_content.about(&[1; 32])]
+        {
+            assert_ne!(one.command.id, other.command.id);
+            assert_ne!(one.created_id::<AccountId>("account"), other.created_id("account"));
+        }
+        let expecting = request("k").with_expected_revision(Some(Revision::new(3)));
+        assert_eq!(expecting.about(&[1; 32]).expected_revision, None);
     }
 
     #[test]

@@ -58,6 +58,11 @@ pub const TOKEN_AGE_SECONDS_MAX: i64 = 86_400;
 pub const TOKEN_SECONDS_MAX: i64 = EMAIL_CONFIRMATION_SECONDS + TOKEN_MAIL_SECONDS_MAX;
 /// Longest that logins to an account that is guessed at are slowed down more after the last failure, in seconds: half a day.
 pub const LOGIN_LOCKED_SECONDS_MAX: i64 = 43_200;
+/// For how long the owner of an address is not told again that somebody registers it, in seconds: a day.
+pub const REGISTRATION_REPEATED_SECONDS: i64 = 86_400;
+/// For how long after a reset by mail another identity may take the place of the one before, in seconds: a day. Whoever comes
+/// later asks for another reset.
+pub const IDENTITY_ANEW_SECONDS: i64 = 86_400;
 /// How far the time in a device's proof may be from the server's, in seconds: five minutes, as clocks of devices go.
 pub const DEVICE_PROOF_SECONDS: i64 = 300;
 /// For how long after an exchange the token before is answered with the current one to whoever presents it, in seconds: a

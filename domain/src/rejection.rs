@@ -62,10 +62,6 @@ rejections! {
 
     /// The account does not exist.
     AccountNotFound = NotFound, "account_not_found", "there is no such account";
-    /// The account exists already.
-    AccountExists = Conflict, "account_exists", "the account exists already";
-    /// The e-mail address is not confirmed.
-    EmailNotConfirmed = Forbidden, "email_not_confirmed", "the e-mail address has to be confirmed first";
     /// The token is unknown, used or expired.
     TokenInvalid = Invalid, "token_invalid", "the token is unknown, used or expired: ask for a new one";
 

@@ -27,26 +27,45 @@ impl Intent for Command {
     const KIND: IntentKind = IntentKind::Command;
 
     async fn read(state: &State, about: &About, call: &Call<'_>) -> Result<Self, Problem> {
-        let actor = call.identity.as_ref().map_or(Actor::ANONYMOUS, |one| Actor::account(one.account_id));
-        let id = match call.idempotency_key {
-            Some(key) => command_id(actor, checked_key(key)?),
-            // What names its object by path and replaces or removes it may be repeated anyway.
-            None if about.verb != Verb::Post => state.clock.new_id::<CommandId>(),
-            None => {
-                let problem = Problem::from(Code::InvalidHeader);
-                return Err(
-                    problem.detail("Idempotency-Key is missing: send one that is new for each command")
-                );
-            }
-        };
-        let parts: [&[u8]; 2] = [call.path.as_bytes(), call.body];
-        let command = CommandRef { id, fingerprint: fingerprint(about.name, &parts) };
-        let request = Request::new(state.clock.now(), actor, command, call.origin.correlation_id())
-            .with_network(call.origin.address.map(Network::of))
-            .with_device(call.identity.as_ref().and_then(|one| one.device_id))
-            .with_expected_revision(call.if_match.map(revision).transpose()?);
+        let request =
+            request(state, about, call)?.with_expected_revision(call.if_match.map(revision).transpose()?);
         Ok(Self { request, key: call.idempotency_key.and_then(|key| Uuid::try_parse(key).ok()) })
     }
+}
+
+/// A change that somebody asks for whom nobody knows. What is there must not show in the answer: `If-Match` is not looked at,
+/// and `Idempotency-Key` only names the change, together with what it is about ([`Request::about`]).
+#[derive(Clone, Copy, Debug)]
+pub struct AnonymousCommand {
+    /// What the write side needs to know of it.
+    pub request: Request,
+}
+
+impl Intent for AnonymousCommand {
+    const KIND: IntentKind = IntentKind::AnonymousCommand;
+
+    async fn read(state: &State, about: &About, call: &Call<'_>) -> Result<Self, Problem> {
+        Ok(Self { request: request(state, about, call)? })
+    }
+}
+
+/// What every change has: who asks, from where, and under which id.
+fn request(state: &State, about: &About, call: &Call<'_>) -> Result<Request, Problem> {
+    let actor = call.identity.as_ref().map_or(Actor::ANONYMOUS, |one| Actor::account(one.account_id));
+    let id = match call.idempotency_key {
+        Some(key) => command_id(actor, checked_key(key)?),
+        // What names its object by path and replaces or removes it may be repeated anyway.
+        None if about.verb != Verb::Post => state.clock.new_id::<CommandId>(),
+        None => {
+            let problem = Problem::from(Code::InvalidHeader);
+            return Err(problem.detail("Idempotency-Key is missing: send one that is new for each command"));
+        }
+    };
+    let parts: [&[u8]; 2] = [call.path.as_bytes(), call.body];
+    let command = CommandRef { id, fingerprint: fingerprint(about.name, &parts) };
+    Ok(Request::new(state.clock.now(), actor, command, call.origin.correlation_id())
+        .with_network(call.origin.address.map(Network::of))
+        .with_device(call.identity.as_ref().and_then(|one| one.device_id)))
 }
 
 impl Command {

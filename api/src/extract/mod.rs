@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use domain::CorrelationId;
 use serde::de::DeserializeOwned;
 
-pub use headers::{Command, Exchange, Query, is_request_id};
+pub use headers::{AnonymousCommand, Command, Exchange, Query, is_request_id};
 pub use identity::{Anonymous, Authenticated, DeviceBound, Identity};
 pub use json::json;
 pub use page::{Page, PageAnswer};

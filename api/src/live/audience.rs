@@ -111,6 +111,8 @@ fn account(event: &AccountEvent) -> Audience {
         AccountEvent::Registered(_)
         | AccountEvent::EmailConfirmationRequested(_)
         | AccountEvent::PasswordSet(_)
+        | AccountEvent::PasswordVoided(_)
+        | AccountEvent::RegistrationRepeated(_)
         | AccountEvent::PasswordResetRequested(_) => Audience::NOBODY,
     }
 }

@@ -105,6 +105,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::endpoint::{Access, IntentKind, Verb};
     use crate::problem::is_known;
 
     #[test]
@@ -112,6 +113,14 @@ mod tests {
         let names: BTreeSet<_> = ROUTES.iter().map(|route| route.about.name).collect();
         let places: BTreeSet<_> = ROUTES.iter().map(|route| (route.about.path, route.about.verb)).collect();
         assert_eq!((names.len(), places.len()), (ROUTES.len(), ROUTES.len()));
+    }
+
+    #[test]
+    fn whatever_changes_something_without_a_login_answers_alike_whatever_is_there() {
+        for route in ROUTES.iter().filter(|route| route.about.verb != Verb::Get) {
+            let is_anonymous = route.access == Access::Anonymous;
+            assert_eq!(route.intent == IntentKind::AnonymousCommand, is_anonymous, "{}", route.about.name);
+        }
     }
 
     #[test]

@@ -45,6 +45,18 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// Whether repeating the same command may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            AuthError::Overloaded { .. } | AuthError::Unavailable(_) => true,
+            AuthError::Execute(error) => error.is_retryable(),
+            AuthError::Refused
+            | AuthError::Locked { .. }
+            | AuthError::RefreshRefused
+            | AuthError::Damaged(_) => false,
+        }
+    }
+
     pub(crate) fn locked(until: Timestamp, now: Timestamp) -> Self {
         let micros = until.as_micros().saturating_sub(now.as_micros());
         AuthError::Locked { retry_after: Duration::from_micros(u64::try_from(micros).unwrap_or_default()) }

@@ -106,6 +106,8 @@ fn domain_nfc(text: &str) -> String {
 pub struct Passwords {
     turns: Arc<Turns>,
     nobody: AccountPassword,
+    #[cfg(test)]
+    made: std::sync::atomic::AtomicUsize,
 }
 
 impl Passwords {
@@ -119,7 +121,13 @@ impl Passwords {
         let at_once = (cores / 2).clamp(1, HASHES_AT_ONCE_MAX);
         let params = params()?;
         let nobody = hash(b"nobody has this password", &salt, &mut blocks(&params))?;
-        Ok(Self { turns: Turns::new(at_once, params.block_count(), HASHES_WAITING_MAX), nobody })
+        let turns = Turns::new(at_once, params.block_count(), HASHES_WAITING_MAX);
+        Ok(Self {
+            turns,
+            nobody,
+            #[cfg(test)]
+            made: std::sync::atomic::AtomicUsize::default(),
+        })
     }
 
     /// Hashes a password with a random `salt`.
@@ -157,11 +165,19 @@ impl Passwords {
         &self.turns
     }
 
+    /// How many hashes were computed.
+    #[cfg(test)]
+    pub(crate) fn made(&self) -> usize {
+        self.made.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         payer: Payer,
         work: impl FnOnce(&mut [Block]) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
+        #[cfg(test)]
+        self.made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let overloaded = PasswordError::Overloaded { retry_after: TURN_WAIT_MAX };
         let mut turn = self.turns.take(payer, TURN_WAIT_MAX).await.ok_or(overloaded)?;
         tokio::task::spawn_blocking(move || work(turn.memory())).await.map_err(|_| PasswordError::Hash)?

@@ -19,7 +19,8 @@ use crate::metrics::Metrics;
 use crate::services::Services;
 
 const NAME: &str = "account_mail";
-/// After so many seconds nobody is told any more that the password was changed or a session ended: it is no news.
+/// After so many seconds nobody is told any more that the password was changed, a session ended or the address was registered
+/// again: it is no news.
 const NEWS_SECONDS: i64 = 86_400;
 
 /// The reaction.
@@ -163,6 +164,7 @@ impl Reaction for AccountMail {
             "account.email_confirmation_requested",
             "account.password_reset_requested",
             "account.password_set",
+            "account.registration_repeated",
             "session.revoked",
         ]
     }
@@ -186,8 +188,13 @@ impl Reaction for AccountMail {
             AccountEvent::PasswordSet(event) => {
                 self.password_set(lead, recorded, event.account_id, event.cause).await
             }
+            AccountEvent::RegistrationRepeated(event) => {
+                let mail = Mail::AlreadyRegistered { url: self.auth.public_url.clone() };
+                self.send_news(lead, recorded, event.account_id, &mail).await
+            }
             AccountEvent::Registered(_)
             | AccountEvent::EmailConfirmed(_)
+            | AccountEvent::PasswordVoided(_)
             | AccountEvent::ProfileChanged(_)
             | AccountEvent::MetadataChanged(_)
             | AccountEvent::LoginLocked(_) => Ok(()),

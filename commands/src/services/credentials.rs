@@ -1,18 +1,23 @@
 //! Finds accounts by what people type, and what is stored to verify it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::account::{Account, AccountContact, AccountPassword};
+use domain::account::{Account, AccountContact, AccountPassword, Standing};
 use domain::{AccountId, Category, DeviceId, Record, SessionId};
-use eventstore_schema::keyring::Secret;
-use eventstore_schema::{Revision, Sealer, StreamId};
+use eventstore_schema::keyring::{CACHED_KEY_SECONDS_MAX, Secret};
+use eventstore_schema::{KeyRef, RecordedEvent, Revision, Sealer, StreamId, Tenant};
 
 use crate::auth::AuthError;
 use crate::auth::attempts::{Subjects, Wide};
 use crate::auth::turns::Payer;
 use crate::executor::Executor;
 use crate::network::Network;
+use crate::request::derived_id;
 use crate::reservations::{ReservationKind, Reservations};
+
+/// Most accounts of which it is remembered that their keys were asked for.
+const ASKED_MAX: u64 = 100_000;
 
 /// Looks credentials up.
 #[derive(Clone)]
@@ -20,17 +25,40 @@ pub(crate) struct Credentials {
     pub(super) executor: Executor,
     pub(super) sealer: Arc<Sealer>,
     pub(super) reservations: Reservations,
+    /// Accounts, there or not, whose keys were asked for of late.
+    asked: moka::sync::Cache<AccountId, ()>,
+}
+
+/// An address, whether anybody has it or not.
+pub(super) struct Address {
+    /// Under what it is reserved.
+    pub(super) index: [u8; 32],
+    /// The account that has it, or may be registered with it; for a free one an account that nobody ever has, so that looking
+    /// costs the same.
+    pub(super) account_id: AccountId,
+    /// Whether it is reserved.
+    pub(super) is_reserved: bool,
 }
 
 /// What a login has to be judged by.
 pub(super) struct Stored {
+    /// How far the account has come.
+    pub(super) standing: Standing,
     /// Where the password hash stands; another place later says that the password was set anew meanwhile.
-    pub(super) place: u64,
-    /// `None` once it is erased.
+    pub(super) place: Option<u64>,
+    /// `None` where no password holds, and once it is erased.
     pub(super) password: Option<AccountPassword>,
 }
 
 impl Credentials {
+    pub(super) fn new(executor: Executor, sealer: Arc<Sealer>, reservations: Reservations) -> Self {
+        let asked = moka::sync::Cache::builder()
+            .max_capacity(ASKED_MAX)
+            .time_to_live(Duration::from_secs(CACHED_KEY_SECONDS_MAX))
+            .build();
+        Self { executor, sealer, reservations, asked }
+    }
+
     /// Under what an address is reserved.
     pub(super) async fn email_index(&self, email: &str) -> Result<[u8; 32], AuthError> {
         Ok(self.sealer.keyring().blind_index(Secret::EmailIndex, email.as_bytes()).await?)
@@ -81,26 +109,28 @@ impl Credentials {
         Ok(self.sealer.keyring().blind_index(Secret::LoginAttemptIndex, &bytes).await?)
     }
 
-    /// The account of a normalised address.
-    pub(super) async fn find(&self, email: &str) -> Result<Option<AccountId>, AuthError> {
+    /// A normalised address.
+    pub(super) async fn address(&self, email: &str) -> Result<Address, AuthError> {
         let index = self.email_index(email).await?;
-        let Some(row) = self.reservations.find(ReservationKind::Email, &index).await? else {
-            return Ok(None);
+        let owner = self.reservations.find(ReservationKind::Email, &index).await?;
+        let nobody = || derived_id("account of a free address", &[&index]);
+        let account_id = owner.map_or_else(nobody, AccountId::from);
+        Ok(Address { index, account_id, is_reserved: owner.is_some() })
+    }
+
+    /// What a login to an account is judged by. An account that does not exist costs the same.
+    pub(super) async fn stored(&self, account_id: AccountId) -> Result<Stored, AuthError> {
+        let look = |state: &Account, _| (state.standing(), state.password_place());
+        let (standing, place) = self.executor.view(account_id, look).await?;
+        self.ask_for_keys(account_id).await?;
+        let stream = StreamId::new(Category::Account, account_id);
+        let revision = Revision::new(place.unwrap_or_default());
+        let events = self.executor.log().read_stream(stream, revision, 1).await?;
+        let password = match place {
+            Some(place) => self.unseal(stream, place, events.first()).await?,
+            None => None,
         };
-        let account_id = AccountId::from(row.owner);
-        Ok(self.exists(account_id).await?.then_some(account_id))
-    }
-
-    /// Whether the account was registered.
-    pub(super) async fn exists(&self, account_id: AccountId) -> Result<bool, AuthError> {
-        Ok(self.executor.view::<Account, _>(account_id, |state, _| state.exists()).await?)
-    }
-
-    /// The stored password hash of an account.
-    pub(super) async fn stored(&self, account_id: AccountId) -> Result<Option<Stored>, AuthError> {
-        let place = self.executor.view::<Account, _>(account_id, |state, _| state.password_place()).await?;
-        let Some(place) = place else { return Ok(None) };
-        Ok(Some(Stored { place, password: self.open(account_id, place).await? }))
+        Ok(Stored { standing, place, password })
     }
 
     /// Whether the password is still the one that was found at `place`.
@@ -118,11 +148,31 @@ impl Credentials {
         }
     }
 
+    /// Has the keys ready that the account's password is sealed under. Keys that there are not are asked for as seldom as those
+    /// that are kept.
+    async fn ask_for_keys(&self, account_id: AccountId) -> Result<(), AuthError> {
+        if !self.asked.contains_key(&account_id) {
+            let keys = KeyRef { tenant: Tenant::Platform, subject: account_id.into(), period: None };
+            self.sealer.keyring().keys_for(&[keys]).await?;
+            self.asked.insert(account_id, ());
+        }
+        Ok(())
+    }
+
     async fn open<R: Record>(&self, account_id: AccountId, place: u64) -> Result<Option<R>, AuthError> {
         let stream = StreamId::new(Category::Account, account_id);
         let events = self.executor.log().read_stream(stream, Revision::new(place), 1).await?;
-        let cell = events.first().and_then(|event| event.sealed_cell());
+        self.unseal(stream, place, events.first()).await
+    }
+
+    async fn unseal<R: Record>(
+        &self,
+        stream: StreamId,
+        place: u64,
+        event: Option<&RecordedEvent>,
+    ) -> Result<Option<R>, AuthError> {
         let missing = || AuthError::Damaged(format!("{stream} has nothing sealed at revision {place}"));
-        Ok(self.sealer.open::<R>(&cell.ok_or_else(missing)?).await?.clear())
+        let cell = event.and_then(RecordedEvent::sealed_cell).ok_or_else(missing)?;
+        Ok(self.sealer.open::<R>(&cell).await?.clear())
     }
 }

@@ -1,6 +1,7 @@
 //! Use cases: each gathers the facts that its command carries and has it executed. No rule lies here.
 
 mod accounts;
+mod afterwards;
 #[cfg(test)]
 mod auth_tests;
 mod conversations;
@@ -9,6 +10,7 @@ mod devices;
 pub(crate) mod facts;
 mod invitation_token;
 mod organizations;
+mod registration;
 mod sessions;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,11 +28,12 @@ use crate::executor::Executor;
 use crate::metrics::Metrics;
 use crate::reservations::Reservations;
 
-pub use accounts::{Accounts, NewAccount};
+pub use accounts::Accounts;
 pub use conversations::{Conversations, NewConversation};
 pub use devices::Devices;
 pub use invitation_token::InvitationToken;
 pub use organizations::{Invited, NewInvitation, Organizations};
+pub use registration::NewAccount;
 pub use sessions::{AuthenticateError, LoggedIn, Login, Sessions};
 pub use workspaces::Workspaces;
 
@@ -78,11 +81,8 @@ impl Services {
     pub fn new(parts: &Parts) -> Self {
         let Parts { log, sealer, pool, clock, metrics, auth, .. } = parts;
         let executor = Executor::new(Arc::clone(log), Arc::clone(sealer), clock.clone(), metrics.clone());
-        let credentials = credentials::Credentials {
-            executor: executor.clone(),
-            sealer: Arc::clone(sealer),
-            reservations: Reservations::new(pool.clone()),
-        };
+        let reservations = Reservations::new(pool.clone());
+        let credentials = credentials::Credentials::new(executor.clone(), Arc::clone(sealer), reservations);
         let attempts = LoginAttempts::new(pool.clone());
         let (auth, clock) = (|| Arc::clone(auth), || clock.clone());
         Self {

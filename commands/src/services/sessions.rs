@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use domain::account::commands::{AccountCommand, LockLogin, SetPassword};
-use domain::account::{Account, AccountPassword, PasswordCause};
+use domain::account::{Account, AccountPassword, PasswordCause, Standing};
 use domain::device::proof::{login_proof, refresh_proof};
 use domain::device::{DeviceProof, DeviceSet};
 use domain::session::commands::{RefreshSession, RevokeSession, SessionCommand, StartSession};
 use domain::session::{Session, SessionEvent, SessionOrigin, SessionRevocationCause};
 use domain::text::normalize_email;
 use domain::{AccountId, Actor, DeviceId, Digest, Rejection, SessionId, Timestamp};
-use eventstore_schema::{Position, Revision};
+use eventstore_schema::Position;
 use zeroize::Zeroizing;
 
-use super::credentials::Credentials;
+use super::afterwards::execute_once;
+use super::credentials::{Credentials, Stored};
 use crate::auth::access_token::{Identity, TokenError};
 use crate::auth::attempts::{Begun, Guessed, LoginAttempts};
 use crate::auth::password::{Password, Verdict};
@@ -42,13 +43,20 @@ pub struct Login {
     pub origin: SessionOrigin,
 }
 
-/// A password that was right.
-struct Verified {
-    account_id: AccountId,
-    /// Where it stands.
-    place: u64,
-    /// The password, if it is to be hashed anew.
-    outdated: Option<Password>,
+/// What became of verifying a password.
+enum Verified {
+    /// It is the account's.
+    Right {
+        /// Where it stands.
+        place: u64,
+        /// The password, if it is to be hashed anew.
+        outdated: Option<Password>,
+    },
+    /// It is not, or opens nothing.
+    Wrong {
+        /// How far the account has come; for the record, never for the answer.
+        standing: Standing,
+    },
 }
 
 /// What a login or a refresh gives. Not to be logged.
@@ -67,9 +75,7 @@ pub struct LoggedIn {
     pub refresh_token: Zeroizing<String>,
     /// From when on it is refused.
     pub refresh_expires_at: Timestamp,
-    /// The session's revision.
-    pub revision: Revision,
-    /// Position of the session's event at that revision.
+    /// Position of the session's newest event.
     pub position: Position,
 }
 
@@ -149,23 +155,25 @@ impl Sessions {
         }
     }
 
-    /// Logs in. An unknown address, a wrong password and an erased account cost the same and are answered alike.
+    /// Logs in. An unknown address, one that nobody has proved, a wrong password and an erased account cost the same and are
+    /// answered alike.
     ///
     /// A retry under the same command id with the right password gives the same session and the same refresh token.
     ///
     /// # Errors
-    /// [`AuthError::Refused`], [`AuthError::Locked`]; with the right password also [`Rejection::EmailNotConfirmed`],
-    /// [`Rejection::DeviceNotFound`], [`Rejection::DeviceRevoked`]; see [`AuthError`] for the rest.
+    /// [`AuthError::Refused`], [`AuthError::Locked`]; with the right password also [`Rejection::DeviceNotFound`],
+    /// [`Rejection::DeviceRevoked`]; see [`AuthError`] for the rest.
     pub async fn login(&self, request: &Request, login: Login) -> Result<LoggedIn, AuthError> {
         evenly(self.verify_and_start(request, login)).await
     }
 
     async fn verify_and_start(&self, request: &Request, login: Login) -> Result<LoggedIn, AuthError> {
-        let request = self.auth.conceal(request);
         let now = request.context.now;
         let email = normalize_email(&login.email);
-        let known = self.credentials.find(&email).await?;
-        let subjects = match self.shown_device(known, &login, now).await? {
+        let address = self.credentials.address(&email).await?;
+        let account_id = address.account_id;
+        let request = self.auth.conceal(request).about(&address.index);
+        let subjects = match self.shown_device(account_id, &login, now).await? {
             Some((account_id, device_id)) => self.credentials.device_subjects(account_id, device_id).await?,
             None => self.credentials.address_subjects(&email, request.network).await?,
         };
@@ -175,11 +183,11 @@ impl Sessions {
         };
         let account = subjects.wide.map_or(subjects.own, |wide| wide.address);
         let payer = Payer { account, network: request.network };
-        let verified = match self.verify(known, login.password, payer).await {
-            Ok(Some(verified)) => verified,
-            Ok(None) => {
+        let verified = match self.verify(account_id, login.password, payer).await {
+            Ok(Verified::Right { place, outdated }) => (place, outdated),
+            Ok(Verified::Wrong { standing }) => {
                 let guessed = self.attempts.wrong(&tried, now).await?;
-                self.lock(&request, known, guessed);
+                self.lock(&request, account_id, standing, guessed);
                 return Err(AuthError::Refused);
             }
             Err(error) => {
@@ -189,15 +197,9 @@ impl Sessions {
             }
         };
         self.attempts.right(&subjects.own).await?;
-        let account_id = verified.account_id;
-        let confirmed =
-            self.executor.view::<Account, _>(account_id, |state, _| state.email_confirmed()).await?;
-        if !confirmed {
-            return Err(Rejection::EmailNotConfirmed.into());
-        }
-        let place = match verified.outdated {
-            Some(password) => self.upgrade(&request, account_id, password, payer).await?,
-            None => verified.place,
+        let place = match verified {
+            (_, Some(password)) => self.upgrade(&request, account_id, password, payer).await?,
+            (place, None) => place,
         };
         self.start(&request, account_id, login.device_id, login.origin, place).await
     }
@@ -205,13 +207,11 @@ impl Sessions {
     /// The device that a login comes from, if that device's key has signed it.
     async fn shown_device(
         &self,
-        account_id: Option<AccountId>,
+        account_id: AccountId,
         login: &Login,
         now: Timestamp,
     ) -> Result<Option<(AccountId, DeviceId)>, AuthError> {
-        let (Some(account_id), Some(device_id), Some(proof)) =
-            (account_id, login.device_id, login.device_proof)
-        else {
+        let (Some(device_id), Some(proof)) = (login.device_id, login.device_proof) else {
             return Ok(None);
         };
         let bytes = login_proof(account_id, device_id, proof.signed_at);
@@ -233,35 +233,34 @@ impl Sessions {
         Ok(key.is_some_and(|key| proof.holds(&key, &bytes, now)))
     }
 
-    /// Verifies a password; an unknown account costs the same. `None` for a wrong one.
+    /// Verifies a password. An account that nobody has registered, or that has no password, costs the same; the right password
+    /// of one whose address nobody has proved is as wrong as any.
     async fn verify(
         &self,
-        known: Option<AccountId>,
+        account_id: AccountId,
         password: Zeroizing<String>,
         payer: Payer,
-    ) -> Result<Option<Verified>, AuthError> {
-        let stored = match known {
-            Some(account_id) => self.credentials.stored(account_id).await?,
-            None => None,
-        };
-        let place = stored.as_ref().map(|stored| stored.place);
+    ) -> Result<Verified, AuthError> {
+        let Stored { standing, place, password: hash } = self.credentials.stored(account_id).await?;
         // One that is longer than any password is wrong, at the cost of a verification like any other wrong one.
         let password =
             Password::presented(password).or_else(|_| Password::presented(Zeroizing::default()))?;
         let replacement = password.clone();
-        let hash = stored.and_then(|stored| stored.password);
         let verdict = self.auth.passwords.verify(hash, password, payer).await?;
-        let outdated = match verdict {
-            Verdict::Wrong => return Ok(None),
-            Verdict::Right => None,
-            Verdict::RightButOutdated => Some(replacement),
-        };
-        Ok(known.zip(place).map(|(account_id, place)| Verified { account_id, place, outdated }))
+        Ok(match (verdict, standing, place) {
+            (Verdict::Right, Standing::Confirmed, Some(place)) => Verified::Right { place, outdated: None },
+            (Verdict::RightButOutdated, Standing::Confirmed, Some(place)) => {
+                Verified::Right { place, outdated: Some(replacement) }
+            }
+            _ => Verified::Wrong { standing },
+        })
     }
 
     /// Records that a known account is guessed at, beside the answer: whether there is one must not show in the time it takes.
-    fn lock(&self, request: &Request, known: Option<AccountId>, guessed: Option<Guessed>) {
-        let (Some(account_id), Some(Guessed { failures, until })) = (known, guessed) else { return };
+    fn lock(&self, request: &Request, account_id: AccountId, standing: Standing, guessed: Option<Guessed>) {
+        let Some(Guessed { failures, until }) = guessed.filter(|_| standing != Standing::Unregistered) else {
+            return;
+        };
         let mut request = request.step(&format!("lock after {failures}"));
         request.context.actor = Actor::SYSTEM;
         let executor = self.executor.clone();
@@ -307,8 +306,8 @@ impl Sessions {
         let token = self.auth.first_refresh_token(session_id);
         let refresh_hash = token.hash();
         let command = StartSession { session_id, account_id, device_id, refresh_hash, origin };
-        let executed =
-            self.executor.execute::<Session>(session_id, SessionCommand::Start(command), request).await?;
+        let command = SessionCommand::Start(command);
+        let executed = execute_once::<Session>(&self.executor, session_id, command, request).await?;
         if !self.credentials.is_current(account_id, place).await? {
             // The password was set anew while the old one was being verified: the session must not outlive it.
             self.end(request, session_id, SessionRevocationCause::PasswordChanged).await?;
@@ -402,7 +401,6 @@ impl Sessions {
             access_expires_at,
             refresh_token: self.auth.expose(token),
             refresh_expires_at: seen.expires_at,
-            revision: executed.revision,
             position: executed.position,
         })
     }

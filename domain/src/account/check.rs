@@ -13,7 +13,9 @@ pub(super) fn id_of(event: &AccountEvent) -> AccountId {
         AccountEvent::EmailConfirmationRequested(event) => event.account_id,
         AccountEvent::EmailConfirmed(event) => event.account_id,
         AccountEvent::PasswordSet(event) => event.account_id,
+        AccountEvent::PasswordVoided(event) => event.account_id,
         AccountEvent::PasswordResetRequested(event) => event.account_id,
+        AccountEvent::RegistrationRepeated(event) => event.account_id,
         AccountEvent::ProfileChanged(event) => event.account_id,
         AccountEvent::MetadataChanged(event) => event.account_id,
         AccountEvent::LoginLocked(event) => event.account_id,
@@ -41,6 +43,13 @@ pub(super) fn check(state: &Account, event: &AccountEvent) -> Result<(), Violati
             Rule::Token.holds(state.email_confirmation().is_some(), "a token that was asked for", event)
         }
         AccountEvent::PasswordSet(event) => password(state, event),
+        AccountEvent::PasswordVoided(event) => {
+            unconfirmed(state, event)?;
+            Rule::State.holds(state.password_place().is_some(), "a password before", event)
+        }
+        AccountEvent::RegistrationRepeated(event) => {
+            Rule::State.holds(state.email_confirmed(), "a confirmed address", event)
+        }
         AccountEvent::PasswordResetRequested(event) => {
             same_token(state.password_reset(), &event.token_hash, event.token_command_id)
         }
@@ -79,7 +88,7 @@ fn password(state: &Account, event: &PasswordSet) -> Result<(), Violation> {
 mod tests {
     use super::*;
     use crate::account::tests::*;
-    use crate::account::{EmailConfirmed, PasswordResetRequested};
+    use crate::account::{EmailConfirmed, PasswordResetRequested, PasswordVoided, RegistrationRepeated};
     use crate::testing::{broken, doubled, dropped, swapped};
 
     fn history() -> Vec<AccountEvent> {
@@ -108,6 +117,19 @@ mod tests {
         assert_eq!(broken::<Account>(&dropped(&history(), 3)), Some((3, Rule::Token)));
         assert_eq!(broken::<Account>(&dropped(&history(), 5)), Some((5, Rule::Token)));
         assert_eq!(broken::<Account>(&swapped(&history(), 3)), Some((3, Rule::Token)));
+    }
+
+    #[test]
+    fn a_password_is_voided_once_and_before_the_proof_and_registering_is_repeated_after_it() {
+        let voided = || AccountEvent::from(PasswordVoided { account_id: ANN });
+        let repeated = || AccountEvent::from(RegistrationRepeated { account_id: ANN });
+        let after = |events: Vec<AccountEvent>, event| [events, vec![event]].concat();
+        assert_eq!(broken::<Account>(&after(registered(), voided())), None);
+        assert_eq!(broken::<Account>(&after(confirmed(), repeated())), None);
+        let twice = after(after(registered(), voided()), voided());
+        assert_eq!(broken::<Account>(&twice), Some((5, Rule::State)));
+        assert_eq!(broken::<Account>(&after(confirmed(), voided())), Some((5, Rule::State)));
+        assert_eq!(broken::<Account>(&after(registered(), repeated())), Some((4, Rule::State)));
     }
 
     #[test]

@@ -34,12 +34,16 @@ events! {
         EmailConfirmed(EmailConfirmed) = "account.email_confirmed", 1;
         /// See [`PasswordSet`].
         PasswordSet(PasswordSet) = "account.password_set", 2, sealed in AccountPassword;
+        /// See [`PasswordVoided`].
+        PasswordVoided(PasswordVoided) = "account.password_voided", 1;
         /// See [`PasswordResetRequested`].
         PasswordResetRequested(PasswordResetRequested) = "account.password_reset_requested", 1;
         /// See [`ProfileChanged`].
         ProfileChanged(ProfileChanged) = "account.profile_changed", 1, sealed in AccountProfile;
         /// See [`MetadataChanged`].
         MetadataChanged(MetadataChanged) = "account.metadata_changed", 1, sealed in AccountMetadata;
+        /// See [`RegistrationRepeated`].
+        RegistrationRepeated(RegistrationRepeated) = "account.registration_repeated", 1;
         /// See [`LoginLocked`].
         LoginLocked(LoginLocked) = "account.login_locked", 1;
     }
@@ -98,6 +102,14 @@ impl From<PasswordSetV1> for PasswordSet {
     }
 }
 
+/// The password holds no more: somebody registered the address again before anybody had proved it, and nobody can tell which of
+/// them its owner is. Whoever gets the mail sets another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PasswordVoided {
+    /// The account.
+    pub account_id: AccountId,
+}
+
 /// A password reset token is to be sent by e-mail, a new one or the last one again; it is known here by its hash only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordResetRequested {
@@ -122,6 +134,13 @@ pub struct ProfileChanged {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetadataChanged {
     /// The account.
+    pub account_id: AccountId,
+}
+
+/// Somebody tried to register the proved address again; its owner is to be told by e-mail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationRepeated {
+    /// The account that has the address.
     pub account_id: AccountId,
 }
 

@@ -96,6 +96,26 @@ pub(super) fn token_mail(
     Some(TokenMail { token_hash, token_command_id, expires_at })
 }
 
+/// How far an account has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody has registered it.
+    Unregistered,
+    /// Registered by whoever typed the address; nobody has proved it.
+    Unconfirmed,
+    /// The owner of the address proved it.
+    Confirmed,
+}
+
+/// The last time that the password was reset by mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordReset {
+    /// Revision of the event.
+    pub place: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// An account. What is personal about it lies sealed in its events; [`Account::contact_place`] and
 /// [`Account::password_place`] say in which.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -104,6 +124,8 @@ pub struct Account {
     email_confirmed: bool,
     email_confirmation: Option<IssuedToken>,
     password_reset: Option<IssuedToken>,
+    last_reset: Option<PasswordReset>,
+    registration_repeated_at: Option<Timestamp>,
     login_locked_until: Option<Timestamp>,
     events: u64,
     contact_place: Option<u64>,
@@ -124,6 +146,15 @@ impl Account {
         self.account_id.is_some()
     }
 
+    /// How far it has come.
+    pub fn standing(&self) -> Standing {
+        match (self.account_id, self.email_confirmed) {
+            (None, _) => Standing::Unregistered,
+            (Some(_), false) => Standing::Unconfirmed,
+            (Some(_), true) => Standing::Confirmed,
+        }
+    }
+
     /// Whether the e-mail address was proved.
     pub fn email_confirmed(&self) -> bool {
         self.email_confirmed
@@ -139,6 +170,17 @@ impl Account {
         self.password_reset.as_ref()
     }
 
+    /// The last reset of the password by mail.
+    pub fn last_reset(&self) -> Option<PasswordReset> {
+        self.last_reset
+    }
+
+    /// Whether the owner was told of late, seen from `now`, that somebody registers the address again.
+    pub(super) fn told_of_registration(&self, now: Timestamp) -> bool {
+        let again = limits::REGISTRATION_REPEATED_SECONDS;
+        self.registration_repeated_at.is_some_and(|told| told.is_recent(again, now))
+    }
+
     /// Until when logins from networks that are unknown are slowed down more, if that lies after `now`.
     pub fn login_locked(&self, now: Timestamp) -> Option<Timestamp> {
         self.login_locked_until.filter(|until| until.is_ahead(limits::LOGIN_LOCKED_SECONDS_MAX, now))
@@ -149,7 +191,7 @@ impl Account {
         self.contact_place
     }
 
-    /// Revision of the event whose sealed part is the current password hash.
+    /// Revision of the event whose sealed part is the current password hash; `None` while no password holds.
     pub fn password_place(&self) -> Option<u64> {
         self.password_place
     }
@@ -205,17 +247,20 @@ impl Aggregate for Account {
                     PasswordCause::Registration | PasswordCause::Upgrade => {}
                     PasswordCause::Change => self.password_reset = None,
                     PasswordCause::Reset => {
+                        self.last_reset = Some(PasswordReset { place: self.events, at });
                         self.password_reset = None;
                         self.login_locked_until = None;
                     }
                 }
             }
+            AccountEvent::PasswordVoided(_) => self.password_place = None,
             AccountEvent::PasswordResetRequested(event) => {
                 let (token_hash, token_command_id) = (event.token_hash, event.token_command_id);
                 let mail = TokenMail { token_hash, token_command_id, expires_at: event.expires_at };
                 self.password_reset = Some(IssuedToken::mailed(self.password_reset, mail, at));
             }
             AccountEvent::ProfileChanged(_) | AccountEvent::MetadataChanged(_) => {}
+            AccountEvent::RegistrationRepeated(_) => self.registration_repeated_at = Some(at),
             AccountEvent::LoginLocked(event) => self.login_locked_until = Some(event.until),
         }
         self.events += 1;

@@ -1,5 +1,6 @@
 //! Connections that are shared, and given back only when nothing of the borrower's is under way.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ impl PoolOptions {
 pub struct Pool {
     inner: deadpool_postgres::Pool,
     config: Config,
+    lent: Arc<AtomicUsize>,
 }
 
 impl Pool {
@@ -77,7 +79,7 @@ impl Pool {
             .create_timeout(Some(WAIT_MAX))
             .recycle_timeout(Some(WAIT_MAX))
             .build()?;
-        Ok(Self { inner, config })
+        Ok(Self { inner, config, lent: Arc::default() })
     }
 
     /// Borrows a connection, waiting for one if all are in use.
@@ -85,8 +87,16 @@ impl Pool {
     /// # Errors
     /// When none is free, or can be made, within two seconds.
     pub async fn get(&self) -> Result<Connection, PoolError> {
+        self.lent.fetch_add(1, Ordering::Relaxed);
         let object = Some(self.inner.get().await?);
         Ok(Connection { object, config: self.config.clone(), under_way: AtomicUsize::new(0) })
+    }
+}
+
+impl Pool {
+    /// How often a connection was asked for.
+    pub fn lent(&self) -> usize {
+        self.lent.load(Ordering::Relaxed)
     }
 }
 

@@ -109,6 +109,7 @@ impl Server {
         if let Some(reactions) = self.reactions {
             reactions.stop().await;
         }
+        self.backend.services.accounts.end().await;
         self.backend.services.executor.idle().await;
     }
 }

@@ -85,6 +85,7 @@ fn account_keys(change: &AccountEvent, keys: &mut Keys<'_>) {
             keys.load::<UserSecurityState>(account_id);
             keys.set(ResetTokensOf { account_id });
         }
+        AccountEvent::PasswordVoided(it) => keys.load::<UserSecurityState>(it.account_id),
         AccountEvent::PasswordResetRequested(it) => {
             let account_id = it.account_id;
             keys.set(ResetTokensOf { account_id });
@@ -92,6 +93,8 @@ fn account_keys(change: &AccountEvent, keys: &mut Keys<'_>) {
         }
         AccountEvent::ProfileChanged(it) => keys.load::<UserProfile>(it.account_id),
         AccountEvent::MetadataChanged(it) => keys.load::<UserMetadata>(it.account_id),
+        // Between the account and its mailbox.
+        AccountEvent::RegistrationRepeated(_) => {}
         AccountEvent::LoginLocked(it) => keys.load::<UserSecurityState>(it.account_id),
     }
 }
@@ -105,6 +108,11 @@ fn apply(event: &Decoded, change: &AccountEvent, rows: &mut Rows) -> Result<(), 
             rows.update::<UserAccount>(&it.account_id, |row| row.email_confirmed_at = Some(event.at()))
         }
         AccountEvent::PasswordSet(it) => set_password(event, it, rows),
+        AccountEvent::PasswordVoided(it) => rows.update::<UserSecurityState>(&it.account_id, |row| {
+            row.password_set_at = None;
+            row.password_cause = None;
+        }),
+        AccountEvent::RegistrationRepeated(_) => Ok(()),
         AccountEvent::PasswordResetRequested(it) => request_reset(event, it, rows),
         AccountEvent::ProfileChanged(it) => rows.put(UserProfile {
             account_id: it.account_id,

@@ -46,7 +46,7 @@ crate::table! {
             account_id: AccountId,
         }
         columns {
-            /// When the password was set last.
+            /// When the password was set last; none while no password holds.
             password_set_at: Option<Timestamp>,
             /// Why.
             password_cause: Option<PasswordCause>,

@@ -1,4 +1,4 @@
-use domain::account::{AccountRegistered, EmailConfirmed};
+use domain::account::{AccountRegistered, EmailConfirmed, PasswordVoided, RegistrationRepeated};
 use domain::{Actor, CommandId, Digest, Timestamp};
 
 use super::*;
@@ -69,4 +69,17 @@ fn a_reset_unlocks_and_uses_the_token() {
     assert_eq!((state.failures, state.locked_until), (0, None));
     let used = fold.row::<PasswordResetToken>(&(ACCOUNT, token(3))).expect("a row").used_at;
     assert_eq!(used, Some(History::at(4)));
+}
+
+#[test]
+fn a_voided_password_is_none() {
+    let cause = PasswordCause::Registration;
+    let fold = folded([
+        AccountRegistered { account_id: ACCOUNT }.into(),
+        PasswordSet { account_id: ACCOUNT, cause, session_id: None }.into(),
+        PasswordVoided { account_id: ACCOUNT }.into(),
+        RegistrationRepeated { account_id: ACCOUNT }.into(),
+    ]);
+    let state = fold.row::<UserSecurityState>(&ACCOUNT).expect("a row");
+    assert_eq!((state.password_set_at, state.password_cause), (None, None));
 }

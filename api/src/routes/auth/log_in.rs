@@ -32,13 +32,13 @@ impl Endpoint for LogIn {
     const ABOUT: About = About::post(
         "auth.log_in",
         "/v1/sessions",
-        "Logs in with address and password.\n\nAfter failed logins further ones from the same network are refused for a time, with 429 `login_locked`. A device that signs is slowed down by its own failures only.",
+        "Logs in with address and password.\n\nAn address that is not confirmed is answered like a wrong password. After failed logins further ones from the same network are refused for a time, with 429 `login_locked`. A device that signs is slowed down by its own failures only.",
     )
     .who(who::ANYBODY)
     .status(200)
-    .errors(&["login_refused", "login_locked", "email_not_confirmed", "device_not_found", "device_revoked"]);
+    .errors(&["login_refused", "login_locked", "device_not_found", "device_revoked"]);
     type Caller = Anonymous;
-    type Intent = Command;
+    type Intent = AnonymousCommand;
     type Path = Nothing;
     type Query = Nothing;
     type Body = LogInBody;

@@ -60,7 +60,7 @@ impl TokensAnswer {
             refresh_expires_at: given.refresh_expires_at,
             position: state.cursors.seal_place(given.account_id, place)?,
         };
-        Ok(Reply::new(answer).at(given.revision))
+        Ok(Reply::new(answer))
     }
 }
 

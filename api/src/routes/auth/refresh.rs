@@ -25,13 +25,13 @@ impl Endpoint for Refresh {
     const ABOUT: About = About::post(
         "auth.refresh",
         "/v1/sessions/refresh",
-        "Exchanges a refresh token for the next pair of tokens.\n\nEach refresh token is exchanged once. Repeating the last exchange gives the same refresh token for 30 seconds, later only with the device's signature. Any other use of a token that was replaced ends the session, and its owner is told by e-mail; one that this server never gave changes nothing. `Idempotency-Key` does not matter here: the token says what is repeated.",
+        "Exchanges a refresh token for the next pair of tokens.\n\nEach refresh token is exchanged once. Repeating the last exchange gives the same refresh token for 30 seconds, later only with the device's signature. Any other use of a token that was replaced ends the session, and its owner is told by e-mail; one that this server never gave changes nothing. The token says what is repeated, not `Idempotency-Key`.",
     )
     .who(who::ANYBODY)
     .status(200)
     .errors(&["refresh_refused"]);
     type Caller = Anonymous;
-    type Intent = Command;
+    type Intent = AnonymousCommand;
     type Path = Nothing;
     type Query = Nothing;
     type Body = RefreshBody;

@@ -36,7 +36,7 @@ impl Endpoint for Register {
     .who(who::ANYBODY)
     .status(202);
     type Caller = Anonymous;
-    type Intent = Command;
+    type Intent = AnonymousCommand;
     type Path = Nothing;
     type Query = Nothing;
     type Body = RegisterBody;

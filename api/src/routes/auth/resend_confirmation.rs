@@ -22,7 +22,7 @@ impl Endpoint for ResendConfirmation {
     .who(who::ANYBODY)
     .status(202);
     type Caller = Anonymous;
-    type Intent = Command;
+    type Intent = AnonymousCommand;
     type Path = Nothing;
     type Query = Nothing;
     type Body = ResendConfirmationBody;

@@ -28,7 +28,7 @@ impl Endpoint for ResetPassword {
     .status(204)
     .errors(&["token_invalid"]);
     type Caller = Anonymous;
-    type Intent = Command;
+    type Intent = AnonymousCommand;
     type Path = Nothing;
     type Query = Nothing;
     type Body = ResetPasswordBody;
@@ -37,8 +37,7 @@ impl Endpoint for ResetPassword {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<Nothing>, Problem> {
         let ResetPasswordBody { token, password } = input.body;
         let accounts = &state.services.accounts;
-        let executed =
-            accounts.reset_password(&input.intent.request, &token, Zeroizing::new(password)).await?;
-        Ok(Reply::of(&executed, Nothing {}))
+        accounts.reset_password(&input.intent.request, &token, Zeroizing::new(password)).await?;
+        Ok(Reply::new(Nothing {}))
     }
 }

@@ -1,7 +1,9 @@
 //! Accounts and sessions over real PostgreSQL, on one node and on several.
 
 mod accounts;
+mod alike;
 mod guessing;
+mod registration;
 mod sessions;
 
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ use zeroize::Zeroizing;
 use super::{LoggedIn, Login, NewAccount, Parts, Services};
 use crate::auth::{Auth, AuthError};
 use crate::clock::Clock;
+use crate::executor::ExecuteError;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::network::Network;
@@ -58,7 +61,10 @@ impl Site {
 
     async fn node(&self) -> Node {
         let log = PgEventLog::connect(PgLogConfig::new(self.database.config())).await.unwrap();
-        let log: Arc<dyn EventLog> = Arc::new(log);
+        self.node_over(Arc::new(log)).await
+    }
+
+    async fn node_over(&self, log: Arc<dyn EventLog>) -> Node {
         let pool = self.database.pool(Role::App);
         let root = RootKeyFile::open_or_create(&self.files.path().join("root.key")).unwrap();
         let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.unwrap());
@@ -125,7 +131,30 @@ impl Node {
             display_name: "Ann".to_owned(),
             locale: None,
         };
-        self.services.accounts.register(&self.request(Actor::ANONYMOUS, key, password), new).await
+        let request = self.request(Actor::ANONYMOUS, key, password);
+        let answer = self.services.accounts.register(&request, new).await;
+        self.services.accounts.idle().await;
+        answer
+    }
+
+    async fn request_reset(&self, key: &str, email: &str) {
+        let accounts = &self.services.accounts;
+        accounts.request_password_reset(&self.anonymous(key), email).await.unwrap();
+        accounts.idle().await;
+    }
+
+    async fn confirm(&self, key: &str, token: &str) -> Result<(), ExecuteError> {
+        self.services.accounts.confirm_email(&self.anonymous(key), token).await.map(|_| ())
+    }
+
+    async fn reset_password(&self, key: &str, token: &str, password: &str) -> Result<(), AuthError> {
+        let (request, password) = (self.anonymous(key), Zeroizing::new(password.to_owned()));
+        self.services.accounts.reset_password(&request, token, password).await.map(|_| ())
+    }
+
+    /// How many events there are of a type.
+    async fn count(&self, event_type: &'static str) -> usize {
+        self.events(vec![event_type]).await.len()
     }
 
     async fn login(&self, key: &str, email: &str, password: &str) -> Result<LoggedIn, AuthError> {

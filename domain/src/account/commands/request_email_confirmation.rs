@@ -1,11 +1,11 @@
 //! Request an e-mail confirmation.
 
 use crate::account::state::token_mail;
-use crate::account::{Account, AccountEvent, EmailConfirmationRequested};
+use crate::account::{Account, AccountEvent, EmailConfirmationRequested, TokenMail};
 use crate::aggregate::{Context, Draft};
 use crate::limits::EMAIL_CONFIRMATION_SECONDS;
 use crate::rejection::Rejection;
-use crate::{CommandId, Digest};
+use crate::{AccountId, CommandId, Digest};
 
 /// Has a confirmation token sent: the last one while it holds, else a new one. Anybody may ask: the token goes by e-mail only.
 ///
@@ -29,16 +29,21 @@ impl RequestEmailConfirmation {
         if state.email_confirmed() {
             return Ok(Vec::new());
         }
-        let fresh = (self.token_hash, self.token_command_id);
-        let mail = token_mail(state.email_confirmation(), fresh, EMAIL_CONFIRMATION_SECONDS, context.now);
-        let requested = mail.map(|mail| EmailConfirmationRequested {
-            account_id,
-            token_hash: mail.token_hash,
-            token_command_id: mail.token_command_id,
-            expires_at: mail.expires_at,
-        });
+        let requested = mail_again(state, account_id, (self.token_hash, self.token_command_id), context);
         Ok(requested.map(Draft::open).into_iter().collect())
     }
+}
+
+/// The mail that asks an unconfirmed account to confirm its address again; none while the last one is too recent.
+pub(super) fn mail_again(
+    state: &Account,
+    account_id: AccountId,
+    fresh: (Digest, CommandId),
+    context: &Context,
+) -> Option<EmailConfirmationRequested> {
+    let mail = token_mail(state.email_confirmation(), fresh, EMAIL_CONFIRMATION_SECONDS, context.now)?;
+    let TokenMail { token_hash, token_command_id, expires_at } = mail;
+    Some(EmailConfirmationRequested { account_id, token_hash, token_command_id, expires_at })
 }
 
 #[cfg(test)]
