@@ -188,6 +188,24 @@ impl Client {
             return Ok(());
         }
         let vault = self.vault(passphrase, cost).await?;
+        self.become_device(vault, device_name).await
+    }
+
+    /// Makes a new identity for an account that has one, and this client its only device: for whoever has lost all devices and
+    /// the passphrase, and has reset the password by mail within the last day. The other devices are revoked, others see another
+    /// safety number, and **what was sent before cannot be read any more**. Whatever fails after the identity was published is
+    /// made up for by [`Client::set_up`].
+    ///
+    /// # Errors
+    /// [`Error::Api`], with `identity_exists` when the password was not reset of late; as [`Client::set_up`].
+    pub async fn begin_anew(&self, passphrase: &str, cost: Cost, device_name: &str) -> Result<(), Error> {
+        let (vault, sealed) = self.new_vault(passphrase, cost)?;
+        api::devices::publish_identity(&self.session, self.account_id(), &vault, sealed.clone()).await?;
+        self.keep_vault(&vault, Blob::new(sealed))?;
+        self.become_device(vault, device_name).await
+    }
+
+    async fn become_device(&self, vault: Vault, device_name: &str) -> Result<(), Error> {
         let device = self.new_device()?;
         self.enroll(&vault, &device, device_name).await?;
         self.session.store().update(|state| state.enrolled = true)?;
@@ -214,10 +232,7 @@ impl Client {
             return self.open_vault(passphrase, sealed);
         }
         let account = self.account_id();
-        let mut random = edge::random();
-        let vault = Vault::generate(edge::new_id(), &mut random);
-        let key = PassphraseKey::new(passphrase, cost, &mut random)?;
-        let sealed = vault.seal(account, &key, &mut random)?;
+        let (vault, sealed) = self.new_vault(passphrase, cost)?;
         match api::devices::publish_identity(&self.session, account, &vault, sealed.clone()).await {
             Ok(()) => {
                 self.keep_vault(&vault, Blob::new(sealed))?;
@@ -230,6 +245,14 @@ impl Client {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn new_vault(&self, passphrase: &str, cost: Cost) -> Result<(Vault, Vec<u8>), Error> {
+        let mut random = edge::random();
+        let vault = Vault::generate(edge::new_id(), &mut random);
+        let key = PassphraseKey::new(passphrase, cost, &mut random)?;
+        let sealed = vault.seal(self.account_id(), &key, &mut random)?;
+        Ok((vault, sealed))
     }
 
     fn open_vault(&self, passphrase: &str, sealed: Blob) -> Result<Vault, Error> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::account::Account;
 use domain::device::commands::{DeviceCommand, EnrollDevice, PublishIdentity, RenameDevice, RevokeDevice};
 use domain::device::{DeviceEvent, DeviceSet};
 use domain::session::Session;
@@ -26,12 +27,23 @@ impl Devices {
         Self { executor, auth }
     }
 
-    /// Publishes identity and recovery key, once.
+    /// Publishes identity and recovery key: once, and again after each reset of the password by mail, by whoever has lost all;
+    /// then the devices of before are revoked. When the password was reset is looked up here, whatever the command says.
     ///
     /// # Errors
     /// See [`ExecuteError`].
     pub async fn publish_identity(&self, request: &Request, command: PublishIdentity) -> Answer {
-        self.execute(request, DeviceCommand::PublishIdentity(command)).await
+        let account_id = request.context.account()?;
+        let reset = self.executor.view::<Account, _>(account_id, |state, _| state.last_reset()).await?;
+        let command = PublishIdentity { reset, ..command };
+        let executed = self.execute(request, DeviceCommand::PublishIdentity(command)).await?;
+        for event in &executed.events {
+            if let DeviceEvent::Revoked(event) = event {
+                let device = AccountDevice::new(account_id, event.device_id);
+                self.auth.revocations.device_revoked(device, request.context.now);
+            }
+        }
+        Ok(executed)
     }
 
     /// Adds a device and binds the session to it. Repeated after a failure in between, it goes on where it stopped.

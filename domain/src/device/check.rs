@@ -19,7 +19,7 @@ pub(super) fn id_of(event: &DeviceEvent) -> AccountId {
 /// See [`crate::Aggregate::check`].
 pub(super) fn check(state: &DeviceSet, event: &DeviceEvent) -> Result<(), Violation> {
     if let DeviceEvent::IdentityPublished(event) = event {
-        Rule::Begins.equal(None, state.account_id())?;
+        begins(state, event)?;
         return certifies_recovery(event);
     }
     let account_id = Rule::Begins.some(state.account_id(), "device.identity_published first", event)?;
@@ -34,6 +34,16 @@ pub(super) fn check(state: &DeviceSet, event: &DeviceEvent) -> Result<(), Violat
             Rule::State.holds(state.is_active(event.device_id), "an active device", event)
         }
     }
+}
+
+/// The first identity, or one in the place of another: after a later reset, once every device of that is gone.
+fn begins(state: &DeviceSet, event: &IdentityPublished) -> Result<(), Violation> {
+    let Some(account_id) = state.account_id() else { return Ok(()) };
+    Rule::Identity.equal(account_id, event.account_id)?;
+    let is_later = event.after_reset.is_some_and(|place| !state.is_after_reset(place));
+    Rule::State.holds(is_later, "a later reset of the password", &event.after_reset)?;
+    Rule::State.holds(state.active_count() == 0, "no device of the identity before", &event.account_id)?;
+    Rule::State.holds(!state.is_known(event.recovery_id), "a new recovery id", &event.recovery_id)
 }
 
 fn certifies_recovery(event: &IdentityPublished) -> Result<(), Violation> {
@@ -75,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_doubled_is_refused_where_it_can_happen_once_only() {
-        let rules = [Some(Rule::Begins), Some(Rule::State), None, Some(Rule::State)];
+        let rules = [Some(Rule::State), Some(Rule::State), None, Some(Rule::State)];
         for (at, rule) in rules.into_iter().enumerate() {
             let found = broken::<DeviceSet>(&doubled(&history(), at));
             assert_eq!(found, rule.map(|rule| (at + 1, rule)), "event {at}");
@@ -95,6 +105,26 @@ mod tests {
         assert_eq!(broken::<DeviceSet>(&foreign), Some((1, Rule::Identity)));
         let forged = [published(&identity), enrolled(&Identity::new(2), LAPTOP)];
         assert_eq!(broken::<DeviceSet>(&forged), Some((1, Rule::Signature)));
+    }
+
+    #[test]
+    fn an_identity_takes_the_place_of_another_after_a_later_reset_and_once_its_devices_are_gone() {
+        let (first, second) = (Identity::new(1), Identity::new(2));
+        let recovery_id = crate::RecipientId::from_bytes([29; 16]);
+        let DeviceEvent::IdentityPublished(mut event) = published(&second) else { panic!() };
+        let certificate = recovery_certificate(OWNER, recovery_id, &event.recovery_key);
+        (event.recovery_id, event.recovery_certificate) = (recovery_id, second.sign(&certificate));
+        let with = |events: &[DeviceEvent], after_reset| {
+            let last = DeviceEvent::from(IdentityPublished { after_reset, ..event.clone() });
+            broken::<DeviceSet>(&[events, &[last]].concat())
+        };
+        let before = [published(&first), enrolled(&first, PHONE), revoked(PHONE)];
+        assert_eq!(with(&before, Some(7)), None);
+        assert_eq!(with(&before, None), Some((3, Rule::State)));
+        assert_eq!(with(&before[..2], Some(7)), Some((2, Rule::State)));
+        let DeviceEvent::IdentityPublished(again) = published(&second) else { panic!() };
+        let again = DeviceEvent::from(IdentityPublished { after_reset: Some(7), ..again });
+        assert_eq!(broken::<DeviceSet>(&[&before[..], &[again]].concat()), Some((3, Rule::State)));
     }
 
     #[test]

@@ -16,6 +16,8 @@ codes! {
         Requested = 1, "requested";
         /// It was lost or stolen.
         Lost = 2, "lost";
+        /// The identity that certified it was given up for another.
+        IdentityReplaced = 3, "identity_replaced";
     }
 }
 
@@ -33,8 +35,8 @@ events! {
     }
 }
 
-/// The account's identity key and recovery recipient were published, once. The private identity key is sealed,
-/// encrypted by the client before.
+/// The account's identity key and recovery recipient were published: once, and again after a reset of the password by mail, in
+/// place of those before, whose devices were revoked with it. The private identity key is sealed, encrypted by the client before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IdentityPublished {
     /// The account.
@@ -47,6 +49,8 @@ pub struct IdentityPublished {
     pub recovery_key: HpkeKey,
     /// The identity key's signature over the recovery certificate (`crate::device::certificate`).
     pub recovery_certificate: Signature,
+    /// Revision of the account's event by which its password had been reset last, if ever: each reset admits one identity.
+    pub after_reset: Option<u64>,
 }
 
 /// A device was added.

@@ -19,6 +19,7 @@ struct Identity {
     identity_key: VerifyKey,
     recovery_id: RecipientId,
     recovery_key: HpkeKey,
+    after_reset: Option<u64>,
 }
 
 /// The public keys of an active device.
@@ -87,6 +88,18 @@ impl DeviceSet {
         recovery.into_iter().chain(devices).collect()
     }
 
+    /// Whether the identity was published after that reset of the password, or after a later one.
+    pub(super) fn is_after_reset(&self, place: u64) -> bool {
+        self.identity.is_some_and(|identity| identity.after_reset >= Some(place))
+    }
+
+    /// Whether a device or recovery key of the account has this id, or had it.
+    pub(super) fn is_known(&self, recipient: RecipientId) -> bool {
+        let devices = self.active.keys().chain(&self.revoked);
+        self.identity.is_some_and(|identity| identity.recovery_id == recipient)
+            || devices.into_iter().any(|device| RecipientId::from(*device) == recipient)
+    }
+
     /// How many devices are active.
     pub(super) fn active_count(&self) -> usize {
         self.active.len()
@@ -150,6 +163,7 @@ impl Aggregate for DeviceSet {
                     identity_key: event.identity_key,
                     recovery_id: event.recovery_id,
                     recovery_key: event.recovery_key,
+                    after_reset: event.after_reset,
                 });
             }
             DeviceEvent::Enrolled(event) => {

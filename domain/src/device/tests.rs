@@ -27,7 +27,7 @@ impl Identity {
         VerifyKey::from_bytes(self.0.verifying_key().to_bytes())
     }
 
-    fn sign(&self, bytes: &[u8]) -> Signature {
+    pub(super) fn sign(&self, bytes: &[u8]) -> Signature {
         Signature::from_bytes(self.0.sign(bytes).to_bytes())
     }
 
@@ -40,6 +40,7 @@ impl Identity {
             recovery_key,
             recovery_certificate: self.sign(&recovery_certificate(OWNER, RECOVERY, &recovery_key)),
             vault: IdentityVault { encrypted_private_key: Blob::new(vec![1; 96]) },
+            reset: None,
         }
     }
 
@@ -68,6 +69,7 @@ pub(super) fn published(identity: &Identity) -> DeviceEvent {
         recovery_id: command.recovery_id,
         recovery_key: command.recovery_key,
         recovery_certificate: command.recovery_certificate,
+        after_reset: None,
     }
     .into()
 }

@@ -118,6 +118,7 @@ impl World {
             recovery_key: keys.recovery_key,
             recovery_certificate: keys.recovery_certificate,
             vault: IdentityVault { encrypted_private_key: Blob::new(vec![1; 256]) },
+            reset: None,
         };
         let executor = &self.services.executor;
         executor

@@ -57,7 +57,7 @@ impl Projector for Devices {
 
 fn device_keys(change: &DeviceEvent, keys: &mut Keys<'_>) {
     match change {
-        DeviceEvent::IdentityPublished(it) => keys.fresh::<UserKeys>(it.account_id),
+        DeviceEvent::IdentityPublished(it) => keys.load::<UserKeys>(it.account_id),
         DeviceEvent::Enrolled(it) => keys.fresh::<Device>((it.account_id, it.device_id)),
         DeviceEvent::Renamed(it) => keys.load::<Device>((it.account_id, it.device_id)),
         DeviceEvent::Revoked(it) => keys.load::<Device>((it.account_id, it.device_id)),
@@ -80,7 +80,7 @@ fn apply(event: &Decoded, change: &DeviceEvent, rows: &mut Rows) -> Result<(), F
 }
 
 fn publish(event: &Decoded, it: &IdentityPublished, rows: &mut Rows) -> Result<(), FoldError> {
-    rows.insert(UserKeys {
+    rows.put(UserKeys {
         account_id: it.account_id,
         identity_key: it.identity_key,
         recovery_id: it.recovery_id,

@@ -1,5 +1,5 @@
 use domain::device::{DeviceRenamed, DeviceRevocationCause, DeviceRevoked};
-use domain::{AccountId, Actor, DeviceId, HpkeKey, Signature, VerifyKey};
+use domain::{AccountId, Actor, DeviceId, HpkeKey, RecipientId, Signature, VerifyKey};
 
 use super::*;
 use crate::testing::{Fold, History};
@@ -31,4 +31,24 @@ fn a_revoked_device_keeps_its_keys_and_its_last_label() {
     assert_eq!((row.revoked_at, row.revocation_cause), (Some(History::at(3)), Some(cause)));
     assert_eq!(row.hpke_key, HpkeKey::from_bytes([3; 32]));
     assert_eq!(Some(&row.label), labels.get(1));
+}
+
+#[test]
+fn another_identity_takes_the_place_of_the_one_before() {
+    let (mut history, mut fold) = (History::new(), Fold::new(Devices));
+    for number in [1, 2] {
+        let published = IdentityPublished {
+            account_id: ACCOUNT,
+            identity_key: VerifyKey::from_bytes([number; 32]),
+            recovery_id: RecipientId::from_bytes([number; 16]),
+            recovery_key: HpkeKey::from_bytes([number; 32]),
+            recovery_certificate: Signature::from_bytes([number; 64]),
+            after_reset: None,
+        };
+        let recorded = history.record(ACCOUNT, None, Actor::account(ACCOUNT), Event::from(published));
+        fold.fold(recorded).expect("a fold");
+    }
+    let row = fold.row::<UserKeys>(&ACCOUNT).expect("a row");
+    assert_eq!(row.identity_key, VerifyKey::from_bytes([2; 32]));
+    assert_eq!((row.recovery_id, row.published_at), (RecipientId::from_bytes([2; 16]), History::at(2)));
 }

@@ -8,11 +8,13 @@
 )]
 
 mod addresses;
+mod anew;
 mod authorization;
 mod bad_input;
 mod database_tls;
 mod direct;
 mod encryption;
+mod enumeration;
 mod journey;
 mod live;
 mod mail;

@@ -146,7 +146,8 @@ impl AccountKeys {
     /// and the caller pins it.
     ///
     /// # Errors
-    /// Each [`DirectoryError`] but the last two. One bad certificate spoils all: the server verified them once, so it lies.
+    /// Each [`DirectoryError`] but the last two. One bad certificate spoils all: the server verified them once, so it lies. But a
+    /// revoked device may be of an identity that the account gave up: it is left out, and nothing that it signed is believed.
     pub fn verify(claimed: &ClaimedKeys, known: Option<&VerifyKey>) -> Result<Self, DirectoryError> {
         let account_id = claimed.account_id;
         let identity_key = claimed.identity_key;
@@ -161,8 +162,11 @@ impl AccountKeys {
         for device in &claimed.devices {
             let ClaimedDevice { device_id, hpke_key, verify_key, revoked, .. } = *device;
             let signed = certificate::device_certificate(account_id, device_id, &hpke_key, &verify_key);
-            certificate::verify(&identity_key, &signed, &device.certificate)
-                .map_err(|_| DirectoryError::DeviceUncertified(account_id, device_id))?;
+            match certificate::verify(&identity_key, &signed, &device.certificate) {
+                Ok(()) => {}
+                Err(_) if revoked => continue,
+                Err(_) => return Err(DirectoryError::DeviceUncertified(account_id, device_id)),
+            }
             devices
                 .insert(device_id, CertifiedDevice { account_id, device_id, hpke_key, verify_key, revoked });
         }

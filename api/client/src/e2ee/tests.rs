@@ -90,6 +90,20 @@ mod directory {
     }
 
     #[test]
+    fn a_revoked_device_of_an_identity_before_is_left_out() {
+        let (ann, before) = (Person::new(1), Person::new(3));
+        let mut claimed = ann.claimed.clone();
+        let own = claimed.devices[0].device_id;
+        let mut old = before.claimed.devices[0].clone();
+        old.revoked = true;
+        claimed.devices.push(old);
+        let keys = AccountKeys::verify(&claimed, None).unwrap();
+        assert!(keys.device(own).is_ok() && keys.device(before.device.device_id()).is_err());
+        claimed.devices[1].revoked = false;
+        assert!(AccountKeys::verify(&claimed, None).is_err());
+    }
+
+    #[test]
     fn a_changed_recovery_key_is_refused() {
         let ann = Person::new(1);
         let mut claimed = ann.claimed.clone();

@@ -30,7 +30,7 @@ impl Endpoint for PublishIdentity {
     const ABOUT: About = About::post(
         "devices.publish_identity",
         "/v1/me/identity",
-        "Publishes the account's identity key and recovery key, once.\n\nThe private keys come encrypted by the client; the server seals them again.",
+        "Publishes the account's identity key and recovery key, once.\n\nThe private keys come encrypted by the client; the server seals them again. Whoever has lost all devices and the passphrase resets the password by mail, logs in without a device, and publishes others within a day: the devices of before are revoked, and nothing that was sent before can be read any more.",
     )
     .who(who::ACCOUNTS)
     .status(204)
@@ -51,6 +51,7 @@ impl Endpoint for PublishIdentity {
             recovery_key: body.recovery_key,
             recovery_certificate: body.recovery_certificate,
             vault: IdentityVault { encrypted_private_key: body.encrypted_private_key },
+            reset: None,
         };
         let executed = state.services.devices.publish_identity(&input.intent.request, command).await?;
         Ok(Reply::of(&executed, Nothing {}))

@@ -76,6 +76,7 @@ async fn a_leader_that_wakes_sends_no_mail() {
         locale: None,
     };
     stage.services.accounts.register(&stage.by(ALICE, 0), new).await.unwrap();
+    stage.services.accounts.idle().await;
     let (mail, recorded) = reaction(&stage, "account_mail").await;
     let event = catalogue::decode_recorded(&recorded).unwrap();
     let (leases, clock) = leases(&stage);

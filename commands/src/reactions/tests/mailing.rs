@@ -17,6 +17,7 @@ async fn register(stage: &Stage, email: &str) {
         locale: None,
     };
     stage.services.accounts.register(&stage.by(ALICE, 0), new).await.unwrap();
+    stage.services.accounts.idle().await;
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ pub(super) async fn enroll(node: &Node, session: &LoggedIn) {
         recovery_key,
         recovery_certificate: sign(&recovery_certificate(account_id, recovery_id, &recovery_key)),
         vault: IdentityVault { encrypted_private_key: Blob::new(vec![1; 64]) },
+        reset: None,
     };
     let devices = &node.services.devices;
     devices.publish_identity(&node.by(account_id, None, "publish"), publish).await.unwrap();

@@ -75,6 +75,7 @@ impl Person {
             recovery_key,
             recovery_certificate: self.sign(&certificate),
             vault: IdentityVault { encrypted_private_key: Blob::new(vec![1; 64]) },
+            reset: None,
         }
     }
 

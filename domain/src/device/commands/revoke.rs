@@ -21,6 +21,9 @@ impl RevokeDevice {
         context: &Context,
     ) -> Result<Vec<Draft<DeviceEvent>>, Rejection> {
         let account_id = state.owner(context)?;
+        if self.cause == DeviceRevocationCause::IdentityReplaced {
+            return Err(Rejection::InvalidField { field: "cause", reason: "must be requested or lost" });
+        }
         if state.is_revoked(self.device_id) {
             return Ok(Vec::new());
         }
@@ -48,6 +51,15 @@ mod tests {
         assert_eq!(state.verify_key(PHONE), None);
         assert_eq!(state.active_recipients().len(), 1);
         assert_eq!(when(&state, revoke(PHONE), &by(OWNER)), Ok(vec![]));
+    }
+
+    #[test]
+    fn nobody_says_that_an_identity_was_replaced() {
+        let identity = Identity::new(1);
+        let state = given::<DeviceSet>([published(&identity), enrolled(&identity, PHONE)]);
+        let command = RevokeDevice { device_id: PHONE, cause: DeviceRevocationCause::IdentityReplaced };
+        let answer = when(&state, command, &by(OWNER));
+        assert!(matches!(answer, Err(Rejection::InvalidField { field: "cause", .. })));
     }
 
     #[test]

@@ -16,7 +16,7 @@ const HINTS: &[(&str, &str)] = &[
     ),
     ("device_required", "`envoi client login` gives this profile a device"),
     ("device_revoked", "log in with another --profile: a revoked device does not come back"),
-    ("email_not_confirmed", "`envoi client confirm --token TOKEN` with the token from the e-mail"),
+    ("identity_exists", "`--begin-anew` works within a day after a reset of the password by mail, once"),
     ("invitation_invalid", "ask for another invitation"),
     ("login_refused", "check address and password; a new address has to be confirmed first"),
     ("message_not_found", "`envoi client history CONVERSATION` shows the numbers"),
@@ -31,7 +31,7 @@ pub fn explain(error: Error) -> CliError {
         Error::KeyStore(store) => key_store(store),
         Error::Passphrase(PassphraseError::WrongPassphrase) => {
             CliError::usage("the passphrase does not open the keys that the server keeps for you")
-                .hint("it is the passphrase of your first device")
+                .hint("it is the passphrase of your first device; if it and all devices are lost, reset the password and use --begin-anew")
         }
         Error::ForeignKeyFile => CliError::usage("the profile belongs to another account or server")
             .hint("--profile for another one, --server for its server"),

@@ -16,6 +16,10 @@ pub struct Args {
     /// Name of a new device, as your list of devices shows it.
     #[arg(long, default_value = "command line", value_name = "NAME")]
     device_name: String,
+    /// Makes new keys for an account whose devices and passphrase are all lost, within a day after a reset of its password by
+    /// mail. The other devices are revoked; what was sent before cannot be read any more.
+    #[arg(long)]
+    begin_anew: bool,
 }
 
 /// Runs `envoi client login`. One passphrase protects the profile's key file and, on the server, the vault with the
@@ -28,7 +32,12 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
     let passphrase = if is_new { secret::new_passphrase()? } else { secret::passphrase()? };
     let keep = Keep::File { path: &path, passphrase: &passphrase, cost: Cost::INTERACTIVE };
     let client = server.login(&args.email, &password, keep).await.map_err(explain)?;
-    match client.set_up(&passphrase, Cost::INTERACTIVE, &args.device_name).await {
+    let set_up = if args.begin_anew && client.device_id().is_none() {
+        client.begin_anew(&passphrase, Cost::INTERACTIVE, &args.device_name).await
+    } else {
+        client.set_up(&passphrase, Cost::INTERACTIVE, &args.device_name).await
+    };
+    match set_up {
         Ok(()) => {}
         // The account's vault has another passphrase: a key file under this one would only be in the way.
         Err(error @ Error::Passphrase(_)) if is_new => {

@@ -144,6 +144,7 @@ impl World {
                 recovery_key,
                 recovery_certificate: Signature::from_bytes(signature.to_bytes()),
                 vault: IdentityVault { encrypted_private_key: Blob::new(vec![7; 64]) },
+                reset: None,
             };
             return self.recorder.give(kept, publish, own).await;
         }
