@@ -126,6 +126,19 @@ impl Organization {
         if losing == OrganizationRole::Owner && self.owners <= 1 { Err(Rejection::LastOwner) } else { Ok(()) }
     }
 
+    /// Drops what has expired once the map is full, so that it stays within the limit on open ones. Not before: a clock that
+    /// was ahead for a moment must not take all of them away.
+    fn forget_expired(&mut self, at: Timestamp) {
+        if self.invitations.len() < limits::ORGANIZATION_INVITATIONS_MAX {
+            return;
+        }
+        let expired = self.invitations.iter().filter(|(_, one)| at >= one.expires_at);
+        let expired: Vec<InvitationId> = expired.map(|(id, _)| *id).collect();
+        for id in expired {
+            self.invitations.remove(&id);
+        }
+    }
+
     fn set_role(&mut self, account: AccountId, role: Option<OrganizationRole>) {
         let before = match role {
             Some(role) => self.members.insert(account, role),
@@ -181,12 +194,7 @@ impl Aggregate for Organization {
             OrganizationEvent::MemberRoleChanged(event) => self.set_role(event.account_id, Some(event.role)),
             OrganizationEvent::MemberRemoved(event) => self.set_role(event.account_id, None),
             OrganizationEvent::InvitationCreated(event) => {
-                // What has expired is dropped here, so that the map stays within the limit on open ones.
-                let expired = self.invitations.iter().filter(|(_, one)| at >= one.expires_at);
-                let expired: Vec<InvitationId> = expired.map(|(id, _)| *id).collect();
-                for id in expired {
-                    self.invitations.remove(&id);
-                }
+                self.forget_expired(at);
                 let invitation = Invitation {
                     role: event.role,
                     token_hash: event.token_hash,

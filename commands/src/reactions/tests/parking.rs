@@ -235,6 +235,19 @@ async fn one_that_hangs_delays_neither_the_log_nor_what_else_was_set_aside() {
 }
 
 #[tokio::test]
+async fn what_a_clock_years_ahead_set_aside_is_due_once_it_is_right() {
+    let (stage, one, _) = two().await;
+    let lead = next_lead(&stage.parts.pool, &stage.parts.leases, NAME).await;
+    let stream = StreamId::new(Category::Organization, one);
+    let event = stage.parts.log.last_of_stream(stream).await.unwrap().unwrap();
+    let (now, cause) = (stage.parts.clock.now(), Cause::Tried { attempts: 5, reason: "broken" });
+    let ahead = now.plus_seconds(34 * 365 * 86_400);
+    assert!(parked::park(&lead, NAME, &event, stream, cause, ahead).await.unwrap());
+    assert!(parked::due(&lead, NAME, ahead).await.unwrap().is_empty());
+    assert_eq!(parked::due(&lead, NAME, now).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn rests_double_and_stay_short_against_the_life_of_a_token() {
     let (stage, one, _) = two().await;
     let lead = next_lead(&stage.parts.pool, &stage.parts.leases, NAME).await;

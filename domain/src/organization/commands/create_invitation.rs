@@ -123,6 +123,20 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_years_ahead_takes_no_open_one_away() {
+        let mut state = populated();
+        state.evolve(&invitation_created(OWNER), NOW);
+        let ahead = at(by(OWNER), NOW.plus_seconds(34 * 365 * 86_400));
+        let (invitation_id, expires_at) = (InvitationId::from_bytes([9; 16]), ahead.now.plus_seconds(60));
+        let another = CreateInvitation { invitation_id, expires_at, ..invite(OrganizationRole::Member) };
+        happen(&mut state, another, &ahead).expect("taken");
+        // The first is as good as before; the one that was made then is none that anybody may make.
+        assert!(state.invitation(INVITATION).is_some_and(|one| one.is_open(NOW)));
+        assert!(state.invitation(invitation_id).is_some_and(|one| !one.is_open(NOW)));
+        assert_eq!(state.invitation_count(NOW), 1);
+    }
+
+    #[test]
     fn an_open_id_is_not_used_twice() {
         let mut state = populated();
         state.evolve(&invitation_created(OWNER), NOW);
