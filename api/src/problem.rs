@@ -325,7 +325,7 @@ fn with_members(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::WrapsMismatch { missing_recipients, extra_recipients } => problem
             .with("missing_recipients", json!(missing_recipients))
             .with("extra_recipients", json!(extra_recipients)),
-        Rejection::WrapInvalid { recipient_id } => problem.with("recipient_id", json!(recipient_id)),
+        Rejection::WrapInvalid { recipient } => problem.with("recipient", json!(recipient)),
         Rejection::ConversationExists { conversation_id } => {
             problem.with("conversation_id", json!(conversation_id))
         }

@@ -4,6 +4,8 @@
 //! purpose. Alone they name nothing outside the account's own stream: whatever is keyed by a device or a recipient is keyed
 //! by one of these.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,12 @@ impl AccountRecipient {
     /// The account's recipient.
     pub const fn new(account_id: AccountId, recipient_id: RecipientId) -> Self {
         Self { account_id, recipient_id }
+    }
+}
+
+impl fmt::Display for AccountRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of account {}", self.recipient_id, self.account_id)
     }
 }
 

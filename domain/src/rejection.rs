@@ -1,6 +1,7 @@
 //! Why a command is refused: one variant a rule, each with a stable code that clients may rely on.
 
-use crate::ids::{AccountId, ConversationId, RecipientId};
+use crate::ids::{AccountId, ConversationId};
+use crate::owned::AccountRecipient;
 
 /// What a caller can do about a rejection; the edge turns it into a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,17 +169,17 @@ rejections! {
     /// The wraps are not for exactly the active recipients.
     WrapsMismatch {
         /// Active recipients without a wrap.
-        missing_recipients: Vec<RecipientId>,
+        missing_recipients: Vec<AccountRecipient>,
         /// Wraps for others, or a second one.
-        extra_recipients: Vec<RecipientId>
+        extra_recipients: Vec<AccountRecipient>
     } = Conflict, "wraps_mismatch", "a generation needs one wrap for exactly each active recipient";
     /// The transcript is not the hash of the membership as the server knows it.
     TranscriptMismatch = Conflict, "transcript_mismatch", "the membership is another than the commit was made for: read it again";
     /// A wrap is malformed or not signed by the sending device.
     WrapInvalid {
         /// For whom.
-        recipient_id: RecipientId
-    } = Invalid, "wrap_invalid", "the wrap for {recipient_id} is malformed or not signed by this device";
+        recipient: AccountRecipient
+    } = Invalid, "wrap_invalid", "the wrap for {recipient} is malformed or not signed by this device";
     /// The recipient has its wrap already; wraps are immutable.
     WrapExists = Conflict, "wrap_exists", "the recipient has its wrap of this generation already";
     /// The message does not exist.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::conversation::binding::Transcript;
 use domain::conversation::{Suite, Wrap};
-use domain::{AccountId, ConversationId, OrganizationId, RecipientId};
+use domain::{AccountId, AccountRecipient, ConversationId, OrganizationId, RecipientId};
 
 use crate::api::{self, dto};
 use crate::e2ee::{
@@ -84,7 +84,7 @@ impl Conversations {
             return Ok(current);
         }
         let _settling = self.settling.lock().await;
-        let own: RecipientId = self.device()?.device_id().into();
+        let own: AccountRecipient = self.device()?.account_device().into();
         let mut outrun = Error::NotInConversation(id);
         let mut wait = FIRST_WAIT;
         for _ in 0..ATTEMPTS_MAX {
@@ -92,7 +92,7 @@ impl Conversations {
                 return Ok(current);
             }
             let roster = self.roster(id).await?;
-            if !roster.recipients.iter().any(|one| one.recipient.recipient_id == own) {
+            if !roster.recipients.iter().any(|one| one.account_recipient() == own) {
                 // A new device is brought into conversations shortly after it was enrolled.
                 tokio::time::sleep(edge::jittered(wait)).await;
                 wait *= 2;
@@ -148,8 +148,8 @@ impl Conversations {
     /// The key of the generation in force. The roster is told from where commands are decided, wraps from a read model a
     /// little behind it: a wrap that has to be there is waited for.
     async fn known_soon(&self, id: ConversationId, roster: &dto::Roster) -> Result<Known, Error> {
-        let own: RecipientId = self.device()?.device_id().into();
-        let is_there = roster.recipients.iter().any(|one| one.recipient.recipient_id == own && !one.waiting);
+        let own: AccountRecipient = self.device()?.account_device().into();
+        let is_there = roster.recipients.iter().any(|one| one.account_recipient() == own && !one.waiting);
         let mut wait = FIRST_WAIT;
         loop {
             match self.known(id, roster.generation).await {
@@ -169,19 +169,19 @@ impl Conversations {
         let mut unopened = None;
         let keys_at = self.entry(id, |entry| entry.keys_at.clone());
         let told = api::conversations::own_wraps(&self.session, id, generation, keys_at).await?;
-        for (recipient_id, secret) in self.secrets()? {
-            let Some(told) = told.iter().find(|told| told.wrap.recipient_id == recipient_id) else {
+        for (recipient, secret) in self.secrets()? {
+            let Some(told) = told.iter().find(|told| told.wrap.recipient() == recipient) else {
                 continue;
             };
-            match self.open(id, told, recipient_id, &secret).await? {
+            match self.open(id, told, recipient, &secret).await? {
                 Ok(key) => {
-                    let known = Known { key, from: told.account_id };
+                    let known = Known { key, from: told.sender_id };
                     self.entry(id, |entry| entry.keys.insert(generation, known.clone()));
                     return Ok(known);
                 }
                 Err(source) => {
                     unopened = Some(source);
-                    self.report(id, generation, recipient_id, source).await;
+                    self.report(id, generation, recipient.recipient_id, source).await;
                 }
             }
         }
@@ -195,10 +195,10 @@ impl Conversations {
         &self,
         id: ConversationId,
         told: &dto::ToldWrap,
-        recipient_id: RecipientId,
+        recipient: AccountRecipient,
         secret: &HpkeSecret,
     ) -> Result<Result<GenerationKey, OpenWrapError>, Error> {
-        let sender = self.people.device(told.account_id, told.device_id).await?;
+        let sender = self.people.device(told.sender_id, told.device_id).await?;
         let context = GenerationContext {
             organization_id: self.organization(id).await?,
             conversation_id: id,
@@ -206,7 +206,7 @@ impl Conversations {
             suite: told.suite,
             transcript: told.transcript,
         };
-        Ok(GenerationKey::open(&told.wrap, &context, recipient_id, secret, &sender))
+        Ok(GenerationKey::open(&told.wrap, &context, recipient, secret, &sender))
     }
 
     /// Tells the server that a wrap does not open, so that its recipient waits for another. Old generations get no new
@@ -225,11 +225,12 @@ impl Conversations {
     }
 
     /// What wraps can be opened with: the device's key, and the recovery key while the vault is open.
-    fn secrets(&self) -> Result<Vec<(RecipientId, HpkeSecret)>, Error> {
+    fn secrets(&self) -> Result<Vec<(AccountRecipient, HpkeSecret)>, Error> {
         let device = self.device()?;
-        let mut secrets = vec![(device.device_id().into(), device.hpke().clone())];
+        let mut secrets = vec![(device.account_device().into(), device.hpke().clone())];
         let recovery = self.recovery.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.extend(recovery.iter().map(|key| (key.recipient_id(), key.secret().clone())));
+        let name = |key: &RecoveryKey| AccountRecipient::new(device.account_id(), key.recipient_id());
+        secrets.extend(recovery.iter().map(|key| (name(key), key.secret().clone())));
         Ok(secrets)
     }
 
@@ -391,7 +392,7 @@ fn wrap_for_all(
     for recipient in recipients {
         wraps.push(key.wrap(context, recipient, device, &mut random)?);
     }
-    wraps.sort_by_key(|wrap| wrap.recipient_id);
+    wraps.sort_by_key(Wrap::recipient);
     Ok((key, wraps))
 }
 

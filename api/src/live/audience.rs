@@ -6,7 +6,7 @@ use domain::device::DeviceEvent;
 use domain::organization::OrganizationEvent;
 use domain::session::{SessionEvent, SessionStarted};
 use domain::workspace::WorkspaceEvent;
-use domain::{AccountId, Category, ConversationId, DeviceId, Digest, Event, SessionId};
+use domain::{AccountDevice, AccountId, Category, ConversationId, DeviceId, Digest, Event, SessionId};
 use projections::Item;
 
 /// Who sees an event, and what it changes about who sees what.
@@ -37,22 +37,23 @@ pub enum Ends {
     /// Those of a session.
     Session(AccountId, SessionId),
     /// Those of a device.
-    Device(AccountId, DeviceId),
+    Device(AccountDevice),
 }
 
 impl Ends {
     /// Whose.
     pub fn account(self) -> AccountId {
         match self {
-            Ends::Session(account, _) | Ends::Device(account, _) => account,
+            Ends::Session(account, _) => account,
+            Ends::Device(device) => device.account_id,
         }
     }
 
-    /// Whether a socket of this session and device is among them.
-    pub fn hits(self, session_id: SessionId, device_id: Option<DeviceId>) -> bool {
+    /// Whether a socket of this account, session and device is among them.
+    pub fn hits(self, account_id: AccountId, session_id: SessionId, device_id: Option<DeviceId>) -> bool {
         match self {
-            Ends::Session(_, session) => session == session_id,
-            Ends::Device(_, device) => Some(device) == device_id,
+            Ends::Session(account, session) => (account, session) == (account_id, session_id),
+            Ends::Device(device) => device_id.is_some_and(|id| device == AccountDevice::new(account_id, id)),
         }
     }
 }
@@ -160,7 +161,7 @@ fn device(event: &DeviceEvent) -> Audience {
         DeviceEvent::Enrolled(event) => Audience::account(event.account_id),
         DeviceEvent::Renamed(event) => Audience::account(event.account_id),
         DeviceEvent::Revoked(event) => Audience {
-            ends: Some(Ends::Device(event.account_id, event.device_id)),
+            ends: Some(Ends::Device(AccountDevice::new(event.account_id, event.device_id))),
             ..Audience::account(event.account_id)
         },
     }

@@ -375,9 +375,10 @@ impl Index {
     }
 
     fn end(&mut self, ends: Ends) {
-        let Some(present) = self.accounts.get_mut(&ends.account()) else { return };
+        let account_id = ends.account();
+        let Some(present) = self.accounts.get_mut(&account_id) else { return };
         for link in &mut present.links {
-            if ends.hits(link.session_id, link.device_id) {
+            if ends.hits(account_id, link.session_id, link.device_id) {
                 link.close(Close::SessionEnded);
             }
         }

@@ -71,9 +71,8 @@ impl Sight {
         if !is_mine && !audience.conversation.is_some_and(|id| self.conversations.contains(&id)) {
             return Look::Hidden;
         }
-        let hits = |ends: super::audience::Ends| {
-            ends.account() == me && ends.hits(self.identity.session_id, self.identity.device_id)
-        };
+        let hits =
+            |ends: super::audience::Ends| ends.hits(me, self.identity.session_id, self.identity.device_id);
         if audience.ends.is_some_and(hits) { Look::Ended } else { Look::Shown }
     }
 }

@@ -8,8 +8,8 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::codes::codes;
 use crate::{
-    AccountId, ConversationId, DeviceId, Digest, HpkeKey, MessageId, Nonce, OrganizationId, RecipientId,
-    Signature, VerifyKey,
+    AccountDevice, AccountId, AccountRecipient, ConversationId, DeviceId, Digest, HpkeKey, MessageId, Nonce,
+    OrganizationId, Signature, VerifyKey,
 };
 
 use super::{Recipient, Suite, Wrap};
@@ -47,15 +47,15 @@ pub struct WrapBinding {
     /// How the generation encrypts.
     pub suite: Suite,
     /// For whom the key is wrapped.
-    pub recipient_id: RecipientId,
+    pub recipient: AccountRecipient,
     /// The device that wraps and signs.
-    pub device_id: DeviceId,
+    pub device: AccountDevice,
     /// The generation's membership transcript, also for wraps that are added later.
     pub transcript: Digest,
 }
 
 impl WrapBinding {
-    /// HPKE `info` (RFC 9180 section 5.1), 131 bytes.
+    /// HPKE `info` (RFC 9180 section 5.1), 163 bytes.
     ///
     /// | bytes | field |
     /// | --- | --- |
@@ -64,7 +64,9 @@ impl WrapBinding {
     /// | 16 | conversation |
     /// | 4 | generation |
     /// | 1 | suite |
+    /// | 16 | recipient's account |
     /// | 16 | recipient |
+    /// | 16 | sender's account |
     /// | 16 | sending device |
     /// | 32 | membership transcript |
     pub fn info(&self) -> Vec<u8> {
@@ -73,18 +75,20 @@ impl WrapBinding {
         form.put(self.conversation_id.as_bytes());
         form.put(&self.generation.to_be_bytes());
         form.put(&[self.suite.code()]);
-        form.put(self.recipient_id.as_bytes());
-        form.put(self.device_id.as_bytes());
+        form.put(self.recipient.account_id.as_bytes());
+        form.put(self.recipient.recipient_id.as_bytes());
+        form.put(self.device.account_id.as_bytes());
+        form.put(self.device.device_id.as_bytes());
         form.put(self.transcript.as_bytes());
         form.into_bytes()
     }
 
-    /// What the sending device signs (Ed25519, RFC 8032), 202 bytes and the ciphertext.
+    /// What the sending device signs (Ed25519, RFC 8032), 234 bytes and the ciphertext.
     ///
     /// | bytes | field |
     /// | --- | --- |
     /// | 1 + 34 | length and text of `envoi 2026-11-21 wrap signature v1` |
-    /// | 131 | [`WrapBinding::info`] |
+    /// | 163 | [`WrapBinding::info`] |
     /// | 32 | HPKE encapsulated key |
     /// | 4 + n | length and bytes of the HPKE ciphertext |
     pub fn signature_input(&self, encapsulated_key: &HpkeKey, ciphertext: &[u8]) -> Vec<u8> {
@@ -98,7 +102,7 @@ impl WrapBinding {
     /// Whether `wrap` is well formed, for the bound recipient, and signed with `signer` (strictly: RFC 8032 without
     /// small-order points or malleable encodings).
     pub fn verifies(&self, wrap: &Wrap, signer: &VerifyKey) -> bool {
-        wrap.recipient_id == self.recipient_id
+        wrap.recipient() == self.recipient
             && wrap.ciphertext.len() == WRAP_CIPHERTEXT_BYTES
             && is_signed(
                 signer,
@@ -131,12 +135,12 @@ impl Transcript {
     /// | 16 | organization |
     /// | 16 | conversation |
     /// | 4 | number of recipients |
-    /// | 98 each | the recipients, ascending by id: 16 id, 16 account, 1 kind, 32 HPKE key, 1 whether there is a verify key, 32 verify key or zeros |
+    /// | 98 each | the recipients, ascending by account and id: 16 account, 16 id, 1 kind, 32 HPKE key, 1 whether there is a verify key, 32 verify key or zeros |
     ///
     /// `roster` are the active recipients with their accounts, in any order.
     pub fn digest<'a>(&self, roster: impl IntoIterator<Item = (AccountId, &'a Recipient)>) -> Digest {
         let mut roster: Vec<_> = roster.into_iter().collect();
-        roster.sort_by_key(|(account_id, recipient)| (recipient.recipient_id, *account_id));
+        roster.sort_by_key(|(account_id, recipient)| (*account_id, recipient.recipient_id));
         let mut hasher = blake3::Hasher::new_derive_key(TRANSCRIPT);
         hasher.update(self.previous.as_bytes());
         hasher.update(&self.generation.to_be_bytes());
@@ -144,8 +148,8 @@ impl Transcript {
         hasher.update(self.conversation_id.as_bytes());
         hasher.update(&length(roster.len()));
         for (account_id, recipient) in roster {
-            hasher.update(recipient.recipient_id.as_bytes());
             hasher.update(account_id.as_bytes());
+            hasher.update(recipient.recipient_id.as_bytes());
             hasher.update(&[recipient.kind.code()]);
             hasher.update(recipient.hpke_key.as_bytes());
             hasher.update(&[u8::from(recipient.verify_key.is_some())]);

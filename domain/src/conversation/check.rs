@@ -33,7 +33,7 @@ pub(super) fn check(state: &Conversation, event: &ConversationEvent) -> Result<(
         ConversationEvent::MemberLeft(event) => members::left(state, event),
         ConversationEvent::RecipientAdded(event) => keys::added(state, event),
         ConversationEvent::RecipientRemoved(event) => {
-            keys::is_of(state, event.account_id, event.recipient_id)
+            keys::is_active(state, event.account_id, event.recipient_id)
         }
         ConversationEvent::GenerationCommitted(event) => keys::committed(state, event),
         ConversationEvent::WrapAdded(event) => keys::wrapped(state, event),

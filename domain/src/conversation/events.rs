@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::codes::codes;
 use crate::event::events;
 use crate::{
-    AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, MessageId, OrganizationId, RecipientId,
-    Signature, VerifyKey, WorkspaceId,
+    AccountId, AccountRecipient, Blob, ConversationId, DeviceId, Digest, HpkeKey, MessageId, OrganizationId,
+    RecipientId, Signature, VerifyKey, WorkspaceId,
 };
 
 use super::{ConversationTitle, MessageBody};
@@ -166,7 +166,7 @@ pub struct ConversationTitleChanged {
 /// Whom keys are wrapped for: the public keys of a device or a recovery key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recipient {
-    /// Its id.
+    /// Its id, chosen by the client: names it together with its account only.
     pub recipient_id: RecipientId,
     /// Device or recovery key.
     pub kind: RecipientKind,
@@ -238,7 +238,9 @@ pub struct RecipientRemoved {
 /// A generation key wrapped for one recipient. Immutable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Wrap {
-    /// For whom.
+    /// For whose recipient.
+    pub account_id: AccountId,
+    /// For which of the account's recipients.
     pub recipient_id: RecipientId,
     /// HPKE encapsulated key, 32 bytes.
     pub encapsulated_key: HpkeKey,
@@ -246,6 +248,13 @@ pub struct Wrap {
     pub ciphertext: Blob,
     /// The sending device's Ed25519 signature over the wrap (`crate::conversation::binding`).
     pub signature: Signature,
+}
+
+impl Wrap {
+    /// For whom.
+    pub const fn recipient(&self) -> AccountRecipient {
+        AccountRecipient::new(self.account_id, self.recipient_id)
+    }
 }
 
 /// A new generation of the conversation key is in force.
@@ -263,7 +272,7 @@ pub struct GenerationCommitted {
     pub device_id: DeviceId,
     /// Hash of the membership that it was made for, chained to the generation before.
     pub transcript: Digest,
-    /// The key, wrapped for exactly the active recipients, ascending by recipient id.
+    /// The key, wrapped for exactly the active recipients, ascending by account and recipient.
     pub wraps: Vec<Wrap>,
 }
 
@@ -289,7 +298,7 @@ pub struct WrapReported {
     pub conversation_id: ConversationId,
     /// Which generation.
     pub generation: u32,
-    /// Whose device reports.
+    /// Whose device reports, and whose recipient it is.
     pub account_id: AccountId,
     /// The recipient that cannot open its wrap.
     pub recipient_id: RecipientId,

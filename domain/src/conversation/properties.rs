@@ -2,88 +2,18 @@
 //! what must come of it.
 
 mod model;
+mod steps;
 mod tampered;
 
 use proptest::prelude::*;
 
-use crate::{Aggregate, Context, Digest, MessageId, RecipientId, Rejection, Timestamp};
+use crate::{AccountRecipient, Aggregate, Context, Digest, MessageId, Rejection, Timestamp};
 
 use super::commands::*;
 use super::testing::*;
 use super::*;
-use model::{DEVICES, Model, PEOPLE, device, person};
-
-/// What may be wrong with a commit or a wrap.
-#[derive(Clone, Copy, Debug)]
-enum Flaw {
-    None,
-    Skips,
-    Misses,
-    Exceeds,
-    Doubles,
-    Forges,
-    Misremembers,
-}
-
-/// One attempt. People and devices are numbers; `(person, device)` is who tries.
-#[derive(Clone, Debug)]
-enum Step {
-    Enroll(u8, u8),
-    Revoke(u8, u8),
-    Add(u8, u8),
-    Remove(u8, u8),
-    Expel(u8),
-    Appoint(u8, u8),
-    Commit(u8, u8, Flaw),
-    Wrap(u8, u8, u8, u8, Flaw),
-    Report(u8, u8, u8),
-    Send { by: (u8, u8), borrowed: bool, behind: u32, clear: bool },
-    Edit { by: (u8, u8), number: u64, behind: u32 },
-    React { by: (u8, u8), number: u64, behind: u32 },
-    Delete(u8, u64),
-    Pin(u8, u64),
-    Receive(u8, u8, u64, u64),
-    Close(u8),
-    Open(u8),
-}
-
-/// Mostly what may succeed, so that histories grow long enough for the rest to find something to break.
-fn step() -> impl Strategy<Value = Step> {
-    let person = || prop_oneof![3 => Just(0), 2 => Just(1), 2 => 2..PEOPLE];
-    let device = || prop_oneof![5 => Just(0), 2 => 1..DEVICES];
-    let by = move || (person(), device());
-    let behind = || prop_oneof![8 => Just(0u32), 1 => Just(1), 1 => Just(u32::MAX)];
-    let flaw = || {
-        use Flaw::*;
-        let wrong = prop::sample::select(vec![Skips, Misses, Exceeds, Doubles, Forges, Misremembers]);
-        prop_oneof![4 => Just(None), 1 => wrong]
-    };
-    let number = || 0..12u64;
-    prop_oneof![
-        6 => (0..PEOPLE, 0..DEVICES).prop_map(|(p, d)| Step::Enroll(p, d)),
-        2 => by().prop_map(|(p, d)| Step::Revoke(p, d)),
-        6 => (person(), 0..PEOPLE).prop_map(|(by, p)| Step::Add(by, p)),
-        2 => (person(), person()).prop_map(|(by, p)| Step::Remove(by, p)),
-        1 => (0..PEOPLE).prop_map(Step::Expel),
-        2 => (person(), person()).prop_map(|(by, p)| Step::Appoint(by, p)),
-        10 => (by(), flaw()).prop_map(|((p, d), flaw)| Step::Commit(p, d, flaw)),
-        10 => (by(), by(), flaw()).prop_map(|((p, d), (q, e), flaw)| Step::Wrap(p, d, q, e, flaw)),
-        4 => (person(), by()).prop_map(|(p, (q, e))| Step::Report(p, q, e)),
-        40 => (by(), prop::bool::weighted(0.1), behind(), prop::bool::weighted(0.1))
-            .prop_map(|(by, borrowed, behind, clear)| Step::Send { by, borrowed, behind, clear }),
-        8 => (by(), number(), behind()).prop_map(|(by, number, behind)| Step::Edit { by, number, behind }),
-        8 => (by(), number(), behind()).prop_map(|(by, number, behind)| Step::React { by, number, behind }),
-        3 => (person(), number()).prop_map(|(p, number)| Step::Delete(p, number)),
-        3 => (person(), number()).prop_map(|(p, number)| Step::Pin(p, number)),
-        6 => (by(), number(), number()).prop_map(|((p, d), a, b)| Step::Receive(p, d, a, b)),
-        1 => prop_oneof![9 => Just(PEOPLE), 1 => person()].prop_map(Step::Close),
-    ]
-}
-
-/// Among two, who delete their conversation and open it again now and then.
-fn direct_step() -> impl Strategy<Value = Step> {
-    prop_oneof![8 => step(), 1 => (0..2u8).prop_map(Step::Close), 2 => (0..PEOPLE).prop_map(Step::Open)]
-}
+use model::{Model, PEOPLE, person};
+use steps::{Flaw, Step, direct_step, names, step};
 
 /// The aggregate and the model side by side.
 struct Run {
@@ -94,11 +24,18 @@ struct Run {
 }
 
 impl Run {
-    fn new() -> Self {
-        let mut run = Self { given: Given::default(), model: Model::default(), now: 0, recorded: Vec::new() };
-        run.model.enrolled = (0..PEOPLE).map(|who| (who, 0)).collect();
-        let command =
-            CreateConversation { allows_plaintext: true, ..create_group(person(0), &[person(1), person(2)]) };
+    fn with(model: Model) -> Self {
+        Self { given: Given::default(), model, now: 0, recorded: Vec::new() }
+    }
+
+    fn group(names: Vec<Vec<u8>>) -> Self {
+        let mut run = Self::with(Model::named(names));
+        let command = CreateConversation {
+            allows_plaintext: true,
+            creator: run.model.candidate(0),
+            members: vec![run.model.candidate(1), run.model.candidate(2)],
+            ..create_group(person(0), &[])
+        };
         assert!(run.attempt(person(0).on(0), command).is_ok());
         run.model.join(0, true);
         run.model.join(1, false);
@@ -106,11 +43,8 @@ impl Run {
         run
     }
 
-    fn direct() -> Self {
-        let mut run = Self { given: Given::default(), model: Model::default(), now: 0, recorded: Vec::new() };
-        run.model.direct = true;
-        run.model.closed = true;
-        run.model.enrolled = (0..PEOPLE).map(|who| (who, 0)).collect();
+    fn direct(names: Vec<Vec<u8>>) -> Self {
+        let mut run = Self::with(Model { direct: true, closed: true, ..Model::named(names) });
         run.open(0);
         run
     }
@@ -142,7 +76,7 @@ impl Run {
             Step::Expel(who) => self.expel(who),
             Step::Appoint(by, who) => self.appoint(by, who),
             Step::Commit(who, nth, flaw) => self.commit((who, nth), flaw),
-            Step::Wrap(who, nth, to, to_nth, flaw) => self.wrap((who, nth), device(to, to_nth), flaw),
+            Step::Wrap(who, nth, to, to_nth, flaw) => self.wrap((who, nth), (to, to_nth), flaw),
             Step::Report(by, who, nth) => self.report(by, who, nth),
             Step::Send { by, borrowed, behind, clear } => self.send(by, borrowed, behind, clear),
             Step::Edit { by, number, behind } => self.edit(by, number, behind),
@@ -181,21 +115,22 @@ impl Run {
 
     fn enroll(&mut self, who: u8, nth: u8) {
         self.model.enrolled.insert((who, nth));
-        let command =
-            AddRecipient { account_id: person(who).account(), recipient: person(who).device_recipient(nth) };
+        let (key, recipient) = (self.model.key(who, nth), self.model.recipient(who, nth));
+        let command = AddRecipient { account_id: key.account_id, recipient };
         let joins = !self.model.closed
             && self.model.members.contains_key(&who)
-            && self.model.active.insert(device(who, nth), (who, Some(nth))).is_none();
+            && self.model.active.insert(key, (who, Some(nth))).is_none();
         assert_eq!(self.attempt(platform(), command), Ok(usize::from(joins)));
     }
 
     fn revoke(&mut self, who: u8, nth: u8) {
         self.model.enrolled.remove(&(who, nth));
-        let command = RemoveRecipient { account_id: person(who).account(), recipient_id: device(who, nth) };
-        let goes = !self.model.closed && self.model.active.remove(&device(who, nth)).is_some();
+        let key = self.model.key(who, nth);
+        let command = RemoveRecipient { account_id: key.account_id, recipient_id: key.recipient_id };
+        let goes = !self.model.closed && self.model.active.remove(&key).is_some();
         if goes {
             self.model.leaked = true;
-            self.model.holders.remove(&device(who, nth));
+            self.model.holders.remove(&key);
         }
         assert_eq!(self.attempt(platform(), command), Ok(usize::from(goes)));
     }
@@ -258,9 +193,13 @@ impl Run {
         let generation = self.model.generation + if matches!(flaw, Flaw::Skips) { 2 } else { 1 };
         let transcript = match flaw {
             Flaw::Misremembers => Digest::from_bytes([0xbb; 32]),
-            Flaw::None | Flaw::Skips | Flaw::Misses | Flaw::Exceeds | Flaw::Doubles | Flaw::Forges => {
-                self.model.next_transcript()
-            }
+            Flaw::None
+            | Flaw::Skips
+            | Flaw::Misses
+            | Flaw::Exceeds
+            | Flaw::Doubles
+            | Flaw::Forges
+            | Flaw::Readdresses => self.model.next_transcript(),
         };
         let ids: Vec<_> = self.model.active.keys().copied().collect();
         let mut wraps: Vec<_> =
@@ -268,8 +207,9 @@ impl Run {
         match flaw {
             Flaw::None | Flaw::Skips | Flaw::Misremembers => {}
             Flaw::Misses => drop(wraps.pop()),
-            Flaw::Exceeds => {
-                wraps.push(self.model.wrap(by, MALLORY.device(0).into(), generation, transcript))
+            Flaw::Exceeds => wraps.push(self.model.wrap(by, MALLORY.device_key(0), generation, transcript)),
+            Flaw::Readdresses => {
+                wraps.iter_mut().take(1).for_each(|wrap| wrap.account_id = MALLORY.account())
             }
             Flaw::Doubles => wraps.extend(wraps.first().cloned()),
             Flaw::Forges => {
@@ -278,7 +218,7 @@ impl Run {
         }
         let may = self.model.may_speak(by) && matches!(flaw, Flaw::None);
         let command = CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps };
-        let done = self.attempt(person(by.0).on(by.1), command);
+        let done = self.attempt(self.model.on(by), command);
         assert_eq!(done.is_ok(), may, "{flaw:?} {done:?}");
         if may {
             self.model.generation = generation;
@@ -288,12 +228,17 @@ impl Run {
         }
     }
 
-    fn wrap(&mut self, by: (u8, u8), to: RecipientId, flaw: Flaw) {
+    fn wrap(&mut self, by: (u8, u8), (to, nth): (u8, u8), flaw: Flaw) {
+        let to = self.model.key(to, nth);
         let generation = self.model.generation + u32::from(matches!(flaw, Flaw::Skips));
         let transcript = Digest::from_bytes(self.model.transcript);
         let mut wrap = self.model.wrap(by, to, generation, transcript);
-        let forged = matches!(flaw, Flaw::Forges | Flaw::Misremembers);
-        if forged {
+        let forged = matches!(flaw, Flaw::Forges | Flaw::Misremembers | Flaw::Readdresses);
+        if matches!(flaw, Flaw::Readdresses) {
+            // Often somebody who has a recipient of that id, too.
+            let others = (0..PEOPLE).map(|who| person(who).account());
+            wrap.account_id = others.filter(|one| *one != to.account_id).nth(nth.into()).unwrap();
+        } else if forged {
             wrap.signature = crate::Signature::from_bytes([4; 64]);
         }
         let may = self.model.may_speak(by)
@@ -302,7 +247,7 @@ impl Run {
             && !forged
             && self.model.active.contains_key(&to)
             && !self.model.holders.contains(&to);
-        let done = self.attempt(person(by.0).on(by.1), AddWrap { generation, wrap });
+        let done = self.attempt(self.model.on(by), AddWrap { generation, wrap });
         assert_eq!(done.is_ok(), may, "{done:?}");
         if may {
             self.model.holders.insert(to);
@@ -310,29 +255,33 @@ impl Run {
     }
 
     fn report(&mut self, by: u8, who: u8, nth: u8) {
-        let recipient_id = device(who, nth);
+        // What is reported under another's id is one's own of the same id, if there is one.
+        let recipient_id = self.model.key(who, nth).recipient_id;
+        let own = AccountRecipient::new(person(by).account(), recipient_id);
         let may = !self.model.closed
             && self.model.members.contains_key(&by)
-            && by == who
             && self.model.generation > 0
-            && self.model.active.contains_key(&recipient_id);
+            && self.model.active.contains_key(&own);
         let command = ReportWrap { generation: self.model.generation, recipient_id };
         let done = self.attempt(person(by).without_device(), command);
-        let expected = may.then(|| usize::from(self.model.holders.contains(&recipient_id)));
+        let expected = may.then(|| usize::from(self.model.holders.contains(&own)));
         assert_eq!(done.ok(), expected);
         if may {
-            self.model.holders.remove(&recipient_id);
+            self.model.holders.remove(&own);
         }
     }
 
     fn send(&mut self, by: (u8, u8), borrowed: bool, behind: u32, clear: bool) {
         let generation = if clear { 0 } else { self.model.generation.wrapping_sub(behind) };
         let body = if clear { clear_body() } else { encrypted_body() };
-        let mut context = person(by.0).on(by.1);
+        let mut context = self.model.on(by);
         if borrowed {
-            context.device = Some(person((by.0 + 1) % PEOPLE).device(by.1));
+            context.device = Some(self.model.device((by.0 + 1) % PEOPLE, by.1));
         }
-        let may = self.model.may_speak(by) && !borrowed && (clear || self.model.in_force(generation));
+        // Another's id names the sender's own device of that id, or none.
+        let nth = context.device.and_then(|device| self.model.nth(by.0, device));
+        let may = nth.is_some_and(|nth| self.model.may_speak((by.0, nth)))
+            && (clear || self.model.in_force(generation));
         let message_id = MessageId::from_bytes([self.model.messages.len() as u8; 16]);
         let done = self.attempt(context, SendMessage { message_id, generation, reply_to: None, body });
         assert_eq!(done.is_ok(), may, "{done:?}");
@@ -350,14 +299,14 @@ impl Run {
         // As sent: by the number of messages before it.
         let message_id = MessageId::from_bytes([(number as u8).wrapping_sub(1); 16]);
         let command = EditMessage { number, message_id, generation, body: encrypted_body() };
-        assert_eq!(self.attempt(person(by.0).on(by.1), command).is_ok(), may);
+        assert_eq!(self.attempt(self.model.on(by), command).is_ok(), may);
     }
 
     fn react(&mut self, by: (u8, u8), number: u64, behind: u32) {
         let generation = self.model.generation.wrapping_sub(behind);
         let may = self.model.may_speak(by) && self.model.live(number) && self.model.in_force(generation);
         let command = SetReaction { generation, ..self.given.reaction(number, 0) };
-        assert_eq!(self.attempt(person(by.0).on(by.1), command).is_ok(), may);
+        assert_eq!(self.attempt(self.model.on(by), command).is_ok(), may);
     }
 
     fn delete(&mut self, by: u8, number: u64) {
@@ -378,13 +327,14 @@ impl Run {
     fn receive(&mut self, by: (u8, u8), delivered: u64, read: u64) {
         let last = self.model.messages.len() as u64;
         let may = self.model.may_speak(by) && delivered <= last && read <= last;
-        let before = self.model.watermarks.get(&device(by.0, by.1)).copied().unwrap_or_default();
+        let key = self.model.key(by.0, by.1);
+        let before = self.model.watermarks.get(&key).copied().unwrap_or_default();
         let after = (before.0.max(delivered).max(read), before.1.max(read));
         let command = RecordReceipt { delivered_up_to: delivered, read_up_to: read };
-        let done = self.attempt(person(by.0).on(by.1), command);
+        let done = self.attempt(self.model.on(by), command);
         assert_eq!(done.ok(), may.then(|| usize::from(after != before)));
         if may {
-            self.model.watermarks.insert(device(by.0, by.1), after);
+            self.model.watermarks.insert(key, after);
         }
     }
 
@@ -424,13 +374,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_accepted_that_must_not_be_and_nothing_refused_that_may(steps in prop::collection::vec(step(), 60..200)) {
-        check(Run::new(), steps)?;
+    fn nothing_is_accepted_that_must_not_be_and_nothing_refused_that_may(
+        names in names(),
+        steps in prop::collection::vec(step(), 60..200),
+    ) {
+        check(Run::group(names), steps)?;
     }
 
     #[test]
-    fn a_direct_conversation_ends_and_begins_as_often_as_its_two_like(steps in prop::collection::vec(direct_step(), 60..200)) {
-        check(Run::direct(), steps)?;
+    fn a_direct_conversation_ends_and_begins_as_often_as_its_two_like(
+        names in names(),
+        steps in prop::collection::vec(direct_step(), 60..200),
+    ) {
+        check(Run::direct(names), steps)?;
     }
 }
 

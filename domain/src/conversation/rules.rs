@@ -2,8 +2,8 @@
 //! command cannot go on without having asked.
 
 use crate::{
-    AccountId, ActorKind, Aggregate, Context, ConversationId, DeviceId, Digest, Rejection, VerifyKey, limits,
-    text,
+    AccountDevice, AccountId, ActorKind, Aggregate, Context, ConversationId, Digest, Rejection, VerifyKey,
+    limits, text,
 };
 
 use super::binding::WrapBinding;
@@ -49,7 +49,7 @@ pub(super) struct CallerDevice {
     /// Whose.
     pub caller: Caller,
     /// Which.
-    pub device_id: DeviceId,
+    pub device: AccountDevice,
     /// Verifies what it signs.
     pub verify_key: VerifyKey,
 }
@@ -78,16 +78,11 @@ impl Conversation {
     /// The member and the device that give the command; the device is one of the member's active recipients here.
     pub(super) fn caller_device(&self, context: &Context) -> Result<CallerDevice, Rejection> {
         let caller = self.caller(context)?;
-        let device_id = context.device()?;
-        match self.recipient(device_id.into()) {
-            Some((owner, recipient))
-                if owner == caller.account_id && recipient.kind == RecipientKind::Device =>
-            {
-                let verify_key = recipient.verify_key.ok_or(Rejection::DeviceNotInConversation)?;
-                Ok(CallerDevice { caller, device_id, verify_key })
-            }
-            Some(_) | None => Err(Rejection::DeviceNotInConversation),
-        }
+        let device = AccountDevice::new(caller.account_id, context.device()?);
+        let recipient = self.recipient(device.into()).filter(|one| one.kind == RecipientKind::Device);
+        let verify_key =
+            recipient.and_then(|one| one.verify_key).ok_or(Rejection::DeviceNotInConversation)?;
+        Ok(CallerDevice { caller, device, verify_key })
     }
 
     /// The conversation, for what only the platform does.
@@ -157,14 +152,14 @@ impl Conversation {
             conversation_id: by.caller.conversation_id,
             generation,
             suite,
-            recipient_id: wrap.recipient_id,
-            device_id: by.device_id,
+            recipient: wrap.recipient(),
+            device: by.device,
             transcript,
         };
         if binding.verifies(wrap, &by.verify_key) {
             return Ok(());
         }
-        Err(Rejection::WrapInvalid { recipient_id: wrap.recipient_id })
+        Err(Rejection::WrapInvalid { recipient: wrap.recipient() })
     }
 
     fn stale_generation(&self) -> Rejection {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::persistent::{self, OrdMap, OrdSet, Vector};
 use crate::{
-    AccountId, Aggregate, Category, Context, ConversationId, DeviceId, Digest, Draft, MessageId,
-    OrganizationId, RecipientId, Rejection, Timestamp, Violation, WorkspaceId,
+    AccountDevice, AccountId, AccountRecipient, Aggregate, Category, Context, ConversationId, Digest, Draft,
+    MessageId, OrganizationId, RecipientId, Rejection, Timestamp, Violation, WorkspaceId,
 };
 
 use super::binding::Transcript;
@@ -89,13 +89,6 @@ impl MessageEntry {
     }
 }
 
-/// Whom a recipient belongs to, and its keys.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct OwnedRecipient {
-    account_id: AccountId,
-    recipient: Recipient,
-}
-
 /// A conversation's state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
@@ -108,11 +101,11 @@ pub struct Conversation {
     joins: u64,
     /// The active recipients: those of current members, in the order that transcripts and commits list them.
     #[serde(deserialize_with = "persistent::map")]
-    recipients: OrdMap<RecipientId, OwnedRecipient>,
+    recipients: OrdMap<AccountRecipient, Recipient>,
     generation: Option<Generation>,
     /// Active recipients without a wrap of the current generation that they can open.
     #[serde(deserialize_with = "persistent::set")]
-    waiting: OrdSet<RecipientId>,
+    waiting: OrdSet<AccountRecipient>,
     /// Everybody who ever sent a message, by the index that message entries carry.
     #[serde(deserialize_with = "persistent::map")]
     authors: OrdMap<AccountId, u32>,
@@ -123,7 +116,7 @@ pub struct Conversation {
     pins: OrdSet<u64>,
     /// Kept for devices that have gone, so that a watermark never falls when one comes back.
     #[serde(deserialize_with = "persistent::map")]
-    receipts: OrdMap<DeviceId, Watermarks>,
+    receipts: OrdMap<AccountDevice, Watermarks>,
 }
 
 impl Aggregate for Conversation {
@@ -163,16 +156,15 @@ impl Aggregate for Conversation {
                 self.add_recipient(event.account_id, &event.recipient)
             }
             ConversationEvent::RecipientRemoved(event) => {
-                self.recipients.remove(&event.recipient_id);
-                self.waiting.remove(&event.recipient_id);
+                self.remove_recipient(AccountRecipient::new(event.account_id, event.recipient_id));
                 self.make_stale();
             }
             ConversationEvent::GenerationCommitted(event) => self.commit(event),
             ConversationEvent::WrapAdded(event) => {
-                self.waiting.remove(&event.wrap.recipient_id);
+                self.waiting.remove(&event.wrap.recipient());
             }
             ConversationEvent::WrapReported(event) => {
-                self.waiting.insert(event.recipient_id);
+                self.waiting.insert(AccountRecipient::new(event.account_id, event.recipient_id));
             }
             ConversationEvent::MessageSent(event) => self.append_message(event),
             ConversationEvent::MessageDeleted(event) => {
@@ -234,21 +226,24 @@ impl Conversation {
 
     fn leave(&mut self, account_id: AccountId) {
         self.members.remove(&account_id);
-        let owned = self.recipients.iter().filter(|(_, owned)| owned.account_id == account_id);
-        let gone: Vec<RecipientId> = owned.map(|(id, _)| *id).collect();
-        for id in gone {
-            self.recipients.remove(&id);
-            self.waiting.remove(&id);
+        let gone: Vec<_> = self.recipients_of(account_id).map(|one| one.recipient_id).collect();
+        for recipient_id in gone {
+            self.remove_recipient(AccountRecipient::new(account_id, recipient_id));
         }
         self.make_stale();
     }
 
     fn add_recipient(&mut self, account_id: AccountId, recipient: &Recipient) {
-        let id = recipient.recipient_id;
-        self.recipients.insert(id, OwnedRecipient { account_id, recipient: recipient.clone() });
+        let key = AccountRecipient::new(account_id, recipient.recipient_id);
+        self.recipients.insert(key, recipient.clone());
         if self.generation.is_some() {
-            self.waiting.insert(id);
+            self.waiting.insert(key);
         }
+    }
+
+    fn remove_recipient(&mut self, key: AccountRecipient) {
+        self.recipients.remove(&key);
+        self.waiting.remove(&key);
     }
 
     fn make_stale(&mut self) {
@@ -274,7 +269,8 @@ impl Conversation {
     }
 
     fn record_receipt(&mut self, event: &ReceiptRecorded) {
-        let watermarks = self.receipts.entry(event.device_id).or_default();
+        let device = AccountDevice::new(event.account_id, event.device_id);
+        let watermarks = self.receipts.entry(device).or_default();
         watermarks.delivered_up_to = watermarks.delivered_up_to.max(event.delivered_up_to);
         watermarks.read_up_to = watermarks.read_up_to.max(event.read_up_to);
     }
@@ -328,19 +324,20 @@ impl Conversation {
         others.min_by_key(|(_, member)| member.joined).map(|(id, _)| *id)
     }
 
-    /// The active recipients with their accounts, ascending by recipient id.
+    /// The active recipients with their accounts, ascending by account and recipient.
     pub fn recipients(&self) -> impl ExactSizeIterator<Item = (AccountId, &Recipient)> {
-        self.recipients.values().map(|owned| (owned.account_id, &owned.recipient))
+        self.recipients.iter().map(|(key, recipient)| (key.account_id, recipient))
     }
 
-    /// One active recipient with its account.
-    pub fn recipient(&self, recipient_id: RecipientId) -> Option<(AccountId, &Recipient)> {
-        self.recipients.get(&recipient_id).map(|owned| (owned.account_id, &owned.recipient))
+    /// One active recipient.
+    pub fn recipient(&self, key: AccountRecipient) -> Option<&Recipient> {
+        self.recipients.get(&key)
     }
 
-    /// A member's active recipients, ascending by id. Looks at every recipient of the conversation.
+    /// A member's active recipients, ascending by id.
     pub fn recipients_of(&self, account_id: AccountId) -> impl Iterator<Item = &Recipient> {
-        self.recipients().filter(move |(owner, _)| *owner == account_id).map(|(_, recipient)| recipient)
+        let end = |byte| AccountRecipient::new(account_id, RecipientId::from_bytes([byte; 16]));
+        self.recipients.range(end(0)..=end(u8::MAX)).map(|(_, recipient)| recipient)
     }
 
     /// Number of the generation committed last; 0 for none.
@@ -376,13 +373,13 @@ impl Conversation {
     }
 
     /// Active recipients that wait for a wrap of the current generation, ascending.
-    pub fn waiting(&self) -> impl ExactSizeIterator<Item = RecipientId> {
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = AccountRecipient> {
         self.waiting.iter().copied()
     }
 
     /// Whether a recipient waits for a wrap of the current generation.
-    pub fn is_waiting(&self, recipient_id: RecipientId) -> bool {
-        self.waiting.contains(&recipient_id)
+    pub fn is_waiting(&self, recipient: AccountRecipient) -> bool {
+        self.waiting.contains(&recipient)
     }
 
     /// Number of the last message; 0 for none.
@@ -429,8 +426,8 @@ impl Conversation {
     }
 
     /// What a device has acknowledged; zero for one that never did.
-    pub fn watermarks(&self, device_id: DeviceId) -> Watermarks {
-        self.receipts.get(&device_id).copied().unwrap_or_default()
+    pub fn watermarks(&self, device: AccountDevice) -> Watermarks {
+        self.receipts.get(&device).copied().unwrap_or_default()
     }
 
     fn entry(&self, number: u64) -> Option<MessageEntry> {

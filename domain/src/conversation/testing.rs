@@ -4,8 +4,8 @@ use ed25519_dalek::{Signer, SigningKey};
 
 use crate::organization::OrganizationRole;
 use crate::{
-    AccountId, Actor, Aggregate, Blob, Context, ConversationId, DeviceId, Digest, Draft, HpkeKey, MessageId,
-    Nonce, OrganizationId, RecipientId, Rejection, Signature, VerifyKey,
+    AccountDevice, AccountId, AccountRecipient, Actor, Aggregate, Blob, Context, ConversationId, DeviceId,
+    Digest, Draft, HpkeKey, MessageId, Nonce, OrganizationId, RecipientId, Rejection, Signature, VerifyKey,
 };
 
 use super::binding::WrapBinding;
@@ -61,6 +61,31 @@ impl Person {
             hpke_key: HpkeKey::from_bytes([self.0 ^ 0xff; 32]),
             verify_key: None,
         }
+    }
+
+    /// Device `nth` as a recipient.
+    pub(super) fn device_key(self, nth: u8) -> AccountRecipient {
+        AccountRecipient::new(self.account(), self.device(nth).into())
+    }
+
+    /// The keys of all that [`Person::candidate`] joins with, ascending.
+    pub(super) fn recipient_keys(self) -> Vec<AccountRecipient> {
+        let ids = self.candidate().recipients.into_iter().map(|one| one.recipient_id);
+        ids.map(|id| AccountRecipient::new(self.account(), id)).collect()
+    }
+
+    /// The person with their own keys, under the ids of another's recipients.
+    pub(super) fn with_devices_of(self, other: Person) -> Candidate {
+        let mut candidate = self.candidate();
+        for (own, others) in candidate.recipients.iter_mut().zip(other.candidate().recipients) {
+            own.recipient_id = others.recipient_id;
+        }
+        candidate
+    }
+
+    /// The first device of [`Person::with_devices_of`].
+    pub(super) fn device_key_of(self, other: Person) -> AccountRecipient {
+        AccountRecipient::new(self.account(), other.device(0).into())
     }
 
     pub(super) fn candidate(self) -> Candidate {
@@ -162,26 +187,26 @@ impl Given {
     pub(super) fn commit(&self, by: Person) -> CommitGeneration {
         let generation = self.state.generation() + 1;
         let transcript = self.state.next_transcript().expect("opened");
-        let recipients: Vec<_> =
-            self.state.recipients().map(|(_, recipient)| recipient.recipient_id).collect();
-        let wraps = recipients.into_iter().map(|id| self.wrap(by, id, generation, transcript)).collect();
+        let recipients = self.state.recipients();
+        let keys = recipients.map(|(account, one)| AccountRecipient::new(account, one.recipient_id));
+        let wraps = keys.map(|key| self.wrap(by, key, generation, transcript)).collect();
         CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps }
     }
 
     /// A wrap of the current generation.
-    pub(super) fn late_wrap(&self, by: Person, recipient_id: RecipientId) -> AddWrap {
+    pub(super) fn late_wrap(&self, by: Person, recipient: AccountRecipient) -> AddWrap {
         let generation = self.state.generation();
-        AddWrap { generation, wrap: self.wrap(by, recipient_id, generation, self.state.transcript()) }
+        AddWrap { generation, wrap: self.wrap(by, recipient, generation, self.state.transcript()) }
     }
 
-    fn wrap(&self, by: Person, recipient_id: RecipientId, generation: u32, transcript: Digest) -> Wrap {
+    fn wrap(&self, by: Person, recipient: AccountRecipient, generation: u32, transcript: Digest) -> Wrap {
         let binding = WrapBinding {
             organization_id: ORGANIZATION,
             conversation_id: self.state.id().expect("opened"),
             generation,
             suite: Suite::X25519Siv,
-            recipient_id,
-            device_id: by.device(0),
+            recipient,
+            device: AccountDevice::new(by.account(), by.device(0)),
             transcript,
         };
         signed_wrap(&binding, &by.signing_key(0))
@@ -215,7 +240,8 @@ pub(super) fn signed_wrap(binding: &WrapBinding, key: &SigningKey) -> Wrap {
     let ciphertext = vec![0x22; 80];
     let signature = key.sign(&binding.signature_input(&encapsulated_key, &ciphertext));
     Wrap {
-        recipient_id: binding.recipient_id,
+        account_id: binding.recipient.account_id,
+        recipient_id: binding.recipient.recipient_id,
         encapsulated_key,
         ciphertext: Blob::new(ciphertext),
         signature: Signature::from_bytes(signature.to_bytes()),

@@ -215,7 +215,7 @@ impl World {
                 wraps.push(wrap);
             }
         }
-        wraps.sort_by_key(|wrap| wrap.recipient_id);
+        wraps.sort_by_key(domain::conversation::Wrap::recipient);
         let command = CommitGeneration { generation: 1, suite: Suite::X25519Siv, transcript, wraps };
         self.services
             .conversations

@@ -1,7 +1,7 @@
 //! What happens after the talk: a second device, a removal, and walls between organizations.
 
 use domain::conversation::binding::{ContentKind, MessageBinding};
-use domain::{ConversationId, RecipientId};
+use domain::{AccountRecipient, ConversationId};
 use envoi_client::api::dto::NewGroup;
 use envoi_client::api::messages::Range;
 use envoi_client::api::{conversations, messages, organizations};
@@ -53,7 +53,7 @@ impl Play<'_> {
         self.output.step(format!("\n{name} logs in on a second device, which gets the key from another one"));
         let tablet = founder.second_device(self.stage).await?;
         let device = tablet.client.device_id().ok_or_else(|| CliError::failed("the device has no id"))?;
-        let recipient = RecipientId::from(device);
+        let recipient = AccountRecipient::new(tablet.client.account_id(), device.into());
         let what = "the second device to be given the key";
         founder.phone.inbox.until(what, |seen| seen.wrapped.contains(&recipient)).await?;
 
@@ -64,7 +64,7 @@ impl Play<'_> {
         let wraps =
             conversations::own_wraps(tablet.client.session(), self.group, generation, sent.position).await;
         let wraps = wraps.map_err(Error::from).map_err(failed("the second device's keys are not shown"))?;
-        let given = wraps.iter().any(|told| told.wrap.recipient_id == recipient);
+        let given = wraps.iter().any(|told| told.wrap.recipient() == recipient);
         for person in 0..self.people.len() {
             let person = self.person(person)?;
             let (name, heard) =

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::conversation::ConversationEvent;
-use domain::{AccountId, ConversationId, Event, OrganizationId, RecipientId};
+use domain::{AccountId, AccountRecipient, ConversationId, Event, OrganizationId};
 use envoi_client::Client;
 use envoi_client::live::{Happening, Incoming};
 use envoi_client::messages::Body;
@@ -40,7 +40,7 @@ pub struct Seen {
     /// The last generation committed, by conversation.
     pub generations: BTreeMap<ConversationId, u32>,
     /// Recipients that were given a wrap after a commit.
-    pub wrapped: BTreeSet<RecipientId>,
+    pub wrapped: BTreeSet<AccountRecipient>,
     /// Who left which conversation.
     pub left: BTreeSet<(ConversationId, AccountId)>,
     /// Receipts that were recorded.
@@ -80,7 +80,7 @@ impl Seen {
                 self.generations.insert(new.conversation_id, new.generation);
             }
             ConversationEvent::WrapAdded(added) => {
-                self.wrapped.insert(added.wrap.recipient_id);
+                self.wrapped.insert(added.wrap.recipient());
             }
             ConversationEvent::MemberLeft(left) => {
                 self.left.insert((left.conversation_id, left.account_id));

@@ -11,10 +11,11 @@ use domain::conversation::{
     ConversationCreated, ConversationEvent, ConversationMemberJoined, ConversationMemberLeft,
     ConversationReopened, GenerationCommitted, Recipient, Wrap, WrapAdded, WrapReported,
 };
-use domain::{AccountId, ConversationId, DeviceId, Event};
+use domain::{AccountDevice, AccountId, AccountRecipient, ConversationId, Event};
 
 use crate::projector::{Decoded, Projector};
 use crate::rows::{FoldError, Keys, Rows, TableDef};
+use crate::table::Row;
 
 /// The projection `conversations`.
 pub struct Conversations;
@@ -64,6 +65,14 @@ impl Projector for Conversations {
     }
 }
 
+fn recipient_key(id: ConversationId, recipient: AccountRecipient) -> <ConversationRecipient as Row>::Key {
+    (id, recipient.account_id, recipient.recipient_id)
+}
+
+fn wrap_key(id: ConversationId, generation: u32, recipient: AccountRecipient) -> <MemberKeyWrap as Row>::Key {
+    (id, generation, recipient.account_id, recipient.recipient_id)
+}
+
 fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
     match event {
         ConversationEvent::Created(it) => keys.fresh::<Conversation>(it.conversation_id),
@@ -72,7 +81,11 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
             keys.load::<Conversation>(it.conversation_id);
             keys.load::<ConversationMember>((it.conversation_id, it.account_id));
             for recipient in &it.recipients {
-                keys.load::<ConversationRecipient>((it.conversation_id, recipient.recipient_id));
+                keys.load::<ConversationRecipient>((
+                    it.conversation_id,
+                    it.account_id,
+                    recipient.recipient_id,
+                ));
             }
         }
         ConversationEvent::MemberRoleChanged(it) => {
@@ -81,36 +94,39 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
         ConversationEvent::MemberLeft(it) => {
             keys.load::<Conversation>(it.conversation_id);
             keys.load::<ConversationMember>((it.conversation_id, it.account_id));
-            keys.set(RecipientsOf { conversation_id: it.conversation_id });
+            keys.set(RecipientsOf { conversation_id: it.conversation_id, account_id: it.account_id });
         }
         ConversationEvent::RecipientAdded(it) => {
             keys.load::<Conversation>(it.conversation_id);
-            keys.load::<ConversationRecipient>((it.conversation_id, it.recipient.recipient_id));
+            let recipient_id = it.recipient.recipient_id;
+            keys.load::<ConversationRecipient>((it.conversation_id, it.account_id, recipient_id));
         }
         ConversationEvent::RecipientRemoved(it) => {
             keys.load::<Conversation>(it.conversation_id);
-            keys.load::<ConversationRecipient>((it.conversation_id, it.recipient_id));
+            keys.load::<ConversationRecipient>((it.conversation_id, it.account_id, it.recipient_id));
         }
         ConversationEvent::GenerationCommitted(it) => {
             keys.load::<Conversation>(it.conversation_id);
             keys.fresh::<EncryptionKey>((it.conversation_id, it.generation));
-            keys.set(RecipientsOf { conversation_id: it.conversation_id });
+            keys.set(RecipientsIn { conversation_id: it.conversation_id });
             for wrap in &it.wraps {
-                keys.fresh::<MemberKeyWrap>((it.conversation_id, it.generation, wrap.recipient_id));
+                keys.fresh::<MemberKeyWrap>(wrap_key(it.conversation_id, it.generation, wrap.recipient()));
             }
         }
         ConversationEvent::WrapAdded(it) => {
-            keys.load::<ConversationRecipient>((it.conversation_id, it.wrap.recipient_id));
-            keys.load::<MemberKeyWrap>((it.conversation_id, it.generation, it.wrap.recipient_id));
+            let key = it.wrap.recipient();
+            keys.load::<ConversationRecipient>(recipient_key(it.conversation_id, key));
+            keys.load::<MemberKeyWrap>(wrap_key(it.conversation_id, it.generation, key));
         }
         ConversationEvent::WrapReported(it) => {
-            keys.load::<ConversationRecipient>((it.conversation_id, it.recipient_id));
-            keys.load::<MemberKeyWrap>((it.conversation_id, it.generation, it.recipient_id));
+            let key = AccountRecipient::new(it.account_id, it.recipient_id);
+            keys.load::<ConversationRecipient>(recipient_key(it.conversation_id, key));
+            keys.load::<MemberKeyWrap>(wrap_key(it.conversation_id, it.generation, key));
         }
         ConversationEvent::Deleted(it) => keys.load::<Conversation>(it.conversation_id),
         ConversationEvent::Reopened(it) => {
             keys.load::<Conversation>(it.conversation_id);
-            keys.set(RecipientsOf { conversation_id: it.conversation_id });
+            keys.set(RecipientsIn { conversation_id: it.conversation_id });
         }
         ConversationEvent::MessageSent(_)
         | ConversationEvent::MessageEdited(_)
@@ -140,7 +156,7 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
             admit(event, it.conversation_id, it.account_id, &it.recipient, rows)
         }
         ConversationEvent::RecipientRemoved(it) => {
-            let key = (it.conversation_id, it.recipient_id);
+            let key = (it.conversation_id, it.account_id, it.recipient_id);
             rows.update::<ConversationRecipient>(&key, |row| {
                 row.active = false;
                 row.waiting = false;
@@ -184,7 +200,7 @@ fn create(event: &Decoded, it: &ConversationCreated, rows: &mut Rows) -> Result<
 
 /// Who was a member when it was deleted joins with one of the next events, with the recipients of now.
 fn reopen(it: &ConversationReopened, rows: &mut Rows) -> Result<(), FoldError> {
-    for key in rows.keys_of(&RecipientsOf { conversation_id: it.conversation_id })? {
+    for key in rows.keys_of(&RecipientsIn { conversation_id: it.conversation_id })? {
         rows.update::<ConversationRecipient>(&key, |row| {
             row.active = false;
             row.waiting = false;
@@ -232,9 +248,9 @@ fn admit(
     let waiting = rows.get::<Conversation>(&conversation_id)?.is_some_and(|row| row.generation > 0);
     rows.put(ConversationRecipient {
         conversation_id,
+        account_id,
         recipient_id: recipient.recipient_id,
         organization_id: event.organization()?,
-        account_id,
         kind: recipient.kind,
         hpke_key: recipient.hpke_key,
         verify_key: recipient.verify_key,
@@ -250,13 +266,12 @@ fn leave(event: &Decoded, it: &ConversationMemberLeft, rows: &mut Rows) -> Resul
         row.left_position = Some(event.position());
         row.removed_by = it.removed_by;
     })?;
-    for key in rows.keys_of(&RecipientsOf { conversation_id: it.conversation_id })? {
-        if rows.get::<ConversationRecipient>(&key)?.is_some_and(|row| row.account_id == it.account_id) {
-            rows.update::<ConversationRecipient>(&key, |row| {
-                row.active = false;
-                row.waiting = false;
-            })?;
-        }
+    let set = RecipientsOf { conversation_id: it.conversation_id, account_id: it.account_id };
+    for key in rows.keys_of(&set)? {
+        rows.update::<ConversationRecipient>(&key, |row| {
+            row.active = false;
+            row.waiting = false;
+        })?;
     }
     rows.update::<Conversation>(&it.conversation_id, |row| {
         row.members = row.members.saturating_sub(1);
@@ -276,9 +291,10 @@ fn commit(event: &Decoded, it: &GenerationCommitted, rows: &mut Rows) -> Result<
         committed_at: event.at(),
     })?;
     for wrap in &it.wraps {
-        rows.insert(wrapped(event, it.conversation_id, it.generation, (it.account_id, it.device_id), wrap)?)?;
+        let sender = AccountDevice::new(it.account_id, it.device_id);
+        rows.insert(wrapped(event, it.conversation_id, it.generation, sender, wrap)?)?;
     }
-    for key in rows.keys_of(&RecipientsOf { conversation_id: it.conversation_id })? {
+    for key in rows.keys_of(&RecipientsIn { conversation_id: it.conversation_id })? {
         if rows.get::<ConversationRecipient>(&key)?.is_some_and(|row| row.waiting) {
             rows.update::<ConversationRecipient>(&key, |row| row.waiting = false)?;
         }
@@ -293,16 +309,17 @@ fn wrapped(
     event: &Decoded,
     conversation_id: ConversationId,
     generation: u32,
-    (sender_id, device_id): (AccountId, DeviceId),
+    sender: AccountDevice,
     wrap: &Wrap,
 ) -> Result<MemberKeyWrap, FoldError> {
     Ok(MemberKeyWrap {
         conversation_id,
         generation,
+        account_id: wrap.account_id,
         recipient_id: wrap.recipient_id,
         organization_id: event.organization()?,
-        sender_id,
-        device_id,
+        sender_id: sender.account_id,
+        device_id: sender.device_id,
         encapsulated_key: wrap.encapsulated_key,
         ciphertext: wrap.ciphertext.clone(),
         signature: wrap.signature,
@@ -313,14 +330,16 @@ fn wrapped(
 
 /// A reported wrap is replaced by the one made after the report; the log keeps both.
 fn add_wrap(event: &Decoded, it: &WrapAdded, rows: &mut Rows) -> Result<(), FoldError> {
-    rows.put(wrapped(event, it.conversation_id, it.generation, (it.account_id, it.device_id), &it.wrap)?)?;
-    let key = (it.conversation_id, it.wrap.recipient_id);
+    let sender = AccountDevice::new(it.account_id, it.device_id);
+    rows.put(wrapped(event, it.conversation_id, it.generation, sender, &it.wrap)?)?;
+    let key = recipient_key(it.conversation_id, it.wrap.recipient());
     rows.update::<ConversationRecipient>(&key, |row| row.waiting = false)
 }
 
 fn report_wrap(event: &Decoded, it: &WrapReported, rows: &mut Rows) -> Result<(), FoldError> {
-    let key = (it.conversation_id, it.generation, it.recipient_id);
+    let recipient = AccountRecipient::new(it.account_id, it.recipient_id);
+    let key = wrap_key(it.conversation_id, it.generation, recipient);
     rows.update::<MemberKeyWrap>(&key, |row| row.reported_at = Some(event.at()))?;
-    let key = (it.conversation_id, it.recipient_id);
+    let key = recipient_key(it.conversation_id, recipient);
     rows.update::<ConversationRecipient>(&key, |row| row.waiting = true)
 }

@@ -63,10 +63,10 @@ crate::result! {
 crate::result! {
     /// An active recipient of a conversation.
     pub struct RecipientView {
-        /// The device or recovery key.
-        recipient_id: RecipientId,
         /// Whose.
         account_id: AccountId,
+        /// The device or recovery key.
+        recipient_id: RecipientId,
         /// Device or recovery key.
         kind: RecipientKind,
         /// To wrap for it.
@@ -101,7 +101,9 @@ crate::result! {
     pub struct WrapView {
         /// Which generation.
         generation: u32,
-        /// For whom.
+        /// For whose recipient.
+        account_id: AccountId,
+        /// For which of the account's recipients.
         recipient_id: RecipientId,
         /// How the generation encrypts.
         suite: Suite,
@@ -227,7 +229,7 @@ pub async fn members(
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
 }
 
-/// All active recipients of a conversation of the viewer, by id: what a commit has to wrap for.
+/// All active recipients of a conversation of the viewer, by account and id: what a commit has to wrap for.
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached.
@@ -236,10 +238,11 @@ pub async fn recipients(
     viewer: &Viewer,
     conversation_id: ConversationId,
 ) -> Result<Vec<RecipientView>, QueryError> {
-    const SQL: &str = "SELECT r.recipient_id, r.account_id, r.kind, r.hpke_key, r.verify_key, r.waiting \
+    const SQL: &str = "SELECT r.account_id, r.recipient_id, r.kind, r.hpke_key, r.verify_key, r.waiting \
          FROM read.conversation_recipients AS r WHERE r.conversation_id = $2 AND r.active \
          AND EXISTS (SELECT FROM read.conversation_members AS v \
-         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) ORDER BY r.recipient_id";
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
+         ORDER BY r.account_id, r.recipient_id";
     reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id)]).await
 }
 
@@ -262,29 +265,6 @@ pub async fn generations(
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
 }
 
-/// Wraps of a conversation for one recipient of the viewer's own, by generation.
-///
-/// # Errors
-/// When PostgreSQL cannot be reached.
-pub async fn wraps(
-    reader: &Reader,
-    viewer: &Viewer,
-    conversation_id: ConversationId,
-    recipient_id: RecipientId,
-    page: Page<u32>,
-) -> Result<Vec<WrapView>, QueryError> {
-    const SQL: &str = "SELECT w.generation, w.recipient_id, k.suite, k.transcript, w.sender_id, w.device_id, \
-         w.encapsulated_key, w.ciphertext, w.signature, w.added_at, w.reported_at \
-         FROM read.member_key_wraps AS w \
-         JOIN read.conversation_encryption_keys AS k USING (conversation_id, generation) \
-         JOIN read.conversation_recipients AS r USING (conversation_id, recipient_id) \
-         JOIN read.conversation_members AS v ON v.conversation_id = w.conversation_id AND v.account_id = r.account_id \
-         WHERE w.conversation_id = $2 AND w.recipient_id = $3 AND r.account_id = $1 AND v.left_at IS NULL \
-         AND ($4::bigint IS NULL OR w.generation > $4) ORDER BY w.generation LIMIT $5";
-    let (me, conversation, recipient) = (Sql(viewer.account_id), Sql(conversation_id), Sql(recipient_id));
-    reader.all(viewer, SQL, &[&me, &conversation, &recipient, &Sql(page.after), &page.limit()]).await
-}
-
 /// Wraps of a conversation for all recipients of the viewer's own, by generation and recipient; of one generation only,
 /// if one is named.
 ///
@@ -297,14 +277,13 @@ pub async fn own_wraps(
     generation: Option<u32>,
     page: Page<(u32, RecipientId)>,
 ) -> Result<Vec<WrapView>, QueryError> {
-    const SQL: &str = "SELECT w.generation, w.recipient_id, k.suite, k.transcript, w.sender_id, w.device_id, \
+    const SQL: &str = "SELECT w.generation, w.account_id, w.recipient_id, k.suite, k.transcript, w.sender_id, w.device_id, \
          w.encapsulated_key, w.ciphertext, w.signature, w.added_at, w.reported_at \
-         FROM read.conversation_recipients AS r \
-         JOIN read.conversation_members AS v ON v.conversation_id = r.conversation_id AND v.account_id = r.account_id \
-         JOIN read.member_key_wraps AS w ON w.conversation_id = r.conversation_id AND w.recipient_id = r.recipient_id \
-         JOIN read.conversation_encryption_keys AS k \
-         ON k.conversation_id = w.conversation_id AND k.generation = w.generation \
-         WHERE r.conversation_id = $2 AND r.account_id = $1 AND v.left_at IS NULL \
+         FROM read.member_key_wraps AS w \
+         JOIN read.conversation_encryption_keys AS k USING (conversation_id, generation) \
+         WHERE w.conversation_id = $2 AND w.account_id = $1 \
+         AND EXISTS (SELECT FROM read.conversation_members AS v \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
          AND ($3::bigint IS NULL OR w.generation = $3) \
          AND ($4::bigint IS NULL OR (w.generation, w.recipient_id) > ($4, $5::uuid)) \
          ORDER BY w.generation, w.recipient_id LIMIT $6";

@@ -79,14 +79,14 @@ crate::table! {
         key {
             /// The conversation.
             conversation_id: ConversationId,
+            /// Whose.
+            account_id: AccountId,
             /// The device or recovery key.
             recipient_id: RecipientId,
         }
         columns {
             /// The conversation's organization.
             organization_id: OrganizationId,
-            /// Whose.
-            account_id: AccountId,
             /// Device or recovery key.
             kind: RecipientKind,
             /// To wrap for it.
@@ -101,8 +101,10 @@ crate::table! {
             added_at: Timestamp,
         }
         sets {
-            /// All recipients of a conversation.
-            RecipientsOf { conversation_id: ConversationId }
+            /// All recipients of a member.
+            RecipientsOf { conversation_id: ConversationId, account_id: AccountId }
+            /// All recipients there are or were.
+            RecipientsIn { conversation_id: ConversationId }
         }
     }
 }
@@ -141,7 +143,9 @@ crate::table! {
             conversation_id: ConversationId,
             /// Which generation.
             generation: u32,
-            /// For whom.
+            /// For whose recipient.
+            account_id: AccountId,
+            /// For which of the account's recipients.
             recipient_id: RecipientId,
         }
         columns {
@@ -162,6 +166,6 @@ crate::table! {
             /// When its recipient reported that it cannot be opened.
             reported_at: Option<Timestamp>,
         }
-        indexes ["recipient_id, conversation_id, generation"]
+        indexes ["account_id, conversation_id, generation, recipient_id"]
     }
 }

@@ -52,3 +52,25 @@ fn another_identity_takes_the_place_of_the_one_before() {
     assert_eq!(row.identity_key, VerifyKey::from_bytes([2; 32]));
     assert_eq!((row.recovery_id, row.published_at), (RecipientId::from_bytes([2; 16]), History::at(2)));
 }
+
+#[test]
+fn another_accounts_device_of_the_same_id_is_another_row() {
+    let (mut history, mut fold) = (History::new(), Fold::new(Devices));
+    let other = AccountId::from_bytes([9; 16]);
+    for (account_id, byte) in [(ACCOUNT, 3), (other, 6)] {
+        let enrolled = DeviceEnrolled {
+            account_id,
+            device_id: DEVICE,
+            hpke_key: HpkeKey::from_bytes([byte; 32]),
+            verify_key: VerifyKey::from_bytes([byte; 32]),
+            certificate: Signature::from_bytes([5; 64]),
+        };
+        fold.fold(history.record(account_id, None, Actor::account(account_id), enrolled)).expect("a fold");
+    }
+    let cause = DeviceRevocationCause::Requested;
+    let revoked = DeviceRevoked { account_id: other, device_id: DEVICE, cause };
+    fold.fold(history.record(other, None, Actor::account(other), revoked)).expect("a fold");
+    let row = |account_id| fold.row::<Device>(&(account_id, DEVICE)).expect("a row");
+    assert_eq!((row(ACCOUNT).revoked_at, row(ACCOUNT).hpke_key), (None, HpkeKey::from_bytes([3; 32])));
+    assert_eq!(row(other).revocation_cause, Some(cause));
+}

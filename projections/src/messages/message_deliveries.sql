@@ -7,13 +7,15 @@ JOIN {schema}.message_watermarks AS w ON w.conversation_id = m.conversation_id A
     AND w.since_number < m.number AND (w.until_number IS NULL OR m.number <= w.until_number)
 LEFT JOIN LATERAL (
     SELECT receipt.at FROM {schema}.message_receipts AS receipt
-    WHERE receipt.conversation_id = m.conversation_id AND receipt.device_id = w.device_id AND receipt.state = 'delivered'
+    WHERE receipt.conversation_id = m.conversation_id AND receipt.account_id = w.account_id
+        AND receipt.device_id = w.device_id AND receipt.state = 'delivered'
         AND receipt.up_to >= m.number
     ORDER BY receipt.up_to LIMIT 1
 ) AS d ON true
 LEFT JOIN LATERAL (
     SELECT receipt.at FROM {schema}.message_receipts AS receipt
-    WHERE receipt.conversation_id = m.conversation_id AND receipt.device_id = w.device_id AND receipt.state = 'read'
+    WHERE receipt.conversation_id = m.conversation_id AND receipt.account_id = w.account_id
+        AND receipt.device_id = w.device_id AND receipt.state = 'read'
         AND receipt.up_to >= m.number
     ORDER BY receipt.up_to LIMIT 1
 ) AS r ON true

@@ -15,7 +15,7 @@ use domain::{AccountId, ConversationId, DeviceId, Event, RecipientId};
 
 use crate::projector::{Decoded, Projector};
 use crate::rows::{FoldError, Keys, Rows, TableDef};
-use crate::table::View;
+use crate::table::{Row, View};
 
 /// The projection `messages`.
 pub struct Messages;
@@ -91,7 +91,7 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
         ConversationEvent::MemberJoined(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
             for device in it.recipients.iter().filter_map(device) {
-                keys.load::<MessageWatermark>((it.conversation_id, device));
+                keys.load::<MessageWatermark>((it.conversation_id, it.account_id, device));
             }
         }
         ConversationEvent::MemberLeft(it) => {
@@ -101,12 +101,13 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
         ConversationEvent::RecipientAdded(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
             if let Some(device) = device(&it.recipient) {
-                keys.load::<MessageWatermark>((it.conversation_id, device));
+                keys.load::<MessageWatermark>((it.conversation_id, it.account_id, device));
             }
         }
         ConversationEvent::RecipientRemoved(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
-            keys.load::<MessageWatermark>((it.conversation_id, device_id(it.recipient_id)));
+            let device = device_id(it.recipient_id);
+            keys.load::<MessageWatermark>((it.conversation_id, it.account_id, device));
         }
         ConversationEvent::MessageSent(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
@@ -127,9 +128,10 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
         ConversationEvent::MessagePinned(it) => keys.load::<MessagePin>((it.conversation_id, it.number)),
         ConversationEvent::MessageUnpinned(it) => keys.load::<MessagePin>((it.conversation_id, it.number)),
         ConversationEvent::ReceiptRecorded(it) => {
-            keys.load::<MessageWatermark>((it.conversation_id, it.device_id));
+            keys.load::<MessageWatermark>((it.conversation_id, it.account_id, it.device_id));
             for (state, up_to) in receipt_marks(it) {
-                keys.load::<MessageReceipt>((it.conversation_id, it.device_id, state, up_to));
+                let key = (it.conversation_id, it.account_id, it.device_id, state, up_to);
+                keys.load::<MessageReceipt>(key);
             }
         }
         ConversationEvent::Reopened(it) => {
@@ -165,7 +167,7 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         }
         ConversationEvent::RecipientRemoved(it) => {
             let until = last_number(it.conversation_id, rows)?;
-            let key = (it.conversation_id, device_id(it.recipient_id));
+            let key = (it.conversation_id, it.account_id, device_id(it.recipient_id));
             if rows.get::<MessageWatermark>(&key)?.is_none() {
                 return Ok(()); // a recovery key
             }
@@ -220,12 +222,12 @@ fn admit(
 ) -> Result<(), FoldError> {
     let Some(device_id) = device(recipient) else { return Ok(()) };
     let since_number = last_number(conversation_id, rows)?;
-    let known = rows.get::<MessageWatermark>(&(conversation_id, device_id))?.cloned();
+    let known = rows.get::<MessageWatermark>(&(conversation_id, account_id, device_id))?.cloned();
     rows.put(MessageWatermark {
         conversation_id,
+        account_id,
         device_id,
         organization_id: event.organization()?,
-        account_id,
         since_number,
         until_number: None,
         delivered_up_to: known.as_ref().map_or(0, |row| row.delivered_up_to),
@@ -254,7 +256,7 @@ fn reopen(it: &ConversationReopened, rows: &mut Rows) -> Result<(), FoldError> {
 }
 
 /// Nothing after `until` is sent to the device, unless nothing was already.
-fn end(key: &(ConversationId, DeviceId), until: u64, rows: &mut Rows) -> Result<(), FoldError> {
+fn end(key: &<MessageWatermark as Row>::Key, until: u64, rows: &mut Rows) -> Result<(), FoldError> {
     rows.update::<MessageWatermark>(key, |row| {
         row.until_number.get_or_insert(until);
     })
@@ -327,7 +329,7 @@ fn react(event: &Decoded, it: &ReactionSet, rows: &mut Rows) -> Result<(), FoldE
 
 /// Each watermark that rises gives one range with this receipt's time.
 fn receive(event: &Decoded, it: &ReceiptRecorded, rows: &mut Rows) -> Result<(), FoldError> {
-    let key = (it.conversation_id, it.device_id);
+    let key = (it.conversation_id, it.account_id, it.device_id);
     let Some(known) = rows.get::<MessageWatermark>(&key)?.cloned() else {
         return Err(FoldError::Missing { table: "message_watermarks", key: format!("{key:?}") });
     };
@@ -342,12 +344,12 @@ fn receive(event: &Decoded, it: &ReceiptRecorded, rows: &mut Rows) -> Result<(),
         }
         rows.insert(MessageReceipt {
             conversation_id: it.conversation_id,
+            account_id: it.account_id,
             device_id: it.device_id,
             state,
             up_to,
             organization_id: known.organization_id,
             from_number: before.saturating_add(1),
-            account_id: it.account_id,
             at: event.at(),
         })?;
     }

@@ -177,7 +177,7 @@ pub async fn by_number(
     reader.one(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id), &Sql(number)]).await
 }
 
-/// How far a message has come, by device.
+/// How far a message has come, by account and device.
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached.
@@ -186,17 +186,18 @@ pub async fn deliveries(
     viewer: &Viewer,
     conversation_id: ConversationId,
     number: u64,
-    page: Page<DeviceId>,
+    page: Page<(AccountId, DeviceId)>,
 ) -> Result<Vec<DeliveryView>, QueryError> {
     const SQL: &str = concat!(
         "SELECT d.account_id, d.device_id, d.state, d.at FROM read.message_deliveries AS d ",
         "WHERE d.conversation_id = $2 AND d.number = $3 AND ",
         seen!("d.number"),
-        "AND ($4::uuid IS NULL OR d.device_id > $4) ORDER BY d.device_id LIMIT $5"
+        "AND ($4::uuid IS NULL OR (d.account_id, d.device_id) > ($4, $5::uuid)) ",
+        "ORDER BY d.account_id, d.device_id LIMIT $6"
     );
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    let (after, limit) = (Sql(page.after), page.limit());
-    reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &after, &limit]).await
+    let (account, device) = (Sql(page.after.map(|after| after.0)), Sql(page.after.map(|after| after.1)));
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &account, &device, &page.limit()]).await
 }
 
 /// How far the members have come who have a device, by account.

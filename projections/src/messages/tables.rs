@@ -68,14 +68,14 @@ crate::table! {
         key {
             /// The conversation.
             conversation_id: ConversationId,
+            /// Whose device.
+            account_id: AccountId,
             /// The device.
             device_id: DeviceId,
         }
         columns {
             /// The conversation's organization.
             organization_id: OrganizationId,
-            /// Whose device.
-            account_id: AccountId,
             /// Last message before the device came; those up to it are not counted as sent to it.
             since_number: u64,
             /// Last message before the device was taken out.
@@ -85,7 +85,6 @@ crate::table! {
             /// Read up to and including.
             read_up_to: u64,
         }
-        indexes ["account_id, conversation_id"]
         sets {
             /// All devices of a member.
             WatermarksOf { conversation_id: ConversationId, account_id: AccountId }
@@ -101,6 +100,8 @@ crate::table! {
         key {
             /// The conversation.
             conversation_id: ConversationId,
+            /// Whose device.
+            account_id: AccountId,
             /// The device.
             device_id: DeviceId,
             /// Delivered or read.
@@ -113,8 +114,6 @@ crate::table! {
             organization_id: OrganizationId,
             /// First message covered.
             from_number: u64,
-            /// Whose device.
-            account_id: AccountId,
             /// When.
             at: Timestamp,
         }

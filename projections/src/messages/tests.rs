@@ -83,8 +83,8 @@ impl Room {
         });
     }
 
-    fn watermark(&self, device: DeviceId) -> MessageWatermark {
-        self.fold.row::<MessageWatermark>(&(CONVERSATION, device)).expect("a row")
+    fn watermark(&self, account_id: AccountId, device: DeviceId) -> MessageWatermark {
+        self.fold.row(&(CONVERSATION, account_id, device)).expect("a row")
     }
 }
 
@@ -103,7 +103,7 @@ fn a_receipt_is_one_row_whatever_it_covers_and_none_when_it_covers_nothing_new()
         .collect();
     use DeliveryState::{Delivered, Read};
     assert_eq!(ranges, [(Delivered, 1, 50), (Read, 1, 20), (Read, 21, 50)]);
-    assert_eq!(room.watermark(phone(20)).read_up_to, 50);
+    assert_eq!(room.watermark(BEN, phone(20)).read_up_to, 50);
 }
 
 #[test]
@@ -119,9 +119,9 @@ fn a_device_counts_from_when_it_came_until_it_went() {
     room.record(removed);
     room.send(3);
     room.record(ConversationMemberLeft { conversation_id: CONVERSATION, account_id: BEN, removed_by: None });
-    let late = room.watermark(phone(21));
+    let late = room.watermark(BEN, phone(21));
     assert_eq!((late.since_number, late.until_number), (1, Some(2)));
-    assert_eq!(room.watermark(phone(20)).until_number, Some(3));
+    assert_eq!(room.watermark(BEN, phone(20)).until_number, Some(3));
 }
 
 #[test]
@@ -174,11 +174,37 @@ fn messages_from_before_a_deletion_count_for_nobody_when_it_begins_anew() {
     room.record(ConversationReopened { conversation_id: CONVERSATION, reopened_by: ADA, deleted_up_to: 3 });
     let counter = room.fold.row::<MessageCounter>(&CONVERSATION).expect("a row");
     assert_eq!((counter.deleted_up_to, counter.last_number, counter.last_sent_at), (3, 3, None));
-    assert_eq!(room.watermark(phone(20)).until_number, Some(3), "it may have been revoked meanwhile");
+    assert_eq!(room.watermark(BEN, phone(20)).until_number, Some(3), "it may have been revoked meanwhile");
     room.join(BEN, phone(20));
-    let watermark = room.watermark(phone(20));
+    let watermark = room.watermark(BEN, phone(20));
     assert_eq!((watermark.since_number, watermark.until_number), (3, None));
     assert_eq!((watermark.delivered_up_to, watermark.read_up_to), (2, 1));
     room.send(4);
     room.receipt(4, 4);
+}
+
+#[test]
+fn devices_of_one_id_have_their_own_watermarks_and_receipts() {
+    let mut room = Room::open();
+    let cleo = AccountId::from_bytes([5; 16]);
+    room.join(cleo, phone(20));
+    room.send(1);
+    room.receipt(1, 1);
+    let marks = |room: &Room, who| {
+        let row = room.watermark(who, phone(20));
+        (row.delivered_up_to, row.read_up_to, row.until_number)
+    };
+    assert_eq!((marks(&room, BEN), marks(&room, cleo)), ((1, 1, None), (0, 0, None)));
+    room.record(ReceiptRecorded {
+        conversation_id: CONVERSATION,
+        account_id: cleo,
+        device_id: phone(20),
+        delivered_up_to: 1,
+        read_up_to: 1,
+    });
+    assert_eq!(room.fold.rows::<MessageReceipt>().len(), 4);
+    let removed =
+        RecipientRemoved { conversation_id: CONVERSATION, account_id: cleo, recipient_id: phone(20).into() };
+    room.record(removed);
+    assert_eq!((marks(&room, BEN), marks(&room, cleo)), ((1, 1, None), (1, 1, Some(1))));
 }

@@ -106,7 +106,8 @@ impl World {
         let zeros = |bytes: usize| domain::Blob::new(vec![0; bytes]);
         let cipher = json!({ "nonce": zeros(16), "commitment": zeros(32), "signature": zeros(64) });
         let wrap = json!({
-            "recipient_id": self.device, "encapsulated_key": zeros(32), "ciphertext": zeros(80), "signature": zeros(64),
+            "account_id": self.other.id(), "recipient_id": self.device, "encapsulated_key": zeros(32),
+            "ciphertext": zeros(80), "signature": zeros(64),
         });
         let email = json!({ "email": "nobody@envoi.test" });
         Some(match name {

@@ -2,8 +2,8 @@
 
 use domain::conversation::{ConversationRole, Suite, Wrap};
 use domain::organization::OrganizationRole;
-use domain::{ConversationId, OrganizationId, RecipientId};
-use envoi_client::api::dto::{NewGroup, Roster};
+use domain::{AccountRecipient, ConversationId, OrganizationId};
+use envoi_client::api::dto::{NewGroup, OwnedRecipient, Roster};
 use serde_json::{Value, json};
 use tests::http::{Answer, Http};
 use tests::person::Person;
@@ -30,9 +30,10 @@ async fn talk() -> Talk {
 }
 
 /// A wrap that is well-formed but signed by nobody.
-fn forged(recipient_id: RecipientId) -> Value {
+fn forged(recipient: AccountRecipient) -> Value {
     let zeros = |bytes: usize| domain::Blob::new(vec![0; bytes]);
-    json!({ "recipient_id": recipient_id, "encapsulated_key": zeros(32), "ciphertext": zeros(80), "signature": zeros(64) })
+    let AccountRecipient { account_id, recipient_id } = recipient;
+    json!({ "account_id": account_id, "recipient_id": recipient_id, "encapsulated_key": zeros(32), "ciphertext": zeros(80), "signature": zeros(64) })
 }
 
 async fn commit(http: &Http, group: ConversationId, roster: &Value, wraps: Vec<Value>) -> Answer {
@@ -73,14 +74,14 @@ async fn a_generation_is_wrapped_for_exactly_the_recipients() {
     let Talk { server: _server, ann, group, .. } = talk().await;
     let http = ann.http().await;
     let roster = http.get(&format!("/v1/conversations/{group}/recipients")).await.expect(200).json;
-    let ids: Vec<RecipientId> = serde_json::from_value::<Roster>(roster.clone())
+    let ids: Vec<AccountRecipient> = serde_json::from_value::<Roster>(roster.clone())
         .unwrap()
         .recipients
         .iter()
-        .map(|one| one.recipient.recipient_id)
+        .map(OwnedRecipient::account_recipient)
         .collect();
     assert_eq!(ids.len(), 4);
-    let stranger = RecipientId::from(Uuid::now_v7());
+    let stranger = AccountRecipient::new(Uuid::now_v7().into(), ids[0].recipient_id);
     let wraps = [&ids[1..], &[stranger]].concat().into_iter().map(forged).collect();
     let refused = commit(&http, group, &roster, wraps).await.refused(409, "wraps_mismatch");
     assert_eq!(refused.json["missing_recipients"], json!([ids[0]]));
@@ -209,6 +210,7 @@ async fn own_wraps_read_as_the_domain_has_them() {
     let items = wraps.json["items"].as_array().unwrap();
     assert_eq!(items.len(), 2);
     for item in items {
-        serde_json::from_value::<Wrap>(item.clone()).unwrap();
+        let wrap = serde_json::from_value::<Wrap>(item.clone()).unwrap();
+        assert_eq!((wrap.account_id, &item["sender_id"]), (bob.id(), &json!(ann.id())));
     }
 }

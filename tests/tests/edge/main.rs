@@ -11,6 +11,7 @@ mod addresses;
 mod anew;
 mod authorization;
 mod bad_input;
+mod copied_ids;
 mod database_tls;
 mod direct;
 mod encryption;

@@ -3,8 +3,8 @@
 use domain::conversation::{Cipher, ConversationKind, ConversationRole, Recipient, Suite, Wrap};
 use domain::organization::OrganizationRole;
 use domain::{
-    AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, InvitationId, MessageId, OrganizationId,
-    RecipientId, SessionId, Signature, Timestamp, VerifyKey, WorkspaceId,
+    AccountId, AccountRecipient, Blob, ConversationId, DeviceId, Digest, HpkeKey, InvitationId, MessageId,
+    OrganizationId, RecipientId, SessionId, Signature, Timestamp, VerifyKey, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -188,6 +188,13 @@ pub struct OwnedRecipient {
     pub waiting: bool,
 }
 
+impl OwnedRecipient {
+    /// The recipient with its account: what names it among others'.
+    pub fn account_recipient(&self) -> AccountRecipient {
+        AccountRecipient::new(self.account_id, self.recipient.recipient_id)
+    }
+}
+
 /// The recipients of a conversation's keys and the generation in force.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Roster {
@@ -213,7 +220,7 @@ pub struct ToldWrap {
     /// Its membership transcript.
     pub transcript: Digest,
     /// Whose device made the wrap.
-    pub account_id: AccountId,
+    pub sender_id: AccountId,
     /// The device that made the wrap.
     pub device_id: DeviceId,
     /// The wrap.

@@ -151,6 +151,7 @@ fn context() -> GenerationContext {
 
 fn wrap() -> Wrap {
     Wrap {
+        account_id: BOB,
         recipient_id: RecipientId::from_bytes([7; 16]),
         encapsulated_key: HpkeKey::from_bytes([8; 32]),
         ciphertext: Blob::new(vec![9; 80]),

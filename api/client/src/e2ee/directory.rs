@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::conversation::{Recipient, RecipientKind};
 use domain::device::certificate;
-use domain::{AccountId, DeviceId, HpkeKey, RecipientId, Signature, VerifyKey};
+use domain::{
+    AccountDevice, AccountId, AccountRecipient, DeviceId, HpkeKey, RecipientId, Signature, VerifyKey,
+};
 
 use super::keys::{DeviceKeys, IdentityKey, RecoveryKey};
 
@@ -81,6 +83,11 @@ impl CertifiedDevice {
         self.device_id
     }
 
+    /// The device with its account: what names it among others'.
+    pub fn account_device(&self) -> AccountDevice {
+        AccountDevice::new(self.account_id, self.device_id)
+    }
+
     /// Verifies what it signs.
     pub fn verify_key(&self) -> VerifyKey {
         self.verify_key
@@ -103,9 +110,9 @@ impl CertifiedRecipient {
         self.account_id
     }
 
-    /// Which.
-    pub fn recipient_id(&self) -> RecipientId {
-        self.recipient_id
+    /// The recipient with its account: what names it among others'.
+    pub fn account_recipient(&self) -> AccountRecipient {
+        AccountRecipient::new(self.account_id, self.recipient_id)
     }
 
     /// To wrap for it.

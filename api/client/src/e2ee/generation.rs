@@ -9,7 +9,10 @@
 
 use domain::conversation::binding::WrapBinding;
 use domain::conversation::{Suite, Wrap};
-use domain::{AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, OrganizationId, RecipientId};
+use domain::{
+    AccountDevice, AccountId, AccountRecipient, Blob, ConversationId, DeviceId, Digest, HpkeKey,
+    OrganizationId,
+};
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -29,7 +32,7 @@ const SENDER_CONTEXT: &str = "envoi 2026-11-21 sender key v1";
 pub enum WrapError {
     /// The recipient's public key is no usable X25519 key.
     #[error("the key of recipient {0} cannot be wrapped for")]
-    Key(RecipientId),
+    Key(AccountRecipient),
 }
 
 /// Why a wrap could not be opened, in the order in which it is verified.
@@ -37,7 +40,7 @@ pub enum WrapError {
 pub enum OpenWrapError {
     /// It is for somebody else.
     #[error("the wrap is for recipient {0}")]
-    WrongRecipient(RecipientId),
+    WrongRecipient(AccountRecipient),
     /// It is not signed by that device for this recipient, conversation, generation, suite and membership transcript.
     #[error("the wrap is not signed by the device that is said to have made it, or is about something else")]
     SignatureInvalid,
@@ -62,14 +65,14 @@ pub struct GenerationContext {
 }
 
 impl GenerationContext {
-    fn binding(&self, recipient_id: RecipientId, device_id: DeviceId) -> WrapBinding {
+    fn binding(&self, recipient: AccountRecipient, device: AccountDevice) -> WrapBinding {
         WrapBinding {
             organization_id: self.organization_id,
             conversation_id: self.conversation_id,
             generation: self.generation,
             suite: self.suite,
-            recipient_id,
-            device_id,
+            recipient,
+            device,
             transcript: self.transcript,
         }
     }
@@ -101,9 +104,9 @@ impl GenerationKey {
         sender: &DeviceKeys,
         random: &mut impl CryptoRng,
     ) -> Result<Wrap, WrapError> {
-        let recipient_id = recipient.recipient_id();
-        let unusable = |_| WrapError::Key(recipient_id);
-        let binding = context.binding(recipient_id, sender.device_id());
+        let name = recipient.account_recipient();
+        let unusable = |_| WrapError::Key(name);
+        let binding = context.binding(name, sender.account_device());
         let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(recipient.hpke_key().as_bytes());
         let (encapsulated, ciphertext) =
             hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
@@ -117,24 +120,25 @@ impl GenerationKey {
             .map_err(unusable)?;
         let encapsulated_key = HpkeKey::from_bytes(encapsulated.to_bytes().into());
         let signature = sender.sign(&binding.signature_input(&encapsulated_key, &ciphertext));
-        Ok(Wrap { recipient_id, encapsulated_key, ciphertext: Blob::new(ciphertext), signature })
+        let AccountRecipient { account_id, recipient_id } = name;
+        Ok(Wrap { account_id, recipient_id, encapsulated_key, ciphertext: Blob::new(ciphertext), signature })
     }
 
-    /// Opens a wrap that `sender` made for the recipient `recipient_id`, whose private key is `secret`.
+    /// Opens a wrap that `sender` made for `recipient`, whose private key is `secret`.
     ///
     /// # Errors
     /// The first [`OpenWrapError`] that holds.
     pub fn open(
         wrap: &Wrap,
         context: &GenerationContext,
-        recipient_id: RecipientId,
+        recipient: AccountRecipient,
         secret: &HpkeSecret,
         sender: &CertifiedDevice,
     ) -> Result<Self, OpenWrapError> {
-        if wrap.recipient_id != recipient_id {
-            return Err(OpenWrapError::WrongRecipient(wrap.recipient_id));
+        if wrap.recipient() != recipient {
+            return Err(OpenWrapError::WrongRecipient(wrap.recipient()));
         }
-        let binding = context.binding(recipient_id, sender.device_id());
+        let binding = context.binding(recipient, sender.account_device());
         if !binding.verifies(wrap, &sender.verify_key()) {
             return Err(OpenWrapError::SignatureInvalid);
         }

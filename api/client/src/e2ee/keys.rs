@@ -4,7 +4,9 @@ use std::fmt;
 
 use domain::device::DeviceProof;
 use domain::device::proof::{login_proof, refresh_proof};
-use domain::{AccountId, DeviceId, HpkeKey, RecipientId, SessionId, Signature, Timestamp, VerifyKey};
+use domain::{
+    AccountDevice, AccountId, DeviceId, HpkeKey, RecipientId, SessionId, Signature, Timestamp, VerifyKey,
+};
 use ed25519_dalek::{Signer, SigningKey};
 use zeroize::Zeroizing;
 
@@ -97,6 +99,11 @@ impl DeviceKeys {
     /// Which device.
     pub fn device_id(&self) -> DeviceId {
         self.device_id
+    }
+
+    /// The device with its account: what names it among others'.
+    pub fn account_device(&self) -> AccountDevice {
+        AccountDevice::new(self.account_id, self.device_id)
     }
 
     /// Opens what is wrapped for the device.

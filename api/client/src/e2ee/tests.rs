@@ -3,7 +3,7 @@
 use domain::conversation::binding::{ContentKind, MessageBinding, Transcript};
 use domain::conversation::{Cipher, MessageBody, Suite, Wrap};
 use domain::{AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, MessageId, Nonce, OrganizationId};
-use domain::{RecipientId, Signature, VerifyKey};
+use domain::{AccountRecipient, RecipientId, Signature, VerifyKey};
 
 use super::testing::{Person, seeded};
 use super::{
@@ -166,7 +166,7 @@ mod wraps {
 
     fn open(case: &Case, wrap: &Wrap, context: &GenerationContext) -> Result<GenerationKey, OpenWrapError> {
         let bob = &case.bob.device;
-        GenerationKey::open(wrap, context, bob.device_id().into(), bob.hpke(), &case.ann.certified())
+        GenerationKey::open(wrap, context, bob.account_device().into(), bob.hpke(), &case.ann.certified())
     }
 
     #[test]
@@ -191,23 +191,39 @@ mod wraps {
         let answer = GenerationKey::open(
             &case.wrap,
             &case.context,
-            carol.device.device_id().into(),
+            carol.device.account_device().into(),
             carol.device.hpke(),
             &case.ann.certified(),
         );
-        let expected = OpenWrapError::WrongRecipient(case.bob.device.device_id().into());
+        let expected = OpenWrapError::WrongRecipient(case.bob.device.account_device().into());
         assert_eq!(answer.map(|_| ()), Err(expected));
 
         let mut readdressed = case.wrap.clone();
+        readdressed.account_id = carol.device.account_id();
         readdressed.recipient_id = carol.device.device_id().into();
         let answer = GenerationKey::open(
             &readdressed,
             &case.context,
-            carol.device.device_id().into(),
+            carol.device.account_device().into(),
             carol.device.hpke(),
             &case.ann.certified(),
         );
         assert_eq!(answer.map(|_| ()), Err(OpenWrapError::SignatureInvalid));
+    }
+
+    #[test]
+    fn a_wrap_for_another_accounts_recipient_of_the_same_id_is_refused() {
+        let case = case();
+        // Eve names a device as Bob does, under her own account.
+        let eve = Person::new(4).device.account_id();
+        let name = AccountRecipient::new(eve, case.wrap.recipient_id);
+        let secret = case.bob.device.hpke();
+        let open =
+            |wrap: &Wrap| GenerationKey::open(wrap, &case.context, name, secret, &case.ann.certified());
+        let expected = OpenWrapError::WrongRecipient(case.wrap.recipient());
+        assert_eq!(open(&case.wrap).map(|_| ()), Err(expected));
+        let readdressed = Wrap { account_id: eve, ..case.wrap.clone() };
+        assert_eq!(open(&readdressed).map(|_| ()), Err(OpenWrapError::SignatureInvalid));
     }
 
     #[test]
@@ -240,7 +256,7 @@ mod wraps {
         let answer = GenerationKey::open(
             &case.wrap,
             &case.context,
-            bob.device_id().into(),
+            bob.account_device().into(),
             bob.hpke(),
             &eve.certified(),
         );
@@ -253,7 +269,7 @@ mod wraps {
         let answer = GenerationKey::open(
             &case.wrap,
             &case.context,
-            case.bob.device.device_id().into(),
+            case.bob.device.account_device().into(),
             Person::new(5).device.hpke(),
             &case.ann.certified(),
         );
@@ -266,8 +282,9 @@ mod wraps {
         let recovery = &case.bob.vault.recovery;
         let wrap =
             key().wrap(&case.context, case.bob.keys().recovery(), &case.ann.device, &mut seeded(8)).unwrap();
-        let (id, secret) = (recovery.recipient_id(), recovery.secret());
-        assert!(GenerationKey::open(&wrap, &case.context, id, secret, &case.ann.certified()).is_ok());
+        let name = AccountRecipient::new(case.bob.device.account_id(), recovery.recipient_id());
+        let secret = recovery.secret();
+        assert!(GenerationKey::open(&wrap, &case.context, name, secret, &case.ann.certified()).is_ok());
     }
 
     #[test]
@@ -281,7 +298,7 @@ mod wraps {
         weak.claimed.recovery_certificate = weak.vault.identity.sign(&signed);
         let case = case();
         let answer = key().wrap(&case.context, weak.keys().recovery(), &case.ann.device, &mut seeded(8));
-        assert_eq!(answer.map(|_| ()), Err(WrapError::Key(id)));
+        assert_eq!(answer.map(|_| ()), Err(WrapError::Key(AccountRecipient::new(account, id))));
     }
 }
 

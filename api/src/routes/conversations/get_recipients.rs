@@ -2,7 +2,7 @@
 
 use super::ConversationPath;
 use domain::conversation::{Conversation, RecipientKind, Suite};
-use domain::{AccountId, Digest, HpkeKey, RecipientId, Rejection, VerifyKey};
+use domain::{AccountId, AccountRecipient, Digest, HpkeKey, RecipientId, Rejection, VerifyKey};
 
 use crate::endpoint::prelude::*;
 
@@ -12,7 +12,7 @@ use crate::endpoint::prelude::*;
 pub struct RecipientAnswer {
     /// Whose.
     pub account_id: AccountId,
-    /// Its id.
+    /// Its id, which another account's recipient may have, too.
     pub recipient_id: RecipientId,
     /// Device or recovery key.
     pub kind: RecipientKind,
@@ -37,7 +37,7 @@ pub struct GetRecipientsAnswer {
     pub transcript: Digest,
     /// Membership transcript to commit the next generation with.
     pub next_transcript: Digest,
-    /// The active recipients, ascending by id.
+    /// The active recipients, ascending by account and id.
     pub recipients: Vec<RecipientAnswer>,
 }
 
@@ -77,7 +77,7 @@ fn answer(state: &Conversation) -> Option<GetRecipientsAnswer> {
         kind: recipient.kind,
         hpke_key: recipient.hpke_key,
         verify_key: recipient.verify_key,
-        waiting: state.is_waiting(recipient.recipient_id),
+        waiting: state.is_waiting(AccountRecipient::new(account_id, recipient.recipient_id)),
     });
     Some(GetRecipientsAnswer {
         generation: state.generation(),

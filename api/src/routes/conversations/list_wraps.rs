@@ -19,10 +19,12 @@ pub struct WrapAnswer {
     pub suite: Suite,
     /// Hash of the membership that the generation was made for.
     pub transcript: Digest,
-    /// For whom.
+    /// For whose recipient: the caller's.
+    pub account_id: AccountId,
+    /// For which of the account's devices, or its recovery key.
     pub recipient_id: RecipientId,
     /// Whose device made the wrap.
-    pub account_id: AccountId,
+    pub sender_id: AccountId,
     /// The device that made the wrap.
     pub device_id: DeviceId,
     /// HPKE encapsulated key.
@@ -43,8 +45,9 @@ impl From<queries::WrapView> for WrapAnswer {
             generation: row.generation,
             suite: row.suite,
             transcript: row.transcript,
+            account_id: row.account_id,
             recipient_id: row.recipient_id,
-            account_id: row.sender_id,
+            sender_id: row.sender_id,
             device_id: row.device_id,
             encapsulated_key: row.encapsulated_key,
             ciphertext: row.ciphertext,

@@ -56,7 +56,9 @@ pub struct OpenedConversation {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WrapBody {
-    /// For whom.
+    /// For whose recipient.
+    pub account_id: AccountId,
+    /// For which of the account's devices, or its recovery key.
     pub recipient_id: RecipientId,
     /// HPKE encapsulated key.
     pub encapsulated_key: HpkeKey,
@@ -68,8 +70,8 @@ pub struct WrapBody {
 
 impl From<WrapBody> for Wrap {
     fn from(wrap: WrapBody) -> Self {
-        let WrapBody { recipient_id, encapsulated_key, ciphertext, signature } = wrap;
-        Self { recipient_id, encapsulated_key, ciphertext, signature }
+        let WrapBody { account_id, recipient_id, encapsulated_key, ciphertext, signature } = wrap;
+        Self { account_id, recipient_id, encapsulated_key, ciphertext, signature }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::endpoint::prelude::*;
 pub struct ReportWrapBody {
     /// Which generation: the current one.
     pub generation: u32,
-    /// The device itself, or its account's recovery key.
+    /// One of the caller's own devices, or the recovery key.
     pub recipient_id: RecipientId,
 }
 

@@ -59,7 +59,7 @@ impl Endpoint for ListDeliveries {
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
         let reader = &input.intent.reader;
         let rows = queries::deliveries(reader, &viewer, conversation_id, number, page.query()).await?;
-        let last = rows.last().map(|row| row.device_id);
+        let last = rows.last().map(|row| (row.account_id, row.device_id));
         let show = |row: queries::DeliveryView| DeliveryAnswer {
             account_id: row.account_id,
             device_id: row.device_id,

@@ -63,6 +63,27 @@ async fn devices_enter_and_leave_every_conversation_of_their_account(engine: Eng
 }
 
 #[tokio::test]
+async fn a_device_under_anothers_id_comes_and_goes_beside_the_others() {
+    let (stage, organization) = stage(&[ALICE, BOB]).await;
+    let (reactions, running) = start(&stage);
+    let id = stage.group(organization, ALICE, &[BOB]).await;
+    let copied = ALICE.device(0);
+    stage.enroll_as(BOB, copied, 1).await;
+    settled(&stage, &reactions).await;
+    for person in [ALICE, BOB] {
+        assert!(recipients(&stage, id, person).await.contains(&copied.into()));
+    }
+    stage.revoke_as(BOB, copied).await;
+    settled(&stage, &reactions).await;
+    assert!(recipients(&stage, id, ALICE).await.contains(&copied.into()));
+    assert!(!recipients(&stage, id, BOB).await.contains(&copied.into()));
+    assert_eq!(stage.session(BOB.session(1)).await.revoked(), Some(SessionRevocationCause::DeviceRevoked));
+    assert_eq!(stage.session(ALICE.session(0)).await.revoked(), None);
+    assert_eq!(reactions.parked(&["device_fanout"], None, 10).await.unwrap().len(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_member_who_joined_with_outdated_recipients_is_put_right() {
     let (stage, organization) = stage(&[ALICE, BOB]).await;
     let outdated: Vec<Recipient> = facts::recipients(&stage.services.executor, BOB.account()).await.unwrap();

@@ -80,7 +80,12 @@ impl Person {
     }
 
     pub(crate) fn enrollment(self, nth: u8) -> EnrollDevice {
-        let (device_id, hpke_key) = (self.device(nth), HpkeKey::from_bytes([self.0 ^ (nth + 0x40); 32]));
+        self.enrollment_as(self.device(nth), nth)
+    }
+
+    /// Device `nth` under an id of the person's choice.
+    pub(crate) fn enrollment_as(self, device_id: DeviceId, nth: u8) -> EnrollDevice {
+        let hpke_key = HpkeKey::from_bytes([self.0 ^ (nth + 0x40); 32]);
         let verify_key = VerifyKey::from_bytes(self.key(nth).verifying_key().to_bytes());
         let bytes = certificate::device_certificate(self.account(), device_id, &hpke_key, &verify_key);
         let label = DeviceLabel { name: format!("device {nth}") };
@@ -172,13 +177,24 @@ impl Stage {
     }
 
     pub(crate) async fn enroll(&self, person: Person, nth: u8) {
+        self.enroll_as(person, person.device(nth), nth).await;
+    }
+
+    /// Enrolls device `nth` under an id of the person's choice.
+    pub(crate) async fn enroll_as(&self, person: Person, device_id: DeviceId, nth: u8) {
         self.log_in(person, nth, None).await;
         let request = self.by(person, nth).with_device(None);
-        self.services.devices.enroll(&request, person.session(nth), person.enrollment(nth)).await.unwrap();
+        let enrollment = person.enrollment_as(device_id, nth);
+        self.services.devices.enroll(&request, person.session(nth), enrollment).await.unwrap();
     }
 
     pub(crate) async fn revoke(&self, person: Person, nth: u8) {
-        let command = RevokeDevice { device_id: person.device(nth), cause: DeviceRevocationCause::Lost };
+        self.revoke_as(person, person.device(nth)).await;
+    }
+
+    /// Revokes the person's device that has this id.
+    pub(crate) async fn revoke_as(&self, person: Person, device_id: DeviceId) {
+        let command = RevokeDevice { device_id, cause: DeviceRevocationCause::Lost };
         self.services.devices.revoke(&self.by(person, 0), command).await.unwrap();
     }
 

@@ -4,11 +4,19 @@ use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Blob;
 use crate::conversation::RecipientKind;
+use crate::{Blob, RecipientId};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn recipient(account: u8, id: u8) -> AccountRecipient {
+    AccountRecipient::new(AccountId::from_bytes([account; 16]), RecipientId::from_bytes([id; 16]))
+}
+
+fn device(account: u8, id: u8) -> AccountDevice {
+    AccountDevice::new(AccountId::from_bytes([account; 16]), DeviceId::from_bytes([id; 16]))
 }
 
 fn wrap_binding() -> WrapBinding {
@@ -17,8 +25,8 @@ fn wrap_binding() -> WrapBinding {
         conversation_id: ConversationId::from_bytes([0x02; 16]),
         generation: 0x0304_0506,
         suite: Suite::X25519Siv,
-        recipient_id: RecipientId::from_bytes([0x07; 16]),
-        device_id: DeviceId::from_bytes([0x08; 16]),
+        recipient: recipient(0x0a, 0x07),
+        device: device(0x0b, 0x08),
         transcript: Digest::from_bytes([0x09; 32]),
     }
 }
@@ -75,7 +83,9 @@ fn the_forms_are_these_for_ever() {
         &repeated("02", 16),
         "03040506",
         "01",
+        &repeated("0a", 16),
         &repeated("07", 16),
+        &repeated("0b", 16),
         &repeated("08", 16),
         &repeated("09", 32),
     ];
@@ -125,19 +135,19 @@ fn the_transcript_is_this_for_ever() {
         &[0x01; 16],
         &[0x02; 16],
         &[0, 0, 0, 2],
-        &[[0x01; 16], [0x0a; 16]].concat(),
+        &[[0x0a; 16], [0x01; 16]].concat(),
         &[0x01],
         &[0x01; 32],
         &[0x01],
         &[0x0c; 32],
-        &[[0x02; 16], [0x0d; 16]].concat(),
+        &[[0x0d; 16], [0x02; 16]].concat(),
         &[0x02],
         &[0x02; 32],
         &[0x00; 33],
     ];
     let expected = blake3::derive_key("envoi 2026-11-21 membership transcript v1", &hashed.concat());
     assert_eq!(digest(&transcript(), &roster()), Digest::from_bytes(expected));
-    assert_eq!(hex(&expected), "4ab1d00917d920d9f4e372e897fdfa213257e1d96b6cd40f76dfc241598b3c80");
+    assert_eq!(hex(&expected), "f87bad656306e24c089fc2c31b26bea66a8b4103a09d11fc7fbf416e70996f95");
 }
 
 #[test]
@@ -151,7 +161,7 @@ fn documented_lengths_are_true() {
         message_binding().associated_data().len(),
         empty_message.len(),
     ];
-    assert_eq!(lengths, [131, 202, 110, 200]);
+    assert_eq!(lengths, [163, 234, 110, 200]);
 }
 
 #[test]
@@ -197,7 +207,8 @@ fn a_wrap_verifies_for_what_it_was_signed_for_only() {
     let signer = VerifyKey::from_bytes(key.verifying_key().to_bytes());
     let encapsulated_key = HpkeKey::from_bytes([0x11; 32]);
     let sign = |ciphertext: Vec<u8>| Wrap {
-        recipient_id: wrap_binding().recipient_id,
+        account_id: wrap_binding().recipient.account_id,
+        recipient_id: wrap_binding().recipient.recipient_id,
         encapsulated_key,
         signature: Signature::from_bytes(
             key.sign(&wrap_binding().signature_input(&encapsulated_key, &ciphertext)).to_bytes(),
@@ -209,6 +220,12 @@ fn a_wrap_verifies_for_what_it_was_signed_for_only() {
     assert!(!wrap_binding().verifies(&sign(vec![0x22; 79]), &signer));
     assert!(!wrap_binding().verifies(&sign(vec![0x22; 81]), &signer));
     assert!(!WrapBinding { generation: 1, ..wrap_binding() }.verifies(&wrap, &signer));
+    // Another account's recipient of the same id is another recipient, and another's device another sender.
+    let readdressed = Wrap { account_id: AccountId::from_bytes([0x0c; 16]), ..wrap.clone() };
+    assert!(!wrap_binding().verifies(&readdressed, &signer));
+    let binding = WrapBinding { recipient: readdressed.recipient(), ..wrap_binding() };
+    assert!(!binding.verifies(&readdressed, &signer));
+    assert!(!WrapBinding { device: device(0x0c, 0x08), ..wrap_binding() }.verifies(&wrap, &signer));
     let other = VerifyKey::from_bytes(SigningKey::from_bytes(&[6; 32]).verifying_key().to_bytes());
     assert!(!wrap_binding().verifies(&wrap, &other));
     // The neutral element is a key under which, without strictness, one signature fits every message.
@@ -226,15 +243,17 @@ fn few() -> impl Strategy<Value = u8> {
 }
 
 prop_compose! {
-    fn any_wrap_binding()(a in few(), b in few(), c in few(), d in few(), e in few(), f in few()) -> WrapBinding {
+    fn any_wrap_binding()(
+        a in few(), b in few(), c in few(), d in few(), e in few(), f in few(), g in few(), h in few(),
+    ) -> WrapBinding {
         WrapBinding {
             organization_id: OrganizationId::from_bytes([a; 16]),
             conversation_id: ConversationId::from_bytes([b; 16]),
             generation: u32::from(c),
             suite: Suite::X25519Siv,
-            recipient_id: RecipientId::from_bytes([d; 16]),
-            device_id: DeviceId::from_bytes([e; 16]),
-            transcript: Digest::from_bytes([f; 32]),
+            recipient: recipient(d, e),
+            device: device(f, g),
+            transcript: Digest::from_bytes([h; 32]),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is said, by whom, under which generation.
 
+use crate::AccountDevice;
 use crate::conversation::{
     Conversation, ConversationKind, ConversationRole, MessageDeleted, MessageEdited, MessageSent,
     ReactionSet, ReceiptRecorded,
@@ -47,7 +48,7 @@ pub(super) fn received(state: &Conversation, event: &ReceiptRecorded) -> Result<
     let (delivered, read) = (event.delivered_up_to, event.read_up_to);
     let exist = read <= delivered && delivered <= state.last_number();
     Rule::Number.holds(exist, "watermarks at messages that are there", event)?;
-    let known = state.watermarks(event.device_id);
+    let known = state.watermarks(AccountDevice::new(event.account_id, event.device_id));
     let rises = delivered >= known.delivered_up_to
         && read >= known.read_up_to
         && (delivered, read) != (known.delivered_up_to, known.read_up_to);

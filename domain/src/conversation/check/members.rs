@@ -30,8 +30,7 @@ pub(super) fn joined(state: &Conversation, event: &ConversationMemberJoined) -> 
     let mut seen = BTreeSet::new();
     for recipient in &event.recipients {
         let id = recipient.recipient_id;
-        let is_new = state.recipient(id).is_none() && seen.insert(id);
-        Rule::Recipient.holds(is_new, "a recipient that nobody here has", &id)?;
+        Rule::Recipient.holds(seen.insert(id), "a recipient that is named once", &id)?;
     }
     Ok(())
 }

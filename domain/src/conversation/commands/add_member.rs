@@ -27,9 +27,9 @@ impl AddMember {
 
 #[cfg(test)]
 mod tests {
-    use crate::conversation::commands::CreateConversation;
+    use crate::conversation::commands::{CreateConversation, RemoveMember};
     use crate::conversation::testing::*;
-    use crate::conversation::{ConversationMemberJoined, Recipient};
+    use crate::conversation::{ConversationEvent, ConversationMemberJoined, Recipient};
     use crate::{Rejection, limits};
 
     use super::*;
@@ -50,8 +50,7 @@ mod tests {
         };
         assert_eq!(given.events(ALICE.on(0), add(CAROL)), Ok(vec![joined.into()]));
         let given = given.and(ALICE.on(0), add(CAROL));
-        let waiting: Vec<_> = given.state.waiting().collect();
-        assert_eq!(waiting, [CAROL.device(0).into(), CAROL.recovery_recipient().recipient_id]);
+        assert_eq!(given.state.waiting().collect::<Vec<_>>(), CAROL.recipient_keys());
         assert!(!given.state.commit_required());
     }
 
@@ -78,11 +77,42 @@ mod tests {
     }
 
     #[test]
-    fn a_recipient_of_somebody_here_is_not_taken_over() {
+    fn an_id_that_somebody_here_has_keeps_nobody_out_and_takes_nothing_over() {
         let given = Given::group(&[ALICE, BOB]).committed(ALICE);
-        let mut thief = add(MALLORY);
-        thief.member.recipients[0].recipient_id = BOB.device(0).into();
-        assert_eq!(given.refusal(ALICE.on(0), thief), Rejection::DeviceExists);
+        let member = MALLORY.with_devices_of(BOB);
+        let given = given.and(ALICE.on(0), AddMember { member, role: ConversationRole::Member });
+        assert_eq!(given.state.recipient(BOB.device_key(0)), Some(&BOB.device_recipient(0)));
+        let copied = MALLORY.device_key_of(BOB);
+        assert_eq!(given.state.recipient(copied).unwrap().hpke_key, MALLORY.device_recipient(0).hpke_key);
+        assert!(given.state.is_waiting(copied) && !given.state.is_waiting(BOB.device_key(0)));
+        // The one who has the device speaks from it, and its wraps are known by its key.
+        let message = given.message();
+        assert!(given.when(BOB.on(0), message.clone()).is_ok());
+        let borrowed = Context { device: Some(BOB.device(0)), ..MALLORY.on(0) };
+        let sent = given.events(borrowed, message).unwrap();
+        assert!(
+            matches!(&sent[..], [ConversationEvent::MessageSent(sent)] if sent.sender_id == MALLORY.account())
+        );
+        let wrap = given.late_wrap(BOB, copied);
+        assert!(!given.and(BOB.on(0), wrap).state.is_waiting(copied));
+    }
+
+    #[test]
+    fn one_who_goes_takes_their_own_recipients_along_only() {
+        let given = Given::group(&[ALICE, BOB]);
+        let member = CAROL.with_devices_of(BOB);
+        let given = given
+            .and(ALICE.on(0), AddMember { member, role: ConversationRole::Member })
+            .committed(BOB)
+            .and(ALICE.on(0), RemoveMember { account_id: CAROL.account() });
+        assert_eq!(given.state.recipients_of(BOB.account()).count(), 2);
+        assert_eq!(given.state.recipients_of(CAROL.account()).count(), 0);
+        assert!(given.committed(BOB).sent(BOB).state.has_message(1));
+    }
+
+    #[test]
+    fn an_account_names_a_recipient_once() {
+        let given = Given::group(&[ALICE, BOB]);
         let mut twice = add(MALLORY);
         twice.member.recipients[1].recipient_id = twice.member.recipients[0].recipient_id;
         assert_eq!(given.refusal(ALICE.on(0), twice), Rejection::DeviceExists);

@@ -1,7 +1,7 @@
 //! Bringing in a new device or recovery key of a member.
 
 use crate::conversation::{Conversation, Recipient, RecipientAdded};
-use crate::{AccountId, Context, Draft, Rejection, limits};
+use crate::{AccountId, AccountRecipient, Context, Draft, Rejection, limits};
 
 use super::Decision;
 
@@ -21,9 +21,9 @@ impl AddRecipient {
         if state.is_deleted() || state.role(self.account_id).is_none() {
             return Ok(Vec::new());
         }
-        if let Some((owner, known)) = state.recipient(self.recipient.recipient_id) {
-            let same = owner == self.account_id && *known == self.recipient;
-            return if same { Ok(Vec::new()) } else { Err(Rejection::DeviceExists) };
+        let key = AccountRecipient::new(self.account_id, self.recipient.recipient_id);
+        if let Some(known) = state.recipient(key) {
+            return if *known == self.recipient { Ok(Vec::new()) } else { Err(Rejection::DeviceExists) };
         }
         if state.recipients().len() >= limits::GENERATION_WRAPS_MAX {
             return Err(Rejection::RecipientLimit { limit: limits::GENERATION_WRAPS_MAX });
@@ -57,7 +57,7 @@ mod tests {
         };
         assert_eq!(given.events(platform(), second_device(BOB)), Ok(vec![added.into()]));
         let given = given.and(platform(), second_device(BOB));
-        assert_eq!(given.state.waiting().collect::<Vec<_>>(), [BOB.device(1).into()]);
+        assert_eq!(given.state.waiting().collect::<Vec<_>>(), [BOB.device_key(1)]);
         assert!(!given.state.commit_required());
         assert_eq!(given.events(platform(), second_device(BOB)), Ok(vec![]));
     }
@@ -78,11 +78,27 @@ mod tests {
     }
 
     #[test]
-    fn only_the_platform_does_and_never_over_anothers_recipient() {
+    fn only_the_platform_does_and_never_with_other_keys() {
         let given = Given::group(&[ALICE, BOB]);
         assert_eq!(given.refusal(BOB.on(0), second_device(BOB)), Rejection::PlatformOnly);
         assert_eq!(Given::default().refusal(platform(), second_device(BOB)), Rejection::ConversationNotFound);
-        let theft = AddRecipient { account_id: BOB.account(), recipient: ALICE.device_recipient(0) };
-        assert_eq!(given.refusal(platform(), theft), Rejection::DeviceExists);
+        let mut other = AddRecipient { account_id: BOB.account(), recipient: BOB.device_recipient(0) };
+        other.recipient.hpke_key = ALICE.device_recipient(0).hpke_key;
+        assert_eq!(given.refusal(platform(), other), Rejection::DeviceExists);
+    }
+
+    #[test]
+    fn anothers_id_is_added_beside_theirs_and_takes_nothing_over() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE);
+        let copy = Recipient { recipient_id: ALICE.device(0).into(), ..BOB.device_recipient(1) };
+        let added =
+            RecipientAdded { conversation_id: GROUP, account_id: BOB.account(), recipient: copy.clone() };
+        let add = AddRecipient { account_id: BOB.account(), recipient: copy.clone() };
+        assert_eq!(given.events(platform(), add.clone()), Ok(vec![added.into()]));
+        let given = given.and(platform(), add);
+        let copied = AccountRecipient::new(BOB.account(), ALICE.device(0).into());
+        assert_eq!(given.state.recipient(ALICE.device_key(0)), Some(&ALICE.device_recipient(0)));
+        assert_eq!(given.state.recipient(copied), Some(&copy));
+        assert_eq!(given.state.waiting().collect::<Vec<_>>(), [copied]);
     }
 }

@@ -20,20 +20,20 @@ impl AddWrap {
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let by = state.caller_device(context)?;
         state.require_current(self.generation)?;
-        let recipient_id = self.wrap.recipient_id;
-        if state.recipient(recipient_id).is_none() {
+        let recipient = self.wrap.recipient();
+        if state.recipient(recipient).is_none() {
             return Err(Rejection::RecipientNotFound);
         }
-        if !state.is_waiting(recipient_id) {
+        if !state.is_waiting(recipient) {
             return Err(Rejection::WrapExists);
         }
-        let suite = state.suite().ok_or(Rejection::WrapInvalid { recipient_id })?;
+        let suite = state.suite().ok_or(Rejection::WrapInvalid { recipient })?;
         state.require_valid_wrap(&self.wrap, &by, (self.generation, suite, state.transcript()))?;
         Ok(vec![Draft::open(WrapAdded {
             conversation_id: by.caller.conversation_id,
             generation: self.generation,
             account_id: by.caller.account_id,
-            device_id: by.device_id,
+            device_id: by.device.device_id,
             wrap: self.wrap.clone(),
         })])
     }
@@ -41,7 +41,8 @@ impl AddWrap {
 
 #[cfg(test)]
 mod tests {
-    use crate::RecipientId;
+    use crate::AccountRecipient;
+    use crate::conversation::Recipient;
     use crate::conversation::commands::{AddRecipient, ReportWrap};
     use crate::conversation::testing::*;
 
@@ -54,8 +55,8 @@ mod tests {
             .and(platform(), AddRecipient { account_id: BOB.account(), recipient: BOB.device_recipient(1) })
     }
 
-    fn waiting() -> RecipientId {
-        BOB.device(1).into()
+    fn waiting() -> AccountRecipient {
+        BOB.device_key(1)
     }
 
     #[test]
@@ -79,20 +80,20 @@ mod tests {
         let command = given.late_wrap(ALICE, waiting());
         let given = given.and(ALICE.on(0), command.clone());
         assert_eq!(given.refusal(ALICE.on(0), command), Rejection::WrapExists);
-        let other = given.late_wrap(BOB, ALICE.device(0).into());
+        let other = given.late_wrap(BOB, ALICE.device_key(0));
         assert_eq!(given.refusal(BOB.on(0), other), Rejection::WrapExists);
     }
 
     #[test]
     fn only_active_recipients_and_the_current_generation_are_served() {
         let given = given();
-        let stranger = given.late_wrap(ALICE, MALLORY.device(0).into());
+        let stranger = given.late_wrap(ALICE, MALLORY.device_key(0));
         assert_eq!(given.refusal(ALICE.on(0), stranger), Rejection::RecipientNotFound);
         let next = AddWrap { generation: 2, ..given.late_wrap(ALICE, waiting()) };
         let stale = Rejection::StaleGeneration { current: 1, commit_required: false };
         assert_eq!(given.refusal(ALICE.on(0), next), stale);
         let before = Given::group(&[ALICE, BOB]);
-        let none = before.late_wrap(ALICE, BOB.device(0).into());
+        let none = before.late_wrap(ALICE, BOB.device_key(0));
         let stale = Rejection::StaleGeneration { current: 0, commit_required: true };
         assert_eq!(before.refusal(ALICE.on(0), none), stale);
     }
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn the_wrap_is_signed_by_the_device_that_brings_it() {
         let given = given();
-        let wrong = Rejection::WrapInvalid { recipient_id: waiting() };
+        let wrong = Rejection::WrapInvalid { recipient: waiting() };
         assert_eq!(given.refusal(BOB.on(0), given.late_wrap(ALICE, waiting())), wrong);
         assert_eq!(
             given.refusal(MALLORY.on(0), given.late_wrap(MALLORY, waiting())),
@@ -112,9 +113,24 @@ mod tests {
     fn a_wrap_of_an_earlier_generation_does_not_serve_the_next() {
         let given = given();
         let early = given.late_wrap(ALICE, waiting());
-        let later =
-            given.committed(ALICE).and(BOB.on(1), ReportWrap { generation: 2, recipient_id: waiting() });
+        let report = ReportWrap { generation: 2, recipient_id: waiting().recipient_id };
+        let later = given.committed(ALICE).and(BOB.on(1), report);
         let replayed = AddWrap { generation: 2, ..early };
-        assert_eq!(later.refusal(ALICE.on(0), replayed), Rejection::WrapInvalid { recipient_id: waiting() });
+        assert_eq!(later.refusal(ALICE.on(0), replayed), Rejection::WrapInvalid { recipient: waiting() });
+    }
+
+    #[test]
+    fn a_wrap_for_one_account_does_not_serve_anothers_recipient_of_the_same_id() {
+        let copy = Recipient { recipient_id: waiting().recipient_id, ..ALICE.device_recipient(1) };
+        let given = given().and(platform(), AddRecipient { account_id: ALICE.account(), recipient: copy });
+        let copied = AccountRecipient { account_id: ALICE.account(), ..waiting() };
+        assert_eq!(given.state.waiting().collect::<Vec<_>>(), [copied, waiting()]);
+        let mut readdressed = given.late_wrap(ALICE, waiting());
+        readdressed.wrap.account_id = ALICE.account();
+        let wrong = Rejection::WrapInvalid { recipient: copied };
+        assert_eq!(given.refusal(ALICE.on(0), readdressed), wrong);
+        let wrap = given.late_wrap(ALICE, waiting());
+        let given = given.and(ALICE.on(0), wrap);
+        assert_eq!(given.state.waiting().collect::<Vec<_>>(), [copied]);
     }
 }

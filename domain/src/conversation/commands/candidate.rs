@@ -6,7 +6,7 @@ use crate::conversation::{
     Conversation, ConversationEvent, ConversationMemberJoined, ConversationRole, Recipient,
 };
 use crate::organization::OrganizationRole;
-use crate::{AccountId, ConversationId, Draft, Rejection, limits};
+use crate::{AccountId, AccountRecipient, ConversationId, Draft, Rejection, limits};
 
 /// A member to be: facts that the caller read from the account's and the organization's streams just before.
 #[derive(Clone, Debug)]
@@ -39,8 +39,8 @@ impl Candidate {
 
 /// Refuses candidates who cannot all become members.
 ///
-/// A recipient's id is chosen by its client, so another account's may be the same: the one who is here keeps it, or the
-/// newcomer would receive what is wrapped for somebody else.
+/// A recipient's id is chosen by its client, so another account's may be the same: that keeps nobody out, since a recipient
+/// is known by its account and its id.
 pub(super) fn admit<'a>(
     state: &Conversation,
     candidates: impl IntoIterator<Item = &'a Candidate>,
@@ -56,7 +56,7 @@ pub(super) fn admit<'a>(
             return Err(Rejection::MemberExists);
         }
         for Recipient { recipient_id, .. } in &candidate.recipients {
-            if state.recipient(*recipient_id).is_some() || !recipients.insert(*recipient_id) {
+            if !recipients.insert(AccountRecipient::new(account_id, *recipient_id)) {
                 return Err(Rejection::DeviceExists);
             }
         }

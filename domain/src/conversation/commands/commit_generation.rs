@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::conversation::rules::CallerDevice;
 use crate::conversation::{Conversation, GenerationCommitted, Suite, Wrap};
-use crate::{Context, Digest, Draft, RecipientId, Rejection};
+use crate::{AccountRecipient, Context, Digest, Draft, Rejection};
 
 use super::Decision;
 
@@ -35,24 +35,26 @@ impl CommitGeneration {
         }
         self.require_valid_wraps(state, &by)?;
         let mut wraps = self.wraps.clone();
-        wraps.sort_by_key(|wrap| wrap.recipient_id);
+        wraps.sort_by_key(Wrap::recipient);
         Ok(vec![Draft::open(GenerationCommitted {
             conversation_id: by.caller.conversation_id,
             generation: self.generation,
             suite: self.suite,
             account_id: by.caller.account_id,
-            device_id: by.device_id,
+            device_id: by.device.device_id,
             transcript: self.transcript,
             wraps,
         })])
     }
 
     fn require_exact_recipients(&self, state: &Conversation) -> Result<(), Rejection> {
-        let mut missing: BTreeSet<RecipientId> =
-            state.recipients().map(|(_, recipient)| recipient.recipient_id).collect();
+        let mut missing: BTreeSet<AccountRecipient> = state
+            .recipients()
+            .map(|(account_id, one)| AccountRecipient::new(account_id, one.recipient_id))
+            .collect();
         // What is no longer missing when its wrap is met is a stranger's or a second one.
-        let extra: BTreeSet<RecipientId> =
-            self.wraps.iter().map(|wrap| wrap.recipient_id).filter(|id| !missing.remove(id)).collect();
+        let extra: BTreeSet<AccountRecipient> =
+            self.wraps.iter().map(Wrap::recipient).filter(|key| !missing.remove(key)).collect();
         if missing.is_empty() && extra.is_empty() {
             return Ok(());
         }
@@ -89,7 +91,7 @@ mod tests {
         let mut command = given.commit(BOB);
         command.wraps.reverse();
         let mut wraps = command.wraps.clone();
-        wraps.sort_by_key(|wrap| wrap.recipient_id);
+        wraps.sort_by_key(Wrap::recipient);
         let committed = GenerationCommitted {
             conversation_id: GROUP,
             generation: 1,
@@ -127,10 +129,11 @@ mod tests {
         let given = given();
         let mut command = given.commit(ALICE);
         let second = command.wraps[1].clone();
-        let stranger = Wrap { recipient_id: MALLORY.device(0).into(), ..second.clone() };
-        let missing = vec![command.wraps[0].recipient_id, command.wraps[2].recipient_id];
+        let (account_id, recipient_id) = (MALLORY.account(), MALLORY.device(0).into());
+        let stranger = Wrap { account_id, recipient_id, ..second.clone() };
+        let missing = vec![command.wraps[0].recipient(), command.wraps[2].recipient()];
         command.wraps = vec![stranger, second.clone(), command.wraps[3].clone(), second.clone()];
-        let extra = vec![second.recipient_id, MALLORY.device(0).into()];
+        let extra = vec![second.recipient(), MALLORY.device_key(0)];
         assert_eq!(
             given.refusal(ALICE.on(0), command),
             Rejection::WrapsMismatch { missing_recipients: missing, extra_recipients: extra }
@@ -144,7 +147,7 @@ mod tests {
         let joined = given
             .clone()
             .and(ALICE.on(0), AddMember { member: CAROL.candidate(), role: ConversationRole::Member });
-        let missing_recipients = CAROL.candidate().recipients.iter().map(|one| one.recipient_id).collect();
+        let missing_recipients = CAROL.recipient_keys();
         assert_eq!(
             joined.refusal(ALICE.on(0), stale.clone()),
             Rejection::WrapsMismatch { missing_recipients, extra_recipients: vec![] }
@@ -159,8 +162,8 @@ mod tests {
         let wrong = |change: fn(&mut Wrap)| {
             let mut command = given.commit(ALICE);
             change(&mut command.wraps[3]);
-            let recipient_id = command.wraps[3].recipient_id;
-            assert_eq!(given.refusal(ALICE.on(0), command), Rejection::WrapInvalid { recipient_id });
+            let recipient = command.wraps[3].recipient();
+            assert_eq!(given.refusal(ALICE.on(0), command), Rejection::WrapInvalid { recipient });
         };
         wrong(|wrap| wrap.ciphertext = Blob::new(vec![0x22; 79]));
         wrong(|wrap| wrap.ciphertext = Blob::new(vec![0x22; 81]));
@@ -168,18 +171,47 @@ mod tests {
         wrong(|wrap| wrap.encapsulated_key = HpkeKey::from_bytes([0; 32]));
         wrong(|wrap| wrap.signature = Signature::from_bytes([0; 64]));
         let anothers = given.commit(BOB);
-        let recipient_id = anothers.wraps[0].recipient_id;
-        assert_eq!(given.refusal(ALICE.on(0), anothers), Rejection::WrapInvalid { recipient_id });
+        let recipient = anothers.wraps[0].recipient();
+        assert_eq!(given.refusal(ALICE.on(0), anothers), Rejection::WrapInvalid { recipient });
     }
 
     #[test]
     fn wraps_do_not_serve_another_recipient() {
         let given = given();
         let mut command = given.commit(ALICE);
-        let (first, second) = (command.wraps[0].recipient_id, command.wraps[1].recipient_id);
-        command.wraps[0].recipient_id = second;
-        command.wraps[1].recipient_id = first;
-        assert_eq!(given.refusal(ALICE.on(0), command), Rejection::WrapInvalid { recipient_id: second });
+        let (first, second) = (command.wraps[0].recipient(), command.wraps[1].recipient());
+        command.wraps[0].recipient_id = second.recipient_id;
+        command.wraps[1].recipient_id = first.recipient_id;
+        assert_eq!(given.refusal(ALICE.on(0), command), Rejection::WrapInvalid { recipient: second });
+    }
+
+    #[test]
+    fn two_accounts_recipients_of_one_id_get_a_wrap_each() {
+        let given = given().and(
+            ALICE.on(0),
+            AddMember { member: CAROL.with_devices_of(BOB), role: ConversationRole::Member },
+        );
+        let command = given.commit(BOB);
+        let ids: Vec<_> = command.wraps.iter().map(|wrap| wrap.recipient_id).collect();
+        assert_eq!((ids.len(), ids.iter().filter(|id| **id == BOB.device(0).into()).count()), (6, 2));
+        let mut swapped = command.clone();
+        let of = |person: Person| {
+            let is_its = |wrap: &Wrap| wrap.recipient() == person.device_key_of(BOB);
+            command.wraps.iter().position(is_its).unwrap()
+        };
+        let (bobs, carols) = (of(BOB), of(CAROL));
+        swapped.wraps[bobs].account_id = CAROL.account();
+        swapped.wraps[carols].account_id = BOB.account();
+        let refusal = given.refusal(BOB.on(0), swapped);
+        assert!(matches!(refusal, Rejection::WrapInvalid { .. }), "{refusal:?}");
+        let mut one = command.clone();
+        one.wraps.remove(carols);
+        let expected = Rejection::WrapsMismatch {
+            missing_recipients: vec![CAROL.device_key_of(BOB)],
+            extra_recipients: vec![],
+        };
+        assert_eq!(given.refusal(BOB.on(0), one), expected);
+        assert_eq!(given.and(BOB.on(0), command).state.generation(), 1);
     }
 
     #[test]

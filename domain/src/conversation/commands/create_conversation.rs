@@ -255,7 +255,7 @@ mod tests {
         let given = given.and(ALICE.on(0), create);
         assert!(!given.state.is_deleted() && given.state.commit_required());
         assert_eq!((given.state.members().len(), given.state.pins().len()), (2, 0));
-        assert!(given.state.recipient(BOB.device(0).into()).is_none());
+        assert!(given.state.recipient(BOB.device_key(0)).is_none());
         let exists = Rejection::ConversationExists { conversation_id };
         assert_eq!(given.refusal(BOB.on(1), create_direct(BOB, ALICE)), exists);
     }

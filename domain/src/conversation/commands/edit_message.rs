@@ -36,7 +36,7 @@ impl EditMessage {
             message_id: self.message_id,
             number: self.number,
             sender_id: by.caller.account_id,
-            device_id: by.device_id,
+            device_id: by.device.device_id,
             generation: self.generation,
             encrypted,
         };

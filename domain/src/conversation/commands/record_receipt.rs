@@ -25,11 +25,11 @@ impl RecordReceipt {
                 reason: "is beyond the last message",
             });
         }
-        let known = state.watermarks(by.device_id);
+        let known = state.watermarks(by.device);
         let receipt = ReceiptRecorded {
             conversation_id: by.caller.conversation_id,
             account_id: by.caller.account_id,
-            device_id: by.device_id,
+            device_id: by.device.device_id,
             delivered_up_to: delivered_up_to.max(known.delivered_up_to),
             read_up_to: self.read_up_to.max(known.read_up_to),
         };
@@ -106,5 +106,21 @@ mod tests {
         assert_eq!(given().refusal(MALLORY.on(0), receipt(1, 1)), Rejection::ConversationNotFound);
         assert_eq!(given().refusal(BOB.on(1), receipt(1, 1)), Rejection::DeviceNotInConversation);
         assert_eq!(given().refusal(BOB.without_device(), receipt(1, 1)), Rejection::DeviceRequired);
+    }
+
+    #[test]
+    fn devices_of_one_id_have_their_own_marks() {
+        let member = CAROL.with_devices_of(BOB);
+        let given = given().and(ALICE.on(0), AddMember { member, role: ConversationRole::Member });
+        let given = given.and(BOB.on(0), receipt(3, 3));
+        let copied = Context { device: Some(BOB.device(0)), ..CAROL.on(0) };
+        let carols = ReceiptRecorded {
+            conversation_id: GROUP,
+            account_id: CAROL.account(),
+            device_id: BOB.device(0),
+            delivered_up_to: 2,
+            read_up_to: 1,
+        };
+        assert_eq!(given.events(copied, receipt(2, 1)), Ok(vec![carols.into()]));
     }
 }

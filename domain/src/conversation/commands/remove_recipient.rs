@@ -1,7 +1,7 @@
 //! Taking out a device or recovery key of a member.
 
 use crate::conversation::{Conversation, RecipientRemoved};
-use crate::{AccountId, Context, Draft, RecipientId};
+use crate::{AccountId, AccountRecipient, Context, Draft, RecipientId};
 
 use super::Decision;
 
@@ -18,8 +18,8 @@ impl RemoveRecipient {
     /// There is nothing to do where the recipient is not active in the first place.
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let conversation_id = state.platform(context)?;
-        let owner = state.recipient(self.recipient_id).map(|(owner, _)| owner);
-        if state.is_deleted() || owner != Some(self.account_id) {
+        let key = AccountRecipient::new(self.account_id, self.recipient_id);
+        if state.is_deleted() || state.recipient(key).is_none() {
             return Ok(Vec::new());
         }
         Ok(vec![Draft::open(RecipientRemoved {
@@ -34,7 +34,7 @@ impl RemoveRecipient {
 mod tests {
     use crate::Rejection;
     use crate::conversation::ConversationRole;
-    use crate::conversation::commands::AddRecipient;
+    use crate::conversation::commands::{AddMember, AddRecipient};
     use crate::conversation::testing::*;
 
     use super::*;
@@ -68,11 +68,25 @@ mod tests {
 
     #[test]
     fn who_waited_and_goes_waits_no_more() {
-        let second = BOB.device(1).into();
+        let second = BOB.device_key(1);
+        let remove = RemoveRecipient { account_id: BOB.account(), recipient_id: second.recipient_id };
         let given = Given::group(&[ALICE, BOB])
             .committed(ALICE)
             .and(platform(), AddRecipient { account_id: BOB.account(), recipient: BOB.device_recipient(1) })
-            .and(platform(), RemoveRecipient { account_id: BOB.account(), recipient_id: second });
+            .and(platform(), remove);
         assert!(!given.state.is_waiting(second));
+    }
+
+    #[test]
+    fn one_accounts_device_goes_and_anothers_of_the_same_id_stays() {
+        let given = Given::group(&[ALICE, BOB]).and(
+            ALICE.on(0),
+            AddMember { member: CAROL.with_devices_of(BOB), role: ConversationRole::Member },
+        );
+        let copied = RemoveRecipient { account_id: CAROL.account(), ..first_device(BOB) };
+        let given = given.committed(BOB).and(platform(), copied);
+        assert!(given.state.recipient(CAROL.device_key_of(BOB)).is_none());
+        assert_eq!(given.state.recipient(BOB.device_key(0)), Some(&BOB.device_recipient(0)));
+        assert!(given.committed(BOB).sent(BOB).state.has_message(1));
     }
 }

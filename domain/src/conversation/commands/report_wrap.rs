@@ -1,11 +1,11 @@
 //! Reporting a wrap that cannot be opened.
 
 use crate::conversation::{Conversation, WrapReported};
-use crate::{Context, Draft, RecipientId, Rejection};
+use crate::{AccountRecipient, Context, Draft, RecipientId, Rejection};
 
 use super::Decision;
 
-/// Reports that the device's wrap (or its account's recovery wrap) of the current generation cannot be opened.
+/// Reports that a wrap for one of the account's own recipients (its device or recovery key) of the current generation cannot be opened.
 #[derive(Clone, Debug)]
 pub struct ReportWrap {
     /// Which generation: the current one.
@@ -19,11 +19,11 @@ impl ReportWrap {
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let caller = state.caller(context)?;
         state.require_current(self.generation)?;
-        let owner = state.recipient(self.recipient_id).map(|(owner, _)| owner);
-        if owner != Some(caller.account_id) {
+        let own = AccountRecipient::new(caller.account_id, self.recipient_id);
+        if state.recipient(own).is_none() {
             return Err(Rejection::RecipientNotFound);
         }
-        if state.is_waiting(self.recipient_id) {
+        if state.is_waiting(own) {
             return Ok(Vec::new());
         }
         Ok(vec![Draft::open(WrapReported {
@@ -51,18 +51,18 @@ mod tests {
 
     #[test]
     fn who_cannot_open_a_wrap_waits_again_and_gets_another() {
-        let device = RecipientId::from(BOB.device(0));
+        let (id, device) = (RecipientId::from(BOB.device(0)), BOB.device_key(0));
         let given = given();
         let reported = WrapReported {
             conversation_id: GROUP,
             generation: 1,
             account_id: BOB.account(),
-            recipient_id: device,
+            recipient_id: id,
         };
-        assert_eq!(given.events(BOB.on(0), report(device)), Ok(vec![reported.into()]));
-        let given = given.and(BOB.on(0), report(device));
+        assert_eq!(given.events(BOB.on(0), report(id)), Ok(vec![reported.into()]));
+        let given = given.and(BOB.on(0), report(id));
         assert!(given.state.is_waiting(device));
-        assert_eq!(given.events(BOB.on(0), report(device)), Ok(vec![]));
+        assert_eq!(given.events(BOB.on(0), report(id)), Ok(vec![]));
         let wrap = given.late_wrap(ALICE, device);
         assert!(!given.and(ALICE.on(0), wrap).state.is_waiting(device));
     }

@@ -32,7 +32,7 @@ impl SendMessage {
             message_id: self.message_id,
             number: state.last_number().saturating_add(1),
             sender_id: by.caller.account_id,
-            device_id: by.device_id,
+            device_id: by.device.device_id,
             generation: self.generation,
             encrypted,
             reply_to: self.reply_to,

@@ -33,7 +33,7 @@ impl SetReaction {
             reaction_id: self.reaction_id,
             number: self.number,
             account_id: by.caller.account_id,
-            device_id: by.device_id,
+            device_id: by.device.device_id,
             slot: self.slot,
             generation: self.generation,
             encrypted,

@@ -6,39 +6,41 @@ use crate::conversation::binding::{Transcript, WrapBinding};
 use crate::conversation::commands::Candidate;
 use crate::conversation::testing::*;
 use crate::conversation::{Recipient, Suite, Wrap, direct_conversation_id};
-use crate::{AccountId, ConversationId, Digest, RecipientId};
+use crate::{
+    AccountDevice, AccountId, AccountRecipient, Context, ConversationId, DeviceId, Digest, RecipientId,
+};
 
 /// How many people there are.
 pub(super) const PEOPLE: u8 = 4;
 /// How many devices each may have.
 pub(super) const DEVICES: u8 = 3;
+/// How many ids there are that people name devices and recovery keys by: so few that most are somebody else's too.
+pub(super) const NAMES: u8 = DEVICES + 2;
 
 pub(super) fn person(number: u8) -> Person {
     Person(number + 1)
 }
 
-pub(super) fn device(person_number: u8, nth: u8) -> RecipientId {
-    person(person_number).device(nth).into()
-}
-
 /// What was done so far, as a bystander would note it.
 #[derive(Default)]
 pub(super) struct Model {
+    /// The names that each person gives their devices, and after those their recovery key.
+    pub(super) names: Vec<Vec<u8>>,
     /// The devices that each person has, in or out of the conversation.
     pub(super) enrolled: BTreeSet<(u8, u8)>,
     /// Members, and whether they are admins.
     pub(super) members: BTreeMap<u8, bool>,
     /// Recipients of members, with their owners and the nth device (or the recovery key).
-    pub(super) active: BTreeMap<RecipientId, (u8, Option<u8>)>,
+    pub(super) active: BTreeMap<AccountRecipient, (u8, Option<u8>)>,
     pub(super) generation: u32,
     /// Who can open the current generation.
-    pub(super) holders: BTreeSet<RecipientId>,
+    pub(super) holders: BTreeSet<AccountRecipient>,
     /// Somebody who could has gone.
     pub(super) leaked: bool,
     pub(super) transcript: [u8; 32],
     /// Sender, and whether it was deleted.
     pub(super) messages: Vec<(u8, bool)>,
-    pub(super) watermarks: BTreeMap<RecipientId, (u64, u64)>,
+    pub(super) watermarks: BTreeMap<AccountRecipient, (u64, u64)>,
     pub(super) closed: bool,
     /// Messages that went with an earlier deletion.
     pub(super) gone: usize,
@@ -47,14 +49,50 @@ pub(super) struct Model {
 }
 
 impl Model {
+    pub(super) fn named(names: Vec<Vec<u8>>) -> Self {
+        Self { names, enrolled: (0..PEOPLE).map(|who| (who, 0)).collect(), ..Self::default() }
+    }
+
+    fn name(&self, who: u8, nth: u8) -> [u8; 16] {
+        [0xd0 + self.names[usize::from(who)][usize::from(nth)]; 16]
+    }
+
+    pub(super) fn device(&self, who: u8, nth: u8) -> DeviceId {
+        DeviceId::from_bytes(self.name(who, nth))
+    }
+
+    /// The device that somebody calls so.
+    pub(super) fn nth(&self, who: u8, device: DeviceId) -> Option<u8> {
+        (0..DEVICES).find(|nth| self.device(who, *nth) == device)
+    }
+
+    pub(super) fn key(&self, who: u8, nth: u8) -> AccountRecipient {
+        AccountDevice::new(person(who).account(), self.device(who, nth)).into()
+    }
+
+    pub(super) fn recipient(&self, who: u8, nth: u8) -> Recipient {
+        Recipient { recipient_id: self.device(who, nth).into(), ..person(who).device_recipient(nth) }
+    }
+
+    fn recovery(&self, who: u8) -> Recipient {
+        let recipient_id = RecipientId::from_bytes(self.name(who, DEVICES));
+        Recipient { recipient_id, ..person(who).recovery_recipient() }
+    }
+
+    /// Gives commands from device `nth`.
+    pub(super) fn on(&self, (who, nth): (u8, u8)) -> Context {
+        Context { device: Some(self.device(who, nth)), ..person(who).on(nth) }
+    }
+
     pub(super) fn join(&mut self, who: u8, admin: bool) {
         self.members.insert(who, admin);
         for nth in 0..DEVICES {
             if self.enrolled.contains(&(who, nth)) {
-                self.active.insert(device(who, nth), (who, Some(nth)));
+                self.active.insert(self.key(who, nth), (who, Some(nth)));
             }
         }
-        self.active.insert(person(who).recovery_recipient().recipient_id, (who, None));
+        let recovery = AccountRecipient::new(person(who).account(), self.recovery(who).recipient_id);
+        self.active.insert(recovery, (who, None));
     }
 
     pub(super) fn go(&mut self, who: u8) {
@@ -66,13 +104,13 @@ impl Model {
 
     pub(super) fn candidate(&self, who: u8) -> Candidate {
         let nths = (0..DEVICES).filter(|nth| self.enrolled.contains(&(who, *nth)));
-        let mut recipients: Vec<_> = nths.map(|nth| person(who).device_recipient(nth)).collect();
-        recipients.push(person(who).recovery_recipient());
+        let mut recipients: Vec<_> = nths.map(|nth| self.recipient(who, nth)).collect();
+        recipients.push(self.recovery(who));
         Candidate { recipients, ..person(who).candidate() }
     }
 
     pub(super) fn may_speak(&self, (who, nth): (u8, u8)) -> bool {
-        !self.closed && self.members.contains_key(&who) && self.active.contains_key(&device(who, nth))
+        !self.closed && self.members.contains_key(&who) && self.active.contains_key(&self.key(who, nth))
     }
 
     pub(super) fn in_force(&self, generation: u32) -> bool {
@@ -114,8 +152,8 @@ impl Model {
             .active
             .values()
             .map(|(who, nth)| {
-                let recovery = person(*who).recovery_recipient();
-                (person(*who).account(), nth.map_or(recovery, |nth| person(*who).device_recipient(nth)))
+                let recipient = nth.map_or_else(|| self.recovery(*who), |nth| self.recipient(*who, nth));
+                (person(*who).account(), recipient)
             })
             .collect();
         Transcript {
@@ -130,7 +168,7 @@ impl Model {
     pub(super) fn wrap(
         &self,
         (who, nth): (u8, u8),
-        to: RecipientId,
+        to: AccountRecipient,
         generation: u32,
         transcript: Digest,
     ) -> Wrap {
@@ -139,8 +177,8 @@ impl Model {
             conversation_id: self.conversation_id(),
             generation,
             suite: Suite::X25519Siv,
-            recipient_id: to,
-            device_id: person(who).device(nth),
+            recipient: to,
+            device: AccountDevice::new(person(who).account(), self.device(who, nth)),
             transcript,
         };
         signed_wrap(&binding, &person(who).signing_key(nth))

@@ -125,15 +125,23 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_changed_history_of_a_group_is_found(steps in prop::collection::vec(step(), 40..120), at in any::<prop::sample::Index>()) {
-        let mut run = Run::new();
+    fn a_changed_history_of_a_group_is_found(
+        names in names(),
+        steps in prop::collection::vec(step(), 40..120),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut run = Run::group(names);
         steps.into_iter().for_each(|step| run.step(step));
         find_all(&run, at.index(run.recorded.len()))?;
     }
 
     #[test]
-    fn a_changed_history_of_a_direct_conversation_is_found(steps in prop::collection::vec(direct_step(), 40..120), at in any::<prop::sample::Index>()) {
-        let mut run = Run::direct();
+    fn a_changed_history_of_a_direct_conversation_is_found(
+        names in names(),
+        steps in prop::collection::vec(direct_step(), 40..120),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut run = Run::direct(names);
         steps.into_iter().for_each(|step| run.step(step));
         find_all(&run, at.index(run.recorded.len()))?;
     }

@@ -7,8 +7,8 @@ use domain::conversation::{
     Suite, Wrap, direct_conversation_id,
 };
 use domain::{
-    AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, MessageId, Nonce, OrganizationId,
-    RecipientId, Signature,
+    AccountDevice, AccountId, AccountRecipient, Blob, ConversationId, DeviceId, Digest, HpkeKey, MessageId,
+    Nonce, OrganizationId, Signature,
 };
 use ed25519_dalek::Signer;
 
@@ -113,14 +113,15 @@ impl World {
         let context = self.recorder.by(account_id, Some(device_id));
         let choice = self.random.below(8);
         if kept.state.commit_required() || choice == 0 {
-            let commit = commit(&kept.state, device_id);
+            let commit = commit(&kept.state, AccountDevice::new(account_id, device_id));
             return self.recorder.give(kept, commit, context).await;
         }
         let generation = kept.state.generation();
         let waiting: Vec<_> = kept.state.waiting().collect();
         match self.random.of(&waiting) {
-            Some(recipient_id) if choice < 6 => {
-                let wrap = wrap(&kept.state, device_id, recipient_id, generation, kept.state.transcript());
+            Some(recipient) if choice < 6 => {
+                let sender = AccountDevice::new(account_id, device_id);
+                let wrap = wrap(&kept.state, sender, recipient, generation, kept.state.transcript());
                 self.recorder.give(kept, AddWrap { generation, wrap }, context).await
             }
             Some(_) | None => {
@@ -196,18 +197,19 @@ fn device_here(state: &Conversation, account_id: AccountId) -> Option<DeviceId> 
     Some(DeviceId::from_bytes(*found.recipient_id.as_bytes()))
 }
 
-fn commit(state: &Conversation, device_id: DeviceId) -> CommitGeneration {
+fn commit(state: &Conversation, sender: AccountDevice) -> CommitGeneration {
     let generation = state.generation() + 1;
     let transcript = state.next_transcript().expect("an open conversation");
-    let ids: Vec<_> = state.recipients().map(|(_, one)| one.recipient_id).collect();
-    let wraps = ids.into_iter().map(|id| wrap(state, device_id, id, generation, transcript)).collect();
+    let keys =
+        state.recipients().map(|(account_id, one)| AccountRecipient::new(account_id, one.recipient_id));
+    let wraps = keys.map(|key| wrap(state, sender, key, generation, transcript)).collect();
     CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps }
 }
 
 fn wrap(
     state: &Conversation,
-    device_id: DeviceId,
-    recipient_id: RecipientId,
+    device: AccountDevice,
+    recipient: AccountRecipient,
     generation: u32,
     transcript: Digest,
 ) -> Wrap {
@@ -216,15 +218,16 @@ fn wrap(
         conversation_id: state.id().expect("an open conversation"),
         generation,
         suite: Suite::X25519Siv,
-        recipient_id,
-        device_id,
+        recipient,
+        device,
         transcript,
     };
     let (encapsulated_key, ciphertext) = (HpkeKey::from_bytes([1; 32]), vec![2; 80]);
-    let signed =
-        signing_key(device_id.as_bytes()).sign(&binding.signature_input(&encapsulated_key, &ciphertext));
+    let key = signing_key(device.device_id.as_bytes());
+    let signed = key.sign(&binding.signature_input(&encapsulated_key, &ciphertext));
     let signature = Signature::from_bytes(signed.to_bytes());
-    Wrap { recipient_id, encapsulated_key, ciphertext: Blob::new(ciphertext), signature }
+    let AccountRecipient { account_id, recipient_id } = recipient;
+    Wrap { account_id, recipient_id, encapsulated_key, ciphertext: Blob::new(ciphertext), signature }
 }
 
 fn content(state: &Conversation) -> (u32, MessageBody) {

@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use domain::conversation::binding::{ContentKind, MessageBinding, Transcript, WrapBinding};
 use domain::conversation::{Cipher, MessageBody, Suite, Wrap};
 use domain::device::certificate;
-use domain::{AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, MessageId, Nonce, OrganizationId};
+use domain::{
+    AccountId, AccountRecipient, Blob, ConversationId, DeviceId, Digest, HpkeKey, MessageId, Nonce,
+    OrganizationId,
+};
 use domain::{Signature, VerifyKey};
 use serde_json::{Value, json};
 
@@ -88,8 +91,8 @@ fn wrap(ann: &Person, bob: &Person, key: &GenerationKey, key_bytes: &[u8]) -> Va
         conversation_id: CONVERSATION,
         generation: 1,
         suite: Suite::X25519Siv,
-        recipient_id: bob.device.device_id().into(),
-        device_id: ann.device.device_id(),
+        recipient: bob.device.account_device().into(),
+        device: ann.device.account_device(),
         transcript: context.transcript,
     };
     json!({
@@ -230,15 +233,17 @@ fn the_vectors_run_from_their_text_alone() {
         transcript: Digest::from_bytes(array(told, "transcript")),
     };
     let bob_device = DeviceId::from_bytes(array(&vectors["bob"], "device_id"));
+    let recipient = AccountRecipient::new(bob.account_id(), bob_device.into());
     let wrap = Wrap {
-        recipient_id: bob_device.into(),
+        account_id: recipient.account_id,
+        recipient_id: recipient.recipient_id,
         encapsulated_key: HpkeKey::from_bytes(array(told, "encapsulated_key")),
         ciphertext: Blob::new(bytes(told, "ciphertext")),
         signature: Signature::from_bytes(array(told, "signature")),
     };
     let secret = HpkeSecret::from_bytes(array(&vectors["bob"], "device_hpke_secret"));
     let sender = *ann.device(DeviceId::from_bytes(array(&vectors["ann"], "device_id"))).unwrap();
-    let key = GenerationKey::open(&wrap, &context, bob_device.into(), &secret, &sender).unwrap();
+    let key = GenerationKey::open(&wrap, &context, recipient, &secret, &sender).unwrap();
 
     for told in vectors["messages"].as_array().unwrap() {
         let binding = MessageBinding {
