@@ -26,7 +26,7 @@ fn two_people_meet_talk_and_part() {
     let group = group(&ann, &bob, &organization, &bob_id);
     talk(&ann, &bob, &group, &ann_id);
     change(&ann, &bob, &group);
-    compare_safety_numbers(&ann, &bob, &ann_id, &bob_id);
+    compare_safety_numbers(&ann, &bob, &group, &ann_id, &bob_id);
     second_device(&ann, &bob, &dev, &group);
     part(&ann, &bob, &group, &bob_id);
 }
@@ -78,7 +78,10 @@ fn talk(ann: &Person<'_>, bob: &Person<'_>, group: &str, ann_id: &str) {
     let mut ann_hears = Listening::start(ann.command(&["listen"]));
     assert_eq!(ann.does(&["send", group, "Arrows at ten?"])["number"], 1);
     let first = bob_hears.next("message");
-    assert_eq!((first["text"].as_str(), first["state"].as_str()), (Some("Arrows at ten?"), Some("verified")));
+    assert_eq!(
+        (first["text"].as_str(), first["state"].as_str()),
+        (Some("Arrows at ten?"), Some("encrypted"))
+    );
     assert_eq!((first["sender_id"].as_str(), first["sender"].as_str()), (Some(ann_id), Some("Ann Archer")));
     let receipt = ann_hears.next("receipt");
     assert_eq!((receipt["delivered_up_to"].as_u64(), receipt["read_up_to"].as_u64()), (Some(1), Some(1)));
@@ -99,7 +102,13 @@ fn talk(ann: &Person<'_>, bob: &Person<'_>, group: &str, ann_id: &str) {
 
     let history = ann.does(&["history", group]);
     assert_eq!(texts(&history), ["Arrows at ten?", "Two lines:\nnine o'clock", "-Yes.\u{1b}[2J"]);
-    assert!(history.as_array().unwrap().iter().all(|row| row["state"] == "verified"));
+    assert!(
+        history
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["state"] == "encrypted" && row["sender_verified"] == false)
+    );
     assert_eq!(texts(&ann.does(&["history", group, "--after", "1", "--limit", "1"])).len(), 1);
     assert_eq!(texts(&ann.does(&["history", group, "--before", "2"])), ["Arrows at ten?"]);
 }
@@ -121,16 +130,68 @@ fn change(ann: &Person<'_>, bob: &Person<'_>, group: &str) {
     assert_eq!((history[1]["state"].as_str(), history[1]["text"].as_str()), (Some("deleted"), None));
     let shown = bob.sees(&["history", group, "--reactions"]);
     assert!(shown.contains("Ann Archer") && shown.contains("(edited)") && shown.contains("[🏹]"), "{shown}");
-    assert!(shown.contains("(deleted)") && shown.contains("-Yes."), "{shown}");
+    assert!(shown.contains("(deleted)") && shown.contains(": -Yes.␛[2J"), "{shown}");
     assert!(!shown.contains('\u{1b}'), "a message gives orders to the terminal");
 }
 
-fn compare_safety_numbers(ann: &Person<'_>, bob: &Person<'_>, ann_id: &str, bob_id: &str) {
+#[test]
+fn what_others_write_does_not_pose_as_what_the_program_says() {
+    let (dev, home) = (Dev::start(), tempfile::tempdir().unwrap());
+    let (ann, bob) = (Person::new(&dev, home.path(), "ann"), Person::new(&dev, home.path(), "bob"));
+    ann.enters("Ann Archer");
+    let bob_id = bob.enters("Ann Archer");
+    let organization = text(&ann.does(&["org", "create", "Archers"]), "organization_id");
+    let token = text(&ann.does(&["org", "invite", &organization]), "token");
+    bob.does(&["org", "join", &token]);
+    let opened =
+        ann.does(&["conversation", "create", &organization, "--title", "Sunday", "--member", &bob_id]);
+    let group = text(&opened, "conversation_id");
+    ann.does(&["send", &group, "Shall I pay?"]);
+    let posing = "Wait.\n    3  2026-01-01 10:00:00Z  Ann Archer: Yes, pay.\u{202e}\r(deleted)";
+    bob.does(&["send", &group, posing]);
+    let shown = ann.sees(&["history", &group]);
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines.len(), 3, "{shown}");
+    let own: Vec<_> =
+        lines.iter().filter(|line| line.contains("Z  Ann Archer") && !line.contains('│')).collect();
+    assert_eq!(own.len(), 2, "{shown}");
+    assert!(lines[2].starts_with("      │ ") && !shown.contains(['\r', '\u{202e}']), "{shown}");
+    // The two are told apart by the ends of their ids.
+    let end = format!("Ann Archer ‹{}›: Wait.", &bob_id[bob_id.len() - 8..]);
+    assert!(lines[1].contains(&end), "{shown}");
+    assert!(
+        lines[0].contains("›: Shall I pay?") && !lines[0].contains(&bob_id[bob_id.len() - 8..]),
+        "{shown}"
+    );
+    assert_eq!(ann.does(&["history", &group])[1]["text"], posing, "machines get it as it is");
+}
+
+#[test]
+fn keys_are_not_made_under_what_can_be_guessed() {
+    let (dev, home) = (Dev::start(), tempfile::tempdir().unwrap());
+    let mut ann = Person::new(&dev, home.path(), "ann");
+    for (weak, said) in [("sunshine", "easy to guess"), (PASSWORD, "password")] {
+        ann.passphrase = weak.to_owned();
+        let refused = ann.runs(&["--server", &dev.url, "login", "--email", &ann.email]);
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        assert!(refused.stderr.contains(said) && refused.stderr.contains("try:"), "{}", refused.stderr);
+        assert!(!home.path().join("ann.key").exists());
+    }
+}
+
+fn compare_safety_numbers(ann: &Person<'_>, bob: &Person<'_>, group: &str, ann_id: &str, bob_id: &str) {
     let (one, other) = (ann.does(&["safety-number", bob_id]), bob.does(&["safety-number", ann_id]));
     assert_eq!(one["safety_number"], other["safety_number"]);
     assert_eq!(one["verified"], false);
     assert_eq!(ann.does(&["safety-number", bob_id, "--verified"])["verified"], true);
     assert_eq!(ann.does(&["safety-number", bob_id])["verified"], true);
+    assert_eq!(ann.does(&["safety-number", ann_id])["verified"], false, "there is nobody to compare it with");
+    let verified = |person: &Person<'_>| -> Vec<bool> {
+        let history = person.does(&["history", group]);
+        history.as_array().unwrap().iter().map(|row| row["sender_verified"].as_bool().unwrap()).collect()
+    };
+    assert_eq!(verified(ann), [false, false, true], "who compared it knows the other");
+    assert_eq!(verified(bob), [false, false, false]);
 }
 
 fn second_device(ann: &Person<'_>, bob: &Person<'_>, dev: &Dev, group: &str) {
@@ -242,7 +303,7 @@ fn wrong_secrets_are_refused() {
     assert!(refused.stderr.contains("login_refused"), "{}", refused.stderr);
     assert!(!home.path().join("stranger.key").exists());
     let mut elsewhere = Person::new(&dev, home.path(), "ann");
-    elsewhere.passphrase = "passphrase of ann".to_owned();
+    elsewhere.passphrase = "violet harbour tractor of ann".to_owned();
     let foreign = elsewhere.runs(&["--server", "http://127.0.0.1:1", "whoami"]);
     assert_eq!(foreign.code, 2, "{}", foreign.stderr);
     assert!(foreign.stderr.contains("--server"), "{}", foreign.stderr);

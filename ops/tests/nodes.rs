@@ -60,7 +60,7 @@ async fn enter(installation: &Installation, server: &Serving, name: &str) -> Arc
     server.confirm_email(&token.await.unwrap()).await.unwrap();
     let client = server.login(&email, &password, Keep::Memory).await.unwrap();
     let cost = Cost { memory_kib: 8 * 1024, passes: 1, lanes: 1 };
-    client.set_up(&format!("the passphrase of {name}"), cost, "node").await.unwrap();
+    client.set_up(&format!("violet harbour tractor of {name}"), cost, "node").await.unwrap();
     Arc::new(client)
 }
 

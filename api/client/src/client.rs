@@ -11,7 +11,7 @@ use domain::{AccountId, Blob, ConversationId, DeviceId, MessageId, OrganizationI
 
 use crate::api::{self, dto, messages::Range};
 use crate::conversations::Conversations;
-use crate::e2ee::{Content, Cost, DeviceKeys, PassphraseKey, Vault};
+use crate::e2ee::{Content, Cost, DeviceKeys, PassphraseError, PassphraseKey, Vault, is_weak};
 use crate::edge;
 use crate::error::Error;
 use crate::http::{Http, Position};
@@ -68,13 +68,18 @@ impl Server {
         Ok(api::auth::confirm_email(&self.http, token).await?)
     }
 
-    /// Logs in. A key file that is there already has to be this account's; its device is the session's.
+    /// Logs in. A key file that is there already has to be this account's; its device is the session's. The passphrase of a
+    /// new one has to be hard to guess, and not the password, which the server sees.
     ///
     /// # Errors
-    /// [`Error::Api`], [`Error::KeyStore`], [`Error::ForeignKeyFile`].
+    /// [`Error::Api`], [`Error::KeyStore`], [`Error::ForeignKeyFile`], [`Error::Passphrase`].
     pub async fn login(&self, email: &str, password: &str, keep: Keep<'_>) -> Result<Client, Error> {
         let existing = match keep {
             Keep::File { path, passphrase, .. } if path.exists() => Some(self.open(path, passphrase)?),
+            // Before anything is asked of the server.
+            Keep::File { passphrase, .. } if is_weak(passphrase) || passphrase == password => {
+                return Err(PassphraseError::Weak.into());
+            }
             Keep::File { .. } | Keep::Memory => None,
         };
         let device = existing.as_ref().and_then(|store| store.read(enrolled_device));
@@ -266,10 +271,10 @@ impl Client {
         Ok(vault)
     }
 
-    /// One's own identity key needs no comparing: it came out of the vault.
+    /// One's own identity key came out of the vault. There is nobody to compare it with.
     fn keep_vault(&self, vault: &Vault, sealed: Blob) -> Result<(), Error> {
         let account = self.account_id();
-        let own = KnownIdentity { identity_key: vault.identity.public(), verified: true };
+        let own = KnownIdentity { identity_key: vault.identity.public(), verified: false };
         self.session.store().update(|state| {
             state.vault = Some(sealed);
             state.identities.insert(account, own);

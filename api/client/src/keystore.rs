@@ -407,11 +407,11 @@ mod tests {
     fn what_is_kept_is_there_after_opening_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ann.keys");
-        let store = KeyStore::create(&path, "open sesame", CHEAP, state()).unwrap();
+        let store = KeyStore::create(&path, "violet harbour tractor sesame", CHEAP, state()).unwrap();
         let known = KnownIdentity { identity_key: VerifyKey::from_bytes([3; 32]), verified: true };
         store.update(|state| state.identities.insert(ANN, known)).unwrap();
 
-        let again = KeyStore::open(&path, "open sesame").unwrap();
+        let again = KeyStore::open(&path, "violet harbour tractor sesame").unwrap();
         assert_eq!(again.read(|state| state.identities.get(&ANN).copied()), Some(known));
         let device = again.read(KeyState::device).unwrap();
         assert_eq!(device.verify_key(), state().device().unwrap().verify_key());
@@ -424,7 +424,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ann.keys");
-        KeyStore::create(&path, "open sesame", CHEAP, state()).unwrap();
+        KeyStore::create(&path, "violet harbour tractor sesame", CHEAP, state()).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -432,10 +432,10 @@ mod tests {
     fn the_file_shows_nothing_and_opens_with_its_passphrase_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ann.keys");
-        KeyStore::create(&path, "open sesame", CHEAP, state()).unwrap();
+        KeyStore::create(&path, "violet harbour tractor sesame", CHEAP, state()).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         assert!(!bytes.windows(9).any(|window| window == b"localhost"));
-        let answer = KeyStore::open(&path, "open barley").map(|_| ());
+        let answer = KeyStore::open(&path, "violet harbour tractor barley").map(|_| ());
         assert!(matches!(answer, Err(KeyStoreError::Passphrase(PassphraseError::WrongPassphrase))));
     }
 
@@ -443,8 +443,8 @@ mod tests {
     fn a_file_is_never_overwritten_by_a_new_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ann.keys");
-        KeyStore::create(&path, "open sesame", CHEAP, state()).unwrap();
-        let answer = KeyStore::create(&path, "other", CHEAP, state()).map(|_| ());
+        KeyStore::create(&path, "violet harbour tractor sesame", CHEAP, state()).unwrap();
+        let answer = KeyStore::create(&path, "violet harbour tractor barley", CHEAP, state()).map(|_| ());
         assert!(matches!(answer, Err(KeyStoreError::Exists(_))));
         let missing = KeyStore::open(&folder.path().join("bob.keys"), "x").map(|_| ());
         assert!(matches!(missing, Err(KeyStoreError::Missing(_))));
@@ -454,8 +454,8 @@ mod tests {
     fn two_stores_on_one_file_lose_nothing_of_each_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ann.keys");
-        let one = KeyStore::create(&path, "open sesame", CHEAP, state()).unwrap();
-        let other = KeyStore::open(&path, "open sesame").unwrap();
+        let one = KeyStore::create(&path, "violet harbour tractor sesame", CHEAP, state()).unwrap();
+        let other = KeyStore::open(&path, "violet harbour tractor sesame").unwrap();
         std::thread::scope(|scope| {
             for (store, first) in [(&one, 0u8), (&other, 100)] {
                 scope.spawn(move || {
@@ -474,7 +474,7 @@ mod tests {
     fn a_change_that_cannot_be_written_is_not_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ann.keys");
-        let store = KeyStore::create(&path, "open sesame", CHEAP, state()).unwrap();
+        let store = KeyStore::create(&path, "violet harbour tractor sesame", CHEAP, state()).unwrap();
         std::fs::create_dir(folder.path().join("ann.keys.new")).unwrap();
         let id = ConversationId::from_bytes([1; 16]);
         assert!(store.update(|state| state.generations.insert(id, 1)).is_err());

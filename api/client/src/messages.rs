@@ -31,8 +31,8 @@ pub struct Sent {
 /// What a message says, as far as it can be said.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// Encrypted, and everything about it verified.
-    Verified {
+    /// Encrypted, and signed by a device of its sender: of whom this client takes for them, until safety numbers are compared.
+    Encrypted {
         /// What it says.
         content: Content,
         /// What to hand over to report it.
@@ -51,15 +51,15 @@ pub enum Body {
 }
 
 impl Body {
-    /// The content, verified or clear.
+    /// The content, encrypted or clear.
     pub fn content(&self) -> Option<&Content> {
         match self {
-            Body::Verified { content, .. } | Body::Clear(content) => Some(content),
+            Body::Encrypted { content, .. } | Body::Clear(content) => Some(content),
             Body::Deleted | Body::Erased | Body::Locked | Body::Invalid(_) => None,
         }
     }
 
-    /// The text, verified or clear.
+    /// The text, encrypted or clear.
     pub fn text(&self) -> Option<&str> {
         self.content().and_then(Content::as_text)
     }
@@ -330,7 +330,7 @@ impl Messages {
             return Ok(content.map_or(Body::Invalid(OpenError::ContentMalformed.into()), Body::Clear));
         }
         match self.open_encrypted(binding, body).await {
-            Ok(opened) => Ok(Body::Verified { content: opened.content, disclosure: opened.disclosure }),
+            Ok(opened) => Ok(Body::Encrypted { content: opened.content, disclosure: opened.disclosure }),
             Err(Failed::Invalid(invalid)) => Ok(Body::Invalid(invalid)),
             Err(Failed::Other(Error::WaitingForKey { .. })) => Ok(Body::Locked),
             Err(Failed::Other(Error::Directory(error))) => Ok(Body::Invalid(error.into())),

@@ -162,6 +162,12 @@ impl People {
         Ok(SafetyNumber::between((own, &mine.identity_key()), (account, &theirs.identity_key())))
     }
 
+    /// Whether the person compared the safety number with `account`, and its identity key is the same since.
+    pub fn is_verified(&self, account: AccountId) -> bool {
+        let known = self.session.store().read(|state| state.identities.get(&account).copied());
+        known.is_some_and(|known| known.verified)
+    }
+
     /// Records that the person compared the safety number with `account`.
     ///
     /// # Errors

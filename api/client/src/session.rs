@@ -272,8 +272,8 @@ mod tests {
         let server = strict_server().await;
         let mut state = KeyState::new(&server.base, ANN);
         state.session = Some(StoredSession { session_id: SESSION, refresh_token: "refresh-0".to_owned() });
-        let one = Arc::new(KeyStore::create(&path, "open sesame", CHEAP, state).unwrap());
-        let other = Arc::new(KeyStore::open(&path, "open sesame").unwrap());
+        let one = Arc::new(KeyStore::create(&path, "violet harbour tractor sesame", CHEAP, state).unwrap());
+        let other = Arc::new(KeyStore::open(&path, "violet harbour tractor sesame").unwrap());
         let http = Http::new(&server.base).unwrap();
         let mut renewals = Vec::new();
         for store in [&one, &one, &other, &other] {

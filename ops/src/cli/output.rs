@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::CliError;
+use super::{CliError, text};
 
 /// Prints results.
 #[derive(Clone, Copy)]
@@ -23,12 +23,19 @@ impl Output {
         self.json
     }
 
+    /// How wide the terminal is that people read at; none where it is not known.
+    pub fn width(self) -> Option<usize> {
+        let terminal = console::Term::stdout();
+        let size = if self.json || !terminal.is_term() { None } else { terminal.size_checked() };
+        size.map(|(_rows, columns)| usize::from(columns))
+    }
+
     /// Prints a result: `value` for machines, `text` for people. A closed pipe ends the output, not the program.
     pub fn result(self, value: &impl Serialize, text: impl FnOnce() -> String) {
         let line = if self.json {
             serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
         } else {
-            text()
+            text::without_orders(&text())
         };
         let _closed_pipe = writeln!(std::io::stdout().lock(), "{}", line.trim_end());
     }
@@ -38,7 +45,7 @@ impl Output {
         let line = if self.json {
             serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
         } else {
-            text()
+            text::without_orders(&text())
         };
         let mut stdout = std::io::stdout().lock();
         let _closed_pipe = writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush());
@@ -47,14 +54,14 @@ impl Output {
     /// Tells people a step on standard output; machines do not hear it.
     pub fn step(self, text: impl AsRef<str>) {
         if !self.json {
-            let _closed_pipe = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
+            let _closed_pipe = writeln!(std::io::stdout().lock(), "{}", text::without_orders(text.as_ref()));
         }
     }
 
     /// Tells people how it goes; machines do not hear it.
     pub fn note(self, text: impl AsRef<str>) {
         if !self.json {
-            let _closed_pipe = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+            let _closed_pipe = writeln!(std::io::stderr().lock(), "{}", text::without_orders(text.as_ref()));
         }
     }
 
@@ -74,7 +81,7 @@ impl Output {
             if let Some(hint) = &error.hint {
                 text.push_str(&format!("\n  try: {hint}"));
             }
-            writeln!(stderr, "{text}")
+            writeln!(stderr, "{}", text::without_orders(&text))
         };
     }
 }

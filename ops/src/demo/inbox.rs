@@ -92,7 +92,7 @@ impl Seen {
 
     fn hear(&mut self, key: (ConversationId, u64), body: Option<Body>) {
         let text = match &body {
-            Some(Body::Verified { content, .. }) => content.as_text().map(str::to_owned),
+            Some(Body::Encrypted { content, .. }) => content.as_text().map(str::to_owned),
             Some(Body::Clear(_) | Body::Deleted | Body::Erased | Body::Locked | Body::Invalid(_)) | None => {
                 None
             }

@@ -16,7 +16,7 @@ use super::script::{Line, Script};
 use super::stage::Stage;
 use super::summary::{Percentiles, Summary};
 use crate::bench::percentile_ms;
-use crate::cli::text::one_line;
+use crate::cli::text;
 use crate::cli::{CliError, Output};
 
 /// How long the invitations hold: as long as a play may take.
@@ -48,7 +48,7 @@ impl<'a> Play<'a> {
     /// # Errors
     /// When any of it fails.
     pub async fn begin(stage: &'a Stage, script: &'a Script, output: Output) -> Result<Self, CliError> {
-        let names = script.people.iter().map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
+        let names = script.people.iter().map(|name| text::name(name)).collect::<Vec<_>>().join(", ");
         output.step(format!(
             "{names} and an outsider register, confirm their addresses by e-mail, log in, make keys"
         ));
@@ -140,13 +140,13 @@ impl<'a> Play<'a> {
         self.summary.messages_received += 1;
         self.summary.messages_decrypted_equal += u64::from(equal);
         self.check(equal, || format!("message {number} is not what {speaker} said for everybody"));
-        self.output.step(format!(
-            "{number:>4}  {}: {}  ({} heard it within {:.1} ms)",
-            one_line(&speaker),
-            one_line(&line.text),
+        let head = format!(
+            "{number:>4}  {} (heard by {} within {:.1} ms): ",
+            text::name(&speaker),
             self.people.len() - 1,
             slowest.as_secs_f64() * 1_000.0
-        ));
+        );
+        self.output.step(text::message(&head, &line.text, self.output.width()));
         Ok(())
     }
 

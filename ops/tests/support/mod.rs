@@ -152,7 +152,7 @@ impl<'a> Person<'a> {
     /// Nobody yet.
     pub fn new(dev: &'a Dev, home: &'a Path, profile: &'a str) -> Self {
         let email = format!("{profile}@example.org");
-        Self { dev, home, profile, email, passphrase: format!("passphrase of {profile}") }
+        Self { dev, home, profile, email, passphrase: format!("violet harbour tractor of {profile}") }
     }
 
     /// A verb of `envoi client`, to be run.

@@ -62,7 +62,7 @@ async fn whoever_has_lost_everything_begins_anew_after_a_reset_by_mail() {
     bob.client.send_text(group, "after").await.unwrap();
     server.settled().await;
     let read = again.latest(group, 1).await.unwrap();
-    assert!(matches!(read[0].body, Body::Verified { .. }), "{:?}", read[0].body);
+    assert!(matches!(read[0].body, Body::Encrypted { .. }), "{:?}", read[0].body);
     let other = Server::new(&server.url()).unwrap();
     let other = other.login(&ann.email, NEW_PASSWORD, Keep::Memory).await.unwrap();
     assert!(other.set_up(PASSPHRASE, CHEAP, "old passphrase").await.is_err());

@@ -37,7 +37,7 @@ async fn hears(live: &mut Live, expected: &str) {
         loop {
             match live.next().await.expect("the stream goes on") {
                 Incoming::Event(happening) => {
-                    if let Some(Body::Verified { content: Content::Text { text }, .. }) = happening.body
+                    if let Some(Body::Encrypted { content: Content::Text { text }, .. }) = happening.body
                         && text == expected
                     {
                         return;

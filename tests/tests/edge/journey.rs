@@ -22,7 +22,7 @@ async fn next_text(live: &mut Live) -> (String, Position) {
         loop {
             match live.next().await.expect("the stream goes on") {
                 Incoming::Event(happening) => {
-                    if let Some(Body::Verified { content: Content::Text { text }, .. }) = happening.body {
+                    if let Some(Body::Encrypted { content: Content::Text { text }, .. }) = happening.body {
                         return (text, happening.cursor);
                     }
                 }

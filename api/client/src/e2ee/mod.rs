@@ -41,6 +41,6 @@ pub use franking::{Disclosure, FrankingKey};
 pub use generation::{GenerationContext, GenerationKey, OpenWrapError, WrapError};
 pub use keys::{DeviceKeys, HpkeSecret, IdentityKey, RecoveryKey};
 pub use message::{OpenError, Opened, SealError};
-pub use passphrase::{Cost, PassphraseError, PassphraseKey};
+pub use passphrase::{Cost, PassphraseError, PassphraseKey, is_weak};
 pub use safety::{Fingerprint, SafetyNumber};
 pub use vault::Vault;

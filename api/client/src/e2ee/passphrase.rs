@@ -51,9 +51,22 @@ pub enum PassphraseError {
     /// The passphrase is another.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
+    /// A passphrase for new keys that could be guessed.
+    #[error(
+        "the passphrase is too easy to guess: take four or more words that have nothing to do with each other"
+    )]
+    Weak,
     /// The passphrase is right, but what was encrypted has been changed or is about something else.
     #[error("the encrypted keys were damaged or belong to something else")]
     Damaged,
+}
+
+/// Whether a passphrase could be guessed by somebody who has what it encrypts and tries at leisure, as the server and whoever
+/// steals its database or a key file can: when it holds for fewer than 10^10 tries (zxcvbn's highest mark) of one that knows
+/// what people choose.
+pub fn is_weak(passphrase: &str) -> bool {
+    let normal = Zeroizing::new(passphrase.nfc().collect::<String>());
+    zxcvbn::zxcvbn(&normal, &["envoi"]).score() < zxcvbn::Score::Four
 }
 
 /// What Argon2id costs.
@@ -86,11 +99,14 @@ pub struct PassphraseKey {
 }
 
 impl PassphraseKey {
-    /// Derives a key under a new salt. Takes `cost`'s time and memory.
+    /// Derives a key under a new salt, for new boxes. Takes `cost`'s time and memory.
     ///
     /// # Errors
-    /// [`PassphraseError::Parameters`].
+    /// [`PassphraseError::Weak`], [`PassphraseError::Parameters`].
     pub fn new(passphrase: &str, cost: Cost, random: &mut impl CryptoRng) -> Result<Self, PassphraseError> {
+        if is_weak(passphrase) {
+            return Err(PassphraseError::Weak);
+        }
         Self::derive(passphrase, cost, draw(random))
     }
 
@@ -222,29 +238,51 @@ mod tests {
 
     fn sealed() -> Vec<u8> {
         let mut random = seeded(1);
-        let key = PassphraseKey::new("correct horse", CHEAP, &mut random).unwrap();
+        let key = PassphraseKey::new("violet harbour tractor sesame", CHEAP, &mut random).unwrap();
         key.seal(PURPOSE, b"the keys", &mut random).unwrap()
     }
 
     #[test]
     fn what_was_sealed_opens_with_the_passphrase() {
-        let (_, plain) = PassphraseKey::open("correct horse", PURPOSE, &sealed()).unwrap();
+        let (_, plain) = PassphraseKey::open("violet harbour tractor sesame", PURPOSE, &sealed()).unwrap();
         assert_eq!(plain.as_slice(), b"the keys");
     }
 
     #[test]
     fn the_passphrase_is_the_same_composed_or_decomposed() {
         let mut random = seeded(1);
-        let key = PassphraseKey::new("caf\u{e9}", CHEAP, &mut random).unwrap();
+        let key = PassphraseKey::new("violet harbour tractor caf\u{e9}", CHEAP, &mut random).unwrap();
         let sealed = key.seal(PURPOSE, b"the keys", &mut random).unwrap();
-        assert!(PassphraseKey::open("cafe\u{301}", PURPOSE, &sealed).is_ok());
+        assert!(PassphraseKey::open("violet harbour tractor cafe\u{301}", PURPOSE, &sealed).is_ok());
+    }
+
+    #[test]
+    fn a_passphrase_that_can_be_guessed_makes_no_key() {
+        let weak = [
+            "",
+            "x",
+            "12345678",
+            "password",
+            "correct horse",
+            "aaaaaaaaaaaaaaaaaaaaaaaa",
+            "envoi envoi envoi",
+        ];
+        for passphrase in weak {
+            let refused = PassphraseKey::new(passphrase, CHEAP, &mut seeded(1)).map(|_| ());
+            assert_eq!(refused, Err(PassphraseError::Weak), "{passphrase}");
+        }
+        for passphrase in
+            ["purple monkey dishwasher lamp", "gR7#vq9!Lw2x", "korrekter Pferdestall Batterie Heftklammer"]
+        {
+            assert!(!is_weak(passphrase), "{passphrase}");
+        }
     }
 
     #[test]
     fn another_passphrase_is_told_from_damage() {
-        let wrong = PassphraseKey::open("correct horses", PURPOSE, &sealed()).map(|_| ());
+        let wrong = PassphraseKey::open("violet harbour tractor sesames", PURPOSE, &sealed()).map(|_| ());
         assert_eq!(wrong, Err(PassphraseError::WrongPassphrase));
-        let purpose = PassphraseKey::open("correct horse", b"other", &sealed()).map(|_| ());
+        let purpose = PassphraseKey::open("violet harbour tractor sesame", b"other", &sealed()).map(|_| ());
         assert_eq!(purpose, Err(PassphraseError::Damaged));
     }
 
@@ -258,7 +296,10 @@ mod tests {
             }
             let mut bad = good.clone();
             bad[at] ^= 1;
-            assert!(PassphraseKey::open("correct horse", PURPOSE, &bad).is_err(), "byte {at}");
+            assert!(
+                PassphraseKey::open("violet harbour tractor sesame", PURPOSE, &bad).is_err(),
+                "byte {at}"
+            );
         }
     }
 
@@ -267,7 +308,7 @@ mod tests {
         for at in [1, 5, 9] {
             let mut bad = sealed();
             bad[at] = 0xff;
-            let answer = PassphraseKey::open("correct horse", PURPOSE, &bad).map(|_| ());
+            let answer = PassphraseKey::open("violet harbour tractor sesame", PURPOSE, &bad).map(|_| ());
             assert_eq!(answer, Err(PassphraseError::Parameters));
         }
     }
@@ -276,12 +317,13 @@ mod tests {
     fn a_truncated_box_or_another_version_is_of_an_unknown_format() {
         let good = sealed();
         for end in 0..Parts::HEAD_BYTES + NONCE_BYTES {
-            let answer = PassphraseKey::open("correct horse", PURPOSE, &good[..end]).map(|_| ());
+            let answer =
+                PassphraseKey::open("violet harbour tractor sesame", PURPOSE, &good[..end]).map(|_| ());
             assert_eq!(answer, Err(PassphraseError::Format));
         }
         let mut other = good;
         other[0] = 2;
-        let answer = PassphraseKey::open("correct horse", PURPOSE, &other).map(|_| ());
+        let answer = PassphraseKey::open("violet harbour tractor sesame", PURPOSE, &other).map(|_| ());
         assert_eq!(answer, Err(PassphraseError::Format));
     }
 }

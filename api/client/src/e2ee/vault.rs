@@ -76,18 +76,19 @@ mod tests {
     fn a_vault_opens_for_its_account_only() {
         let mut random = seeded(3);
         let vault = Vault::generate(RecipientId::from_bytes([9; 16]), &mut random);
-        let key = PassphraseKey::new("open sesame", CHEAP, &mut random).unwrap();
+        let key = PassphraseKey::new("violet harbour tractor sesame", CHEAP, &mut random).unwrap();
         let sealed = vault.seal(ANN, &key, &mut random).unwrap();
         assert!(sealed.len() <= domain::limits::IDENTITY_VAULT_BYTES_MAX);
 
-        let opened = Vault::open(ANN, "open sesame", &sealed).unwrap();
+        let opened = Vault::open(ANN, "violet harbour tractor sesame", &sealed).unwrap();
         assert_eq!(opened.identity.public(), vault.identity.public());
         assert_eq!(opened.recovery.recipient_id(), vault.recovery.recipient_id());
         assert_eq!(opened.recovery.secret().public(), vault.recovery.secret().public());
 
-        let other = Vault::open(AccountId::from_bytes([2; 16]), "open sesame", &sealed).map(|_| ());
+        let other =
+            Vault::open(AccountId::from_bytes([2; 16]), "violet harbour tractor sesame", &sealed).map(|_| ());
         assert_eq!(other, Err(PassphraseError::Damaged));
-        let wrong = Vault::open(ANN, "open barley", &sealed).map(|_| ());
+        let wrong = Vault::open(ANN, "violet harbour tractor barley", &sealed).map(|_| ());
         assert_eq!(wrong, Err(PassphraseError::WrongPassphrase));
     }
 }

@@ -5,7 +5,7 @@ use envoi_client::e2ee::{DirectoryError, PassphraseError};
 use envoi_client::keystore::KeyStoreError;
 use envoi_client::problem::{ApiError, Problem};
 
-use crate::cli::CliError;
+use crate::cli::{CliError, text};
 
 /// Hints to the server's refusals, by code.
 const HINTS: &[(&str, &str)] = &[
@@ -28,11 +28,12 @@ const HINTS: &[(&str, &str)] = &[
 pub fn explain(error: Error) -> CliError {
     match &error {
         Error::Api(api) => api_error(api),
-        Error::KeyStore(store) => key_store(store),
         Error::Passphrase(PassphraseError::WrongPassphrase) => {
             CliError::usage("the passphrase does not open the keys that the server keeps for you")
                 .hint("it is the passphrase of your first device; if it and all devices are lost, reset the password and use --begin-anew")
         }
+        Error::Passphrase(PassphraseError::Weak)
+        | Error::KeyStore(KeyStoreError::Passphrase(PassphraseError::Weak)) => weak_passphrase(),
         Error::ForeignKeyFile => CliError::usage("the profile belongs to another account or server")
             .hint("--profile for another one, --server for its server"),
         Error::NoDevice | Error::Enrolment => {
@@ -56,6 +57,7 @@ pub fn explain(error: Error) -> CliError {
                 ),
             )
         }
+        Error::KeyStore(store) => key_store(store),
         Error::RolledBack { .. } | Error::StrangersKey { .. } | Error::ForeignVault | Error::Directory(_) => {
             CliError::check_failed("the server tells what cannot be believed").because(&error)
         }
@@ -64,6 +66,12 @@ pub fn explain(error: Error) -> CliError {
             CliError::failed("the encryption failed").because(&error)
         }
     }
+}
+
+/// A passphrase that does not protect.
+pub fn weak_passphrase() -> CliError {
+    CliError::usage("the passphrase is too easy to guess: whoever gets the encrypted keys can try millions")
+        .hint("four or more words that have nothing to do with you or each other, not taken from anywhere")
 }
 
 fn api_error(error: &ApiError) -> CliError {
@@ -82,7 +90,7 @@ fn api_error(error: &ApiError) -> CliError {
 }
 
 fn refused(problem: &Problem) -> CliError {
-    let text = problem.to_string();
+    let text = text::printable(&problem.to_string());
     let error = match problem.status {
         429 | 503 => CliError::unavailable(text),
         _ => CliError::failed(text),

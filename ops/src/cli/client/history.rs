@@ -1,6 +1,7 @@
 //! `envoi client history`: messages of a conversation, decrypted.
 
 use domain::ConversationId;
+use envoi_client::Client;
 use envoi_client::api::messages::Range;
 use envoi_client::messages::{Body, Message, Reaction};
 use serde_json::{Value, json};
@@ -31,6 +32,7 @@ pub struct Args {
 struct Shown {
     message: Message,
     sender: Option<String>,
+    is_sender_verified: bool,
     reactions: Vec<Reaction>,
 }
 
@@ -57,20 +59,25 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
             true => client.messages().reactions(args.conversation, message.number).await.map_err(explain)?,
             false => Vec::new(),
         };
-        shown.push(Shown { message, sender, reactions });
+        let is_sender_verified = is_sender_verified(client, &message);
+        shown.push(Shown { message, sender, is_sender_verified, reactions });
     }
     let rows: Vec<Value> = shown.iter().map(row).collect();
     place.output.result(&rows, || match shown.is_empty() {
         true => format!("No messages: `envoi client send {} TEXT` sends one.", args.conversation),
-        false => shown.iter().map(line).collect::<Vec<_>>().join("\n"),
+        false => {
+            let width = place.output.width();
+            shown.iter().map(|one| line(one, &names, width)).collect::<Vec<_>>().join("\n")
+        }
     });
     Ok(())
 }
 
-/// What a body is, in a word; machines read it beside the text.
+/// What a body is, in a word; machines read it beside the text. Whether it is from whom it says is another question: that
+/// is known of those alone whose safety number was compared.
 pub fn state(body: &Body) -> &'static str {
     match body {
-        Body::Verified { .. } => "verified",
+        Body::Encrypted { .. } => "encrypted",
         Body::Clear(_) => "clear",
         Body::Deleted => "deleted",
         Body::Erased => "erased",
@@ -79,31 +86,39 @@ pub fn state(body: &Body) -> &'static str {
     }
 }
 
-/// A body for people.
-pub fn body_text(body: &Body) -> String {
+/// Whether a message is from whom it says, as far as the person made sure: it is signed, and the safety number was compared.
+pub fn is_sender_verified(client: &Client, message: &Message) -> bool {
+    matches!(message.body, Body::Encrypted { .. }) && client.people().is_verified(message.sender_id)
+}
+
+/// A body for people behind `head`, which is whose it is. What this program says of it stands before the colon, and what they
+/// wrote behind it, so that neither looks like the other.
+pub fn told(head: &str, body: &Body, width: Option<usize>) -> String {
     match body {
-        Body::Verified { content, .. } => {
-            content.as_text().map_or_else(|| "(not known to this version)".to_owned(), text::harmless)
-        }
+        Body::Encrypted { content, .. } => match content.as_text() {
+            Some(text) => text::message(&format!("{head}: "), text, width),
+            None => format!("{head} (not known to this version)"),
+        },
         Body::Clear(content) => {
-            let text = content.as_text().map_or_else(String::new, text::harmless);
-            format!("(NOT ENCRYPTED) {text}")
+            let text = content.as_text().unwrap_or_default();
+            text::message(&format!("{head} (NOT ENCRYPTED): "), text, width)
         }
-        Body::Deleted => "(deleted)".to_owned(),
-        Body::Erased => "(erased)".to_owned(),
-        Body::Locked => "(this device has no key for it)".to_owned(),
-        Body::Invalid(why) => format!("(NOT SHOWN: {why})"),
+        Body::Deleted => format!("{head} (deleted)"),
+        Body::Erased => format!("{head} (erased)"),
+        Body::Locked => format!("{head} (this device has no key for it)"),
+        Body::Invalid(why) => format!("{head} (NOT SHOWN: {why})"),
     }
 }
 
 fn row(shown: &Shown) -> Value {
-    let Shown { message, sender, reactions } = shown;
+    let Shown { message, sender, is_sender_verified, reactions } = shown;
     let reactions: Vec<Value> = reactions
         .iter()
         .map(|one| json!({ "account_id": one.account_id, "slot": one.slot, "emoji": emoji(&one.body) }))
         .collect();
     json!({
         "number": message.number, "message_id": message.message_id, "sender_id": message.sender_id, "sender": sender,
+        "sender_verified": is_sender_verified,
         "device_id": message.device_id, "reply_to": message.reply_to, "sent_at": message.sent_at,
         "edited_at": message.edited_at, "state": state(&message.body), "text": message.body.text(),
         "reactions": reactions,
@@ -118,18 +133,30 @@ pub fn emoji(body: &Body) -> Option<&str> {
     }
 }
 
-fn line(shown: &Shown) -> String {
-    let Shown { message, sender, reactions } = shown;
-    let sender = sender.clone().unwrap_or_else(|| message.sender_id.to_string());
+fn line(shown: &Shown, names: &Names<'_>, width: Option<usize>) -> String {
+    let Shown { message, reactions, .. } = shown;
     let answers = message.reply_to.map(|number| format!(" (to {number})")).unwrap_or_default();
     let edited = if message.edited_at.is_some() { " (edited)" } else { "" };
-    let emojis: Vec<_> = reactions.iter().filter_map(|one| emoji(&one.body)).map(text::harmless).collect();
-    let reactions = if emojis.is_empty() { String::new() } else { format!("  [{}]", emojis.join(" ")) };
-    format!(
-        "{:>5}  {}  {}{answers}{edited}: {}{reactions}",
-        message.number,
-        text::time(message.sent_at),
-        sender,
-        body_text(&message.body)
-    )
+    let emojis: Vec<_> = reactions.iter().filter_map(|one| emoji(&one.body)).map(text::name).collect();
+    let reactions = if emojis.is_empty() { String::new() } else { format!(" [{}]", emojis.join(" ")) };
+    let (at, sender) = (text::time(message.sent_at), names.label(message.sender_id));
+    let head = format!("{:>5}  {at}  {sender}{answers}{edited}{reactions}", message.number);
+    told(&head, &message.body, width)
+}
+
+#[cfg(test)]
+mod tests {
+    use envoi_client::e2ee::Content;
+
+    use super::*;
+
+    #[test]
+    fn what_people_write_does_not_look_like_what_is_said_of_it() {
+        let clear = |text: &str| told("    1  Ann", &Body::Clear(Content::text(text)), None);
+        assert_eq!(clear("(deleted)"), "    1  Ann (NOT ENCRYPTED): (deleted)");
+        assert_eq!(told("    1  Ann", &Body::Deleted, None), "    1  Ann (deleted)");
+        let posing = clear("hi\n    2  Bob: yes\u{1b}[1A");
+        assert_eq!(posing.lines().filter(|line| line.starts_with("    2")).count(), 0, "{posing}");
+        assert!(!posing.contains('\u{1b}'), "{posing}");
+    }
 }

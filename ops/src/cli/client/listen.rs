@@ -12,6 +12,9 @@ use super::names::Names;
 use super::{Place, explain, history};
 use crate::cli::{CliError, Output, serve, text};
 
+/// Between a conversation's id and what happened in it.
+const GAP: &str = "        ";
+
 /// Arguments of `envoi client listen`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -69,7 +72,7 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
             }
         };
         let Some(message) = message else { continue };
-        tell_message(place.output, &mut names, &message).await;
+        tell_message(place.output, &client, &mut names, &message).await;
         left = left.map(|left| left - 1);
         if message.sender_id != client.account_id() {
             receipt(&client, args.receipts, message.conversation_id, message.number).await?;
@@ -137,16 +140,16 @@ fn note(output: Output, incoming: &Incoming) {
     }
 }
 
-async fn tell_message(output: Output, names: &mut Names<'_>, message: &Message) {
+async fn tell_message(output: Output, client: &Client, names: &mut Names<'_>, message: &Message) {
     let Message { conversation_id: id, number, sender_id, body, .. } = message;
     let sender = names.of(*sender_id).await;
     let value = json!({
         "event": "message", "conversation_id": id, "number": number, "message_id": message.message_id,
-        "sender_id": sender_id, "sender": sender, "sent_at": message.sent_at, "reply_to": message.reply_to,
-        "state": history::state(body), "text": body.text(),
+        "sender_id": sender_id, "sender": sender, "sender_verified": history::is_sender_verified(client, message),
+        "sent_at": message.sent_at, "reply_to": message.reply_to, "state": history::state(body), "text": body.text(),
     });
-    let who = sender.unwrap_or_else(|| sender_id.to_string());
-    output.line(&value, || format!("{id} {number:>5}  {who}: {}", history::body_text(body)));
+    let head = format!("{id} {number:>5}  {}", names.label(*sender_id));
+    output.line(&value, || history::told(&head, body, output.width()));
 }
 
 async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
@@ -159,7 +162,9 @@ async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
         E::MessageEdited(edited) => {
             let value =
                 json!({ "number": edited.number, "state": history::state(body), "text": body.text() });
-            ("edited", value, format!("message {} now says: {}", edited.number, history::body_text(body)))
+            // Behind the conversation's id, which comes before everything here.
+            let width = output.width().map(|all| all.saturating_sub(id.to_string().len() + GAP.len()));
+            ("edited", value, history::told(&format!("message {} now says", edited.number), body, width))
         }
         E::MessageDeleted(gone) => {
             ("deleted", json!({ "number": gone.number }), format!("message {} was deleted", gone.number))
@@ -167,7 +172,7 @@ async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
         E::ReactionSet(set) => {
             let emoji = history::emoji(body);
             let value = json!({ "number": set.number, "account_id": set.account_id, "emoji": emoji });
-            let shown = emoji.map_or_else(|| "something".to_owned(), text::one_line);
+            let shown = emoji.map_or_else(|| "something".to_owned(), text::name);
             let who = names.shown(set.account_id).await;
             ("reaction", value, format!("{who} reacts to message {} with {shown}", set.number))
         }
@@ -210,5 +215,5 @@ async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
     if let (Value::Object(whole), Value::Object(more)) = (&mut whole, value) {
         whole.extend(more);
     }
-    output.line(&whole, || format!("{id}        {said}"));
+    output.line(&whole, || format!("{id}{GAP}{said}"));
 }

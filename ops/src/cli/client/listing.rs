@@ -41,7 +41,7 @@ pub fn print(output: Output, rows: &[Value], columns: &[(&str, &str)], empty: &s
 fn cell(field: &str, value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text::one_line(text),
+        Some(Value::String(text)) => text::name(text),
         Some(Value::Number(micros)) if field.ends_with("_at") => {
             micros.as_i64().map(Timestamp::from_micros).map_or_else(|| "-".to_owned(), text::time)
         }
@@ -57,7 +57,7 @@ mod tests {
     fn times_and_missing_values_are_readable() {
         assert_eq!(cell("sent_at", Some(&Value::from(1_700_000_000_000_000i64))), "2023-11-14 22:13:20Z");
         assert_eq!(cell("name", None), "-");
-        assert_eq!(cell("name", Some(&Value::from("a\nb"))), "a b");
+        assert_eq!(cell("name", Some(&Value::from("a\nb"))), "a␊b");
         assert_eq!(cell("number", Some(&Value::from(7))), "7");
     }
 }

@@ -29,7 +29,7 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
     let path = place.profile.prepared_key_file()?;
     let is_new = !path.exists();
     let password = secret::password()?;
-    let passphrase = if is_new { secret::new_passphrase()? } else { secret::passphrase()? };
+    let passphrase = if is_new { secret::new_passphrase(&password)? } else { secret::passphrase()? };
     let keep = Keep::File { path: &path, passphrase: &passphrase, cost: Cost::INTERACTIVE };
     let client = server.login(&args.email, &password, keep).await.map_err(explain)?;
     let set_up = if args.begin_anew && client.device_id().is_none() {

@@ -30,8 +30,7 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
         people.mark_verified(args.account).await.map_err(explain)?;
     }
     let number = people.safety_number(args.account).await.map_err(explain)?.to_string();
-    let known = client.session().store().read(|state| state.identities.get(&args.account).copied());
-    let verified = known.is_some_and(|known| known.verified);
+    let verified = people.is_verified(args.account);
     let value = json!({ "account_id": args.account, "safety_number": number, "verified": verified });
     place.output.result(&value, || {
         let state = if verified {

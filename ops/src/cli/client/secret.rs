@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, IsTerminal};
 
+use envoi_client::e2ee::is_weak;
 use zeroize::Zeroizing;
 
+use super::explain::weak_passphrase;
 use crate::cli::CliError;
 
 /// The passphrase of the profile.
@@ -14,12 +16,20 @@ pub fn passphrase() -> Result<Zeroizing<String>, CliError> {
     read("Passphrase of your keys", "ENVOI_PASSPHRASE")
 }
 
-/// A passphrase that is going to protect new keys: on a terminal it is typed twice.
+/// A passphrase that is going to protect new keys: on a terminal it is typed twice. It is not `password`, which the server
+/// sees.
 ///
 /// # Errors
-/// When there is none, or the two differ.
-pub fn new_passphrase() -> Result<Zeroizing<String>, CliError> {
+/// When there is none, the two differ, it is the password, or it is too easy to guess.
+pub fn new_passphrase(password: &str) -> Result<Zeroizing<String>, CliError> {
     let first = passphrase()?;
+    if *first == password {
+        return Err(CliError::usage("the passphrase is the password of the account, which the server sees")
+            .hint("take another passphrase: it protects your keys from the server, too"));
+    }
+    if is_weak(&first) {
+        return Err(weak_passphrase());
+    }
     if typed("ENVOI_PASSPHRASE") && read("The passphrase again", "ENVOI_PASSPHRASE")? != first {
         return Err(CliError::usage("the two passphrases differ"));
     }

@@ -26,7 +26,7 @@ pub async fn run(place: &Place, _args: Args) -> Result<(), CliError> {
         "key_file": key_file, "display_name": profile.get("display_name"),
     });
     place.output.result(&value, || {
-        let said = |field: &str| profile.get(field).and_then(Value::as_str).map(text::harmless);
+        let said = |field: &str| profile.get(field).and_then(Value::as_str).map(text::name);
         let mut lines = String::new();
         for (title, shown) in [
             ("name", said("display_name")),

@@ -9,7 +9,7 @@ use prometheus::Registry;
 use serde_json::{Value, json};
 
 use crate::cli::progress::Bar;
-use crate::cli::text::{one_line, table};
+use crate::cli::text::{printable, table};
 use crate::cli::{CliError, Global};
 use crate::runtime::{self, engine};
 
@@ -141,7 +141,7 @@ fn as_text(options: Options, verified: &Verified, findings: &Findings) -> String
                 one.kind.to_string(),
                 or_dash(one.stream.map(|stream| stream.to_string())),
                 or_dash(one.revision.map(|revision| revision.to_string())),
-                one_line(&one.what),
+                printable(&one.what),
             ]
         });
         text.push_str(&table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));

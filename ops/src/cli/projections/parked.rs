@@ -41,7 +41,7 @@ fn cells(row: &ParkedStream) -> Vec<String> {
         row.attempts.to_string(),
         row.events.to_string(),
         text::time(row.since),
-        text::one_line(&row.reason),
+        text::printable(&row.reason),
     ]
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Which, chosen, stores};
 use crate::cli::progress::Bar;
-use crate::cli::text::one_line;
+use crate::cli::text::printable;
 use crate::cli::{CliError, Global};
 
 /// Arguments of `envoi projections verify`.
@@ -71,7 +71,7 @@ fn as_text(one: &Verified) -> String {
                 format!("{aspect}: should not be there ({})", found.as_deref().unwrap_or_default())
             }
         };
-        line(object, "DIFFERS", &one_line(&said));
+        line(object, "DIFFERS", &printable(&said));
     }
     for stream in &one.parked {
         let (position, events) = (stream.position, stream.events);

@@ -33,7 +33,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
 
 fn meaning(parked: &ParkedEvent) -> String {
     let ParkedEvent { reaction, position, event_type, stream, ordering_key, .. } = parked;
-    let reason = text::one_line(parked.reason.as_deref().unwrap_or("it waits for one before it"));
+    let reason = text::printable(parked.reason.as_deref().unwrap_or("it waits for one before it"));
     format!(
         "The reaction {reaction} has not answered {event_type} at position {position} of {stream}\n\
          ({reason}).\n\

@@ -65,13 +65,13 @@ fn cells(row: &ParkedEvent) -> Vec<String> {
     vec![
         row.reaction.clone(),
         row.position.to_string(),
-        text::one_line(&row.event_type),
+        text::printable(&row.event_type),
         row.ordering_key.to_string(),
         row.attempts.to_string(),
         row.waiting.to_string(),
         text::time(row.since),
         row.retry_at.map_or_else(|| "-".to_owned(), text::time),
-        text::one_line(row.reason.as_deref().unwrap_or("-")),
+        text::printable(row.reason.as_deref().unwrap_or("-")),
     ]
 }
 
