@@ -39,6 +39,7 @@ pub mod reactions;
 pub mod request;
 pub mod reservations;
 pub mod services;
+mod signatures;
 
 pub use migrations::migrate;
 pub use services::{Parts, Services};

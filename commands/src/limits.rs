@@ -16,6 +16,8 @@ pub const BATCH_COMMANDS_MAX: usize = 256;
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often a command is decided again because others wrote to its stream first.
 pub const CONFLICT_ATTEMPTS_MAX: u32 = 10;
+/// Signatures verified in one turn: some milliseconds of a core, so that a large generation holds up no small one.
+pub const SIGNATURES_PER_TURN: usize = 64;
 /// Waits before an append of unknown outcome is repeated; after the last the caller is told.
 pub const UNKNOWN_OUTCOME_DELAYS: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];

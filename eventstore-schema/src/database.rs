@@ -77,7 +77,7 @@ pub fn with_options(config: &Config, more: &str) -> Config {
 /// A pool of at most `size` connections in a role, for requests and reactions. Nothing is connected yet.
 ///
 /// # Errors
-/// When `size` is zero.
+/// When `size` is zero, or outside a Tokio runtime.
 pub fn pool(config: &Config, role: Role, size: usize) -> Result<Pool, deadpool_postgres::BuildError> {
     Pool::new(config, role, PoolOptions::of_size(size))
 }
@@ -104,16 +104,19 @@ fn with_defaults(config: &Config) -> Config {
 /// # Errors
 /// When the server cannot be reached or refuses.
 pub async fn connect(config: &Config) -> Result<Client, Error> {
-    let (client, mut messages) = open(config).await?;
-    tokio::spawn(async move {
-        while let Some(message) = messages.next().await {
-            if let Err(error) = message {
-                tracing::debug!(%error, "a connection to PostgreSQL ended");
-                return;
-            }
-        }
-    });
+    let (client, messages) = open(config).await?;
+    tokio::spawn(worked(messages));
     Ok(client)
+}
+
+/// Works a connection until it ends.
+async fn worked(mut messages: Messages) {
+    while let Some(message) = messages.next().await {
+        if let Err(error) = message {
+            tracing::debug!(%error, "a connection to PostgreSQL ended");
+            return;
+        }
+    }
 }
 
 /// What the server sends by itself. The connection works only while this is read.

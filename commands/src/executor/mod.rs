@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::Aggregate;
 use eventstore_schema::{EventLog, Position, Revision, Sealer, StreamId};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::Clock;
@@ -52,7 +53,8 @@ pub struct Loaded<A: Aggregate> {
     pub revision: Option<Revision>,
 }
 
-/// Executes commands against the log. Clones share everything.
+/// Executes commands against the log, on the runtime that it was made on, whichever they come from: a thread that answers
+/// requests is not held up by a stream's thousands of events, and its end ends no command. Clones share everything.
 #[derive(Clone)]
 pub struct Executor {
     shared: Arc<Shared>,
@@ -60,6 +62,7 @@ pub struct Executor {
 
 /// What all cells share.
 struct Shared {
+    runtime: Handle,
     log: Arc<dyn EventLog>,
     sealer: Arc<Sealer>,
     clock: Clock,
@@ -70,7 +73,8 @@ struct Shared {
 }
 
 impl Executor {
-    /// An executor over a log. There may be any number of them over one log, in any number of processes.
+    /// An executor over a log. There may be any number of them over one log, in any number of processes. Has to be called
+    /// within the Tokio runtime that commands are to run on.
     pub fn new(log: Arc<dyn EventLog>, sealer: Arc<Sealer>, clock: Clock, metrics: Metrics) -> Self {
         Self::with_cells(log, sealer, clock, metrics, Cells::default())
     }
@@ -83,8 +87,9 @@ impl Executor {
         cells: Cells,
     ) -> Self {
         let waiting = Arc::new(Semaphore::new(WAITING_MAX));
-        let (cells, in_flight) = (Mutex::new(cells), InFlight::default());
-        Self { shared: Arc::new(Shared { log, sealer, clock, metrics, cells, in_flight, waiting }) }
+        let (cells, in_flight, runtime) = (Mutex::new(cells), InFlight::default(), Handle::current());
+        let shared = Shared { runtime, log, sealer, clock, metrics, cells, in_flight, waiting };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Executes a command. Cancelling the wait does not cancel the command.
@@ -160,6 +165,11 @@ impl Executor {
         &self.shared.log
     }
 
+    /// Where commands run, and whatever else has to go on when whoever asked for it is gone.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.shared.runtime
+    }
+
     /// Waits until no command is being executed; for an orderly end after no more come in.
     pub async fn idle(&self) {
         let all = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
@@ -186,7 +196,7 @@ impl Executor {
         };
         drop(evicted);
         if cell.enqueue(job)? {
-            tokio::spawn(processor::run(Arc::clone(&self.shared), cell));
+            self.shared.runtime.spawn(processor::run(Arc::clone(&self.shared), cell));
         }
         Ok(())
     }

@@ -39,8 +39,9 @@ impl Accounts {
         auth: Arc<Auth>,
         clock: Clock,
     ) -> Self {
-        let afterwards = Afterwards::default();
-        Self { executor: credentials.executor.clone(), credentials, attempts, auth, clock, afterwards }
+        let executor = credentials.executor.clone();
+        let afterwards = Afterwards::new(executor.runtime().clone());
+        Self { executor, credentials, attempts, auth, clock, afterwards }
     }
 
     /// Waits until nothing is under way of what was asked for without a login; for an orderly end after no more comes in.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::AuthError;
@@ -23,32 +24,33 @@ const DELAY_MAX: Duration = Duration::from_secs(2);
 /// For how long a copy of a command that is under way waits for its outcome.
 const COPY_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// What goes on behind answers. Clones share it.
+/// What goes on behind answers, on a runtime that outlives whoever asked. Clones share it.
 #[derive(Clone)]
 pub(super) struct Afterwards {
+    runtime: Handle,
     places: Arc<Semaphore>,
     ending: Arc<AtomicBool>,
 }
 
 /// The right to work on behind an answer.
 pub(super) struct Place {
+    runtime: Handle,
     permit: OwnedSemaphorePermit,
     ending: Arc<AtomicBool>,
 }
 
-impl Default for Afterwards {
-    fn default() -> Self {
-        let places = usize::try_from(AT_ONCE_MAX).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), ending: Arc::default() }
-    }
-}
-
 impl Afterwards {
+    /// On `runtime`.
+    pub(super) fn new(runtime: Handle) -> Self {
+        let places = usize::try_from(AT_ONCE_MAX).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { runtime, places: Arc::new(Semaphore::new(places)), ending: Arc::default() }
+    }
+
     /// A place, taken before anything is known of the caller.
     pub(super) fn admit(&self) -> Result<Place, AuthError> {
         let permit = Arc::clone(&self.places).try_acquire_owned();
         let permit = permit.map_err(|_| AuthError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })?;
-        Ok(Place { permit, ending: Arc::clone(&self.ending) })
+        Ok(Place { runtime: self.runtime.clone(), permit, ending: Arc::clone(&self.ending) })
     }
 
     /// Waits until nothing is under way.
@@ -69,7 +71,8 @@ impl Place {
     where
         F: Future<Output = Result<(), AuthError>> + Send,
     {
-        tokio::spawn(async move {
+        let runtime = self.runtime.clone();
+        runtime.spawn(async move {
             let (begun, mut delay) = (Instant::now(), DELAY_MIN);
             while let Err(error) = work().await {
                 let is_over = begun.elapsed() >= TRIED_FOR || self.ending.load(Ordering::Relaxed);
@@ -119,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_done_now_is_tried_again_and_waited_for() {
-        let (afterwards, tries) = (Afterwards::default(), Arc::new(AtomicUsize::new(0)));
+        let (afterwards, tries) = (Afterwards::new(Handle::current()), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&tries);
         afterwards.admit().unwrap().run("test", move || {
             let number = counted.fetch_add(1, Ordering::SeqCst);
@@ -132,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_refused_is_not_and_at_the_end_nothing_is() {
         for error in [|| AuthError::Refused, || AuthError::Unavailable("no".into())] {
-            let (afterwards, tries) = (Afterwards::default(), Arc::new(AtomicUsize::new(0)));
+            let (afterwards, tries) = (Afterwards::new(Handle::current()), Arc::new(AtomicUsize::new(0)));
             let counted = Arc::clone(&tries);
             let place = afterwards.admit().unwrap();
             let end = {
@@ -151,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn there_is_an_end_of_places() {
-        let afterwards = Afterwards::default();
+        let afterwards = Afterwards::new(Handle::current());
         let places: Vec<_> = (0..AT_ONCE_MAX).map(|_| afterwards.admit().unwrap()).collect();
         assert!(matches!(afterwards.admit(), Err(AuthError::Overloaded { .. })));
         drop(places);

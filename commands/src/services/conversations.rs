@@ -2,8 +2,8 @@
 
 use domain::conversation::commands::{
     AddMember, AddWrap, ChangeRole, ChangeTitle, ClearReaction, CommitGeneration, ConversationCommand,
-    CreateConversation, DeleteConversation, DeleteMessage, EditMessage, PinMessage, RecordReceipt,
-    RemoveMember, ReportWrap, SendMessage, SetReaction, UnpinMessage,
+    CreateConversation, DeleteConversation, DeleteMessage, EditMessage, NewGeneration, PinMessage,
+    RecordReceipt, RemoveMember, ReportWrap, SendMessage, SetReaction, UnpinMessage,
 };
 use domain::conversation::{
     Conversation, ConversationEvent, ConversationKind, ConversationRole, ConversationTitle,
@@ -15,6 +15,7 @@ use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, Wo
 use super::facts;
 use crate::executor::{ExecuteError, Executed, Executor};
 use crate::request::Request;
+use crate::signatures::Signatures;
 
 type Answer = Result<Executed<ConversationEvent>, ExecuteError>;
 
@@ -22,6 +23,7 @@ type Answer = Result<Executed<ConversationEvent>, ExecuteError>;
 #[derive(Clone)]
 pub struct Conversations {
     executor: Executor,
+    pub(super) signatures: Signatures,
 }
 
 /// A conversation to be opened.
@@ -43,7 +45,8 @@ pub struct NewConversation {
 
 impl Conversations {
     pub(super) fn new(executor: Executor) -> Self {
-        Self { executor }
+        let signatures = Signatures::new(executor.runtime().clone());
+        Self { executor, signatures }
     }
 
     /// Opens a conversation. Its id is in [`Executed::stream`]; a direct one's follows from its members.
@@ -161,7 +164,8 @@ impl Conversations {
         self.execute(request, id, ConversationCommand::RemoveMember(RemoveMember { account_id })).await
     }
 
-    /// Commits a new generation; the first commit of a number wins.
+    /// Commits a new generation; the first commit of a number wins. The signatures of its wraps are verified before the
+    /// command stands in line, so that nobody else's waits for that.
     ///
     /// # Errors
     /// See [`ExecuteError`].
@@ -169,9 +173,22 @@ impl Conversations {
         &self,
         request: &Request,
         id: ConversationId,
-        command: CommitGeneration,
+        new: NewGeneration,
     ) -> Answer {
-        self.execute(request, id, ConversationCommand::CommitGeneration(command)).await
+        let context = request.context;
+        let look = move |state: &Conversation, _| (new.admit(state, &context), new);
+        let (admitted, new) = self.executor.view(id, look).await?;
+        let verified = match admitted {
+            Ok(signer) => self.signatures.verify(signer, new.wraps).await?,
+            Err(rejection) => Err(rejection),
+        };
+        match verified {
+            Ok(wraps) => {
+                let command = ConversationCommand::CommitGeneration(CommitGeneration { wraps });
+                self.execute(request, id, command).await
+            }
+            Err(rejection) => self.executor.refuse::<Conversation>(id, request, rejection.into()).await,
+        }
     }
 
     /// Gives a waiting recipient its wrap of the current generation.

@@ -264,7 +264,7 @@ impl Sessions {
         let mut request = request.step(&format!("lock after {failures}"));
         request.context.actor = Actor::SYSTEM;
         let executor = self.executor.clone();
-        tokio::spawn(async move {
+        self.executor.runtime().spawn(async move {
             let command = AccountCommand::LockLogin(LockLogin { failures, until });
             if let Err(error) = executor.execute::<Account>(account_id, command, &request).await {
                 tracing::warn!(%error, %account_id, "logins are slowed down, which is not on record");

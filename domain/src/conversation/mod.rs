@@ -13,6 +13,7 @@ mod events;
 mod properties;
 mod records;
 mod rules;
+mod signed_wraps;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -20,4 +21,5 @@ mod testing;
 pub use direct::direct_conversation_id;
 pub use events::*;
 pub use records::*;
+pub use signed_wraps::{SignedWraps, WrapSigner};
 pub use state::{Conversation, Watermarks};

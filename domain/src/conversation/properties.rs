@@ -50,11 +50,7 @@ impl Run {
     }
 
     /// Does what the aggregate decides; says how many events came of it.
-    fn attempt(
-        &mut self,
-        context: Context,
-        command: impl Into<ConversationCommand>,
-    ) -> Result<usize, Rejection> {
+    fn attempt(&mut self, context: Context, command: impl Asked) -> Result<usize, Rejection> {
         // The clock goes forward and backward: nothing may hang on its order.
         self.now += if self.recorded.len().is_multiple_of(3) { -7 } else { 1_000_000 };
         let context = Context { now: Timestamp::from_micros(NOW.as_micros() + self.now), ..context };
@@ -217,7 +213,7 @@ impl Run {
             }
         }
         let may = self.model.may_speak(by) && matches!(flaw, Flaw::None);
-        let command = CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps };
+        let command = NewGeneration { generation, suite: Suite::X25519Siv, transcript, wraps };
         let done = self.attempt(self.model.on(by), command);
         assert_eq!(done.is_ok(), may, "{flaw:?} {done:?}");
         if may {

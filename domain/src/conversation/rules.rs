@@ -6,10 +6,9 @@ use crate::{
     limits, text,
 };
 
-use super::binding::WrapBinding;
 use super::{
     Conversation, ConversationKind, ConversationRole, ConversationTitle, MessageBody, RecipientKind, Suite,
-    Wrap,
+    WrapSigner,
 };
 
 /// A current member who gives a command.
@@ -140,26 +139,21 @@ impl Conversation {
         Ok(())
     }
 
-    /// Refuses a wrap that is malformed, or not signed by the device that brings it for this generation and recipient.
-    pub(super) fn require_valid_wrap(
+    /// Whose signatures the wraps that the device brings for a generation have to bear.
+    pub(super) fn wrap_signer(
         &self,
-        wrap: &Wrap,
         by: &CallerDevice,
         (generation, suite, transcript): (u32, Suite, Digest),
-    ) -> Result<(), Rejection> {
-        let binding = WrapBinding {
+    ) -> Result<WrapSigner, Rejection> {
+        Ok(WrapSigner {
             organization_id: self.organization().ok_or(Rejection::ConversationNotFound)?,
             conversation_id: by.caller.conversation_id,
             generation,
             suite,
-            recipient: wrap.recipient(),
-            device: by.device,
             transcript,
-        };
-        if binding.verifies(wrap, &by.verify_key) {
-            return Ok(());
-        }
-        Err(Rejection::WrapInvalid { recipient: wrap.recipient() })
+            device: by.device,
+            verify_key: by.verify_key,
+        })
     }
 
     fn stale_generation(&self) -> Rejection {

@@ -111,6 +111,24 @@ pub(super) fn platform() -> Context {
     Context { now: NOW, actor: Actor::SYSTEM, device: None }
 }
 
+/// Something that comes of what a client asks.
+pub(super) trait Asked {
+    /// The command that is given then.
+    fn command(self, given: &Given, context: Context) -> Result<ConversationCommand, Rejection>;
+}
+
+impl<C: Into<ConversationCommand>> Asked for C {
+    fn command(self, _: &Given, _: Context) -> Result<ConversationCommand, Rejection> {
+        Ok(self.into())
+    }
+}
+
+impl Asked for NewGeneration {
+    fn command(self, given: &Given, context: Context) -> Result<ConversationCommand, Rejection> {
+        given.verified(context, self).map(Into::into)
+    }
+}
+
 /// A conversation as it is after what happened, and all that happened.
 #[derive(Clone, Default)]
 pub(super) struct Given {
@@ -150,7 +168,7 @@ impl Given {
     }
 
     /// Then this was done, which nobody refused.
-    pub(super) fn and(mut self, context: Context, command: impl Into<ConversationCommand>) -> Self {
+    pub(super) fn and(mut self, context: Context, command: impl Asked) -> Self {
         for draft in self.when(context, command).expect("given") {
             assert_eq!(self.state.check(&draft.event), Ok(()), "what is decided keeps the rules");
             self.state.evolve(&draft.event, context.now);
@@ -163,34 +181,44 @@ impl Given {
     pub(super) fn when(
         &self,
         context: Context,
-        command: impl Into<ConversationCommand>,
+        command: impl Asked,
     ) -> Result<Vec<Draft<ConversationEvent>>, Rejection> {
-        self.state.decide(&command.into(), &context)
+        self.state.decide(&command.command(self, context)?, &context)
     }
 
     /// The events that come of a command, without their sealed parts.
     pub(super) fn events(
         &self,
         context: Context,
-        command: impl Into<ConversationCommand>,
+        command: impl Asked,
     ) -> Result<Vec<ConversationEvent>, Rejection> {
         let drafts = self.when(context, command)?;
         Ok(drafts.into_iter().map(|draft| draft.event).collect())
     }
 
     /// Why a command is refused.
-    pub(super) fn refusal(&self, context: Context, command: impl Into<ConversationCommand>) -> Rejection {
+    pub(super) fn refusal(&self, context: Context, command: impl Asked) -> Rejection {
         self.when(context, command).expect_err("refused")
     }
 
     /// A commit of the next generation by the person's first device that nothing is wrong with.
-    pub(super) fn commit(&self, by: Person) -> CommitGeneration {
+    pub(super) fn commit(&self, by: Person) -> NewGeneration {
         let generation = self.state.generation() + 1;
         let transcript = self.state.next_transcript().expect("opened");
         let recipients = self.state.recipients();
         let keys = recipients.map(|(account, one)| AccountRecipient::new(account, one.recipient_id));
         let wraps = keys.map(|key| self.wrap(by, key, generation, transcript)).collect();
-        CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps }
+        NewGeneration { generation, suite: Suite::X25519Siv, transcript, wraps }
+    }
+
+    /// The command for a generation whose signatures hold.
+    pub(super) fn verified(
+        &self,
+        context: Context,
+        new: NewGeneration,
+    ) -> Result<CommitGeneration, Rejection> {
+        let signer = new.admit(&self.state, &context)?;
+        Ok(CommitGeneration { wraps: signer.verify(new.wraps)? })
     }
 
     /// A wrap of the current generation.

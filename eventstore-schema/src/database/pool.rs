@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    BuildError, ClientWrapper, Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
+};
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{CancelToken, Error, NoTls, Row, Statement, ToStatement};
 
-use super::{Config, Role, in_role, with_defaults, with_options};
+use super::{Config, Role, in_role, open, with_options, worked};
 
 /// How long a borrower waits for a free connection, for a new one, or for a returned one to be found healthy: less than
 /// a request may take altogether, so that it can say why it failed.
@@ -35,43 +40,75 @@ impl PoolOptions {
 }
 
 /// Connections in one role. Nothing is connected before somebody needs it. Clones share everything.
+///
+/// All connections are worked by the runtime that the pool was made on, whoever borrows them first: a borrower's thread that is
+/// busy, or ends, takes none of them away from the others.
 #[derive(Clone)]
 pub struct Pool {
     inner: deadpool_postgres::Pool,
     config: Config,
+    runtime: Handle,
     lent: Arc<AtomicUsize>,
+}
+
+/// Connects on the pool's runtime.
+struct Connector {
+    config: Config,
+    runtime: Handle,
+}
+
+impl Connect for Connector {
+    fn connect(
+        &self,
+        _: &tokio_postgres::Config,
+    ) -> BoxFuture<'_, Result<(tokio_postgres::Client, JoinHandle<()>), Error>> {
+        let (config, runtime) = (self.config.clone(), self.runtime.clone());
+        let connecting = AbortOnDrop(self.runtime.spawn(async move {
+            let (client, messages) = open(&config).await?;
+            Ok((client, runtime.spawn(worked(messages))))
+        }));
+        Box::pin(async move {
+            let mut connecting = connecting;
+            (&mut connecting.0).await.unwrap_or_else(|_| Err(Error::__private_api_timeout()))
+        })
+    }
+}
+
+/// Ends a task that nobody waits for any more.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Pool {
     /// A pool of connections in `role`.
     ///
     /// # Errors
-    /// When `size` is zero.
-    pub fn new(
-        config: &Config,
-        role: Role,
-        options: PoolOptions,
-    ) -> Result<Self, deadpool_postgres::BuildError> {
+    /// When `size` is zero, or outside a Tokio runtime.
+    pub fn new(config: &Config, role: Role, options: PoolOptions) -> Result<Self, BuildError> {
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntimeSpecified)?;
         let timeout_ms = options.statement_wait_max.as_millis();
         let more = format!("-c statement_timeout={timeout_ms} {}", options.server_options);
-        Self::build(with_defaults(&with_options(&in_role(config, role), more.trim_end())), options.size)
+        let config = with_options(&in_role(config, role), more.trim_end());
+        Self::build(config, options.size, runtime)
     }
 
     /// A pool of one connection that is made alike: for who has to get on whatever the borrowers of this one do.
     ///
     /// # Errors
     /// Never where this one could be made.
-    pub fn apart(&self) -> Result<Self, deadpool_postgres::BuildError> {
-        Self::build(self.config.clone(), 1)
+    pub fn apart(&self) -> Result<Self, BuildError> {
+        Self::build(self.config.clone(), 1, self.runtime.clone())
     }
 
-    fn build(config: Config, size: usize) -> Result<Self, deadpool_postgres::BuildError> {
+    fn build(config: Config, size: usize, runtime: Handle) -> Result<Self, BuildError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let connection = tokio_postgres::Config::clone(&config);
-        let manager = match &config.tls {
-            None => Manager::from_config(connection, NoTls, recycling),
-            Some(tls) => Manager::from_config(connection, tls.clone(), recycling),
-        };
+        let connector = Connector { config: config.clone(), runtime: runtime.clone() };
+        let manager = Manager::from_connect(connection, connector, recycling);
         let inner = deadpool_postgres::Pool::builder(manager)
             .max_size(size)
             .runtime(Runtime::Tokio1)
@@ -79,7 +116,7 @@ impl Pool {
             .create_timeout(Some(WAIT_MAX))
             .recycle_timeout(Some(WAIT_MAX))
             .build()?;
-        Ok(Self { inner, config, lent: Arc::default() })
+        Ok(Self { inner, config, runtime, lent: Arc::default() })
     }
 
     /// Borrows a connection, waiting for one if all are in use.
@@ -89,7 +126,8 @@ impl Pool {
     pub async fn get(&self) -> Result<Connection, PoolError> {
         self.lent.fetch_add(1, Ordering::Relaxed);
         let object = Some(self.inner.get().await?);
-        Ok(Connection { object, config: self.config.clone(), under_way: AtomicUsize::new(0) })
+        let (config, runtime) = (self.config.clone(), self.runtime.clone());
+        Ok(Connection { object, config, runtime, under_way: AtomicUsize::new(0) })
     }
 }
 
@@ -111,6 +149,7 @@ impl std::fmt::Debug for Pool {
 pub struct Connection {
     object: Option<Object>,
     config: Config,
+    runtime: Handle,
     under_way: AtomicUsize,
 }
 
@@ -223,16 +262,13 @@ impl Drop for Connection {
         }
         let Some(abandoned) = self.object.take().map(Object::take) else { return };
         let (token, config) = (abandoned.cancel_token(), self.config.clone());
-        // Outside a runtime nothing can be sent: the server ends the statement at its own timeout.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                // Not before: the server gives the number that the token names to another connection.
-                let _closed_after = abandoned;
-                if tokio::time::timeout(CANCEL_WAIT_MAX, cancel(&token, &config)).await.is_err() {
-                    tracing::debug!("PostgreSQL took no cancel request in time");
-                }
-            });
-        }
+        self.runtime.spawn(async move {
+            // Not before: the server gives the number that the token names to another connection.
+            let _closed_after = abandoned;
+            if tokio::time::timeout(CANCEL_WAIT_MAX, cancel(&token, &config)).await.is_err() {
+                tracing::debug!("PostgreSQL took no cancel request in time");
+            }
+        });
     }
 }
 
@@ -335,5 +371,35 @@ mod tests {
         let pooled = pool.get().await.unwrap().query_one("SHOW jit", &[]).await.unwrap();
         let single = database.client().await.query_one("SHOW jit", &[]).await.unwrap();
         assert_eq!((pooled.get::<_, &str>(0), single.get::<_, &str>(0)), ("off", "off"));
+    }
+
+    #[test]
+    fn a_borrower_whose_thread_is_busy_or_ends_takes_no_connection_along() {
+        let here =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let database = here.block_on(TestDatabase::create());
+        let options = PoolOptions::of_size(1);
+        let pool = here.block_on(async { Pool::new(&database.config(), Role::Reader, options).unwrap() });
+        let backend = async |pool: &Pool| -> i32 {
+            pool.get().await.unwrap().query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0)
+        };
+        let (busy, made) = std::sync::mpsc::channel();
+        let (over, wait) = std::sync::mpsc::channel::<()>();
+        let there = std::thread::spawn({
+            let pool = pool.clone();
+            move || {
+                let there = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                busy.send(there.block_on(backend(&pool))).unwrap();
+                wait.recv().unwrap();
+            }
+        });
+        let first = made.recv().unwrap();
+        let patience = Duration::from_secs(60);
+        let while_busy = here.block_on(async { tokio::time::timeout(patience, backend(&pool)).await });
+        over.send(()).unwrap();
+        there.join().unwrap();
+        let afterwards = here.block_on(backend(&pool));
+        assert_eq!((while_busy.ok(), afterwards), (Some(first), first));
+        here.block_on(async move { drop((pool, database)) });
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use eventstore::{Client, ClientSettings};
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -91,8 +92,10 @@ impl From<eventstore::Error> for Failure {
     }
 }
 
-/// The way to the server, shared by everything of one log.
+/// The way to the server, shared by everything of one log. Every client is worked by the runtime that the first was made on,
+/// whoever needs it.
 pub(super) struct Connection {
+    runtime: Handle,
     settings: ClientSettings,
     slot: Mutex<Slot>,
     metrics: LogMetrics,
@@ -110,7 +113,7 @@ impl Connection {
         set_up_tls(&settings).await?;
         let client = Some(make(&settings)?);
         let slot = Mutex::new(Slot { client, generation: 0, made_at: Instant::now() });
-        Ok(Self { settings, slot, metrics })
+        Ok(Self { runtime: Handle::current(), settings, slot, metrics })
     }
 
     /// The current client with its generation; a new one when the last was given up, not too soon after it.
@@ -123,6 +126,7 @@ impl Connection {
                 }
                 let wait = CLIENT_PAUSE.saturating_sub(slot.made_at.elapsed());
                 if wait.is_zero() {
+                    let _on_ours = self.runtime.enter();
                     slot.client = Some(make(&self.settings)?);
                     slot.generation += 1;
                     slot.made_at = Instant::now();

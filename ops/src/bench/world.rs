@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use commands::Services;
 use commands::request::{Request, command_id, fingerprint};
 use commands::services::{NewConversation, NewInvitation};
-use domain::conversation::commands::{CommitGeneration, SendMessage};
+use domain::conversation::commands::{NewGeneration, SendMessage};
 use domain::conversation::{Conversation, ConversationKind, ConversationTitle, MessageBody, Suite};
 use domain::device::commands::{DeviceCommand, EnrollDevice, PublishIdentity};
 use domain::device::{DeviceLabel, DeviceSet, IdentityVault};
@@ -216,10 +216,10 @@ impl World {
             }
         }
         wraps.sort_by_key(domain::conversation::Wrap::recipient);
-        let command = CommitGeneration { generation: 1, suite: Suite::X25519Siv, transcript, wraps };
+        let new = NewGeneration { generation: 1, suite: Suite::X25519Siv, transcript, wraps };
         self.services
             .conversations
-            .commit_generation(&self.by(by)?, conversation_id, command)
+            .commit_generation(&self.by(by)?, conversation_id, new)
             .await
             .map_err(|error| failed(&error))?;
         Ok((key, context))

@@ -29,3 +29,4 @@ mod surface;
 mod time_budget;
 mod tokens;
 mod without_token;
+mod workers;

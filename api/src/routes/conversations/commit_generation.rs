@@ -3,7 +3,7 @@
 use super::{ConversationPath, WrapBody};
 use domain::Digest;
 use domain::conversation::Suite;
-use domain::conversation::commands::CommitGeneration as CommitGenerationCommand;
+use domain::conversation::commands::NewGeneration;
 
 use crate::endpoint::prelude::*;
 use crate::limits;
@@ -46,11 +46,10 @@ impl Endpoint for CommitGeneration {
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<Nothing>, Problem> {
         let CommitGenerationBody { generation, suite, transcript, wraps } = input.body;
         let wraps = wraps.into_iter().map(Into::into).collect();
-        let command = CommitGenerationCommand { generation, suite, transcript, wraps };
+        let new = NewGeneration { generation, suite, transcript, wraps };
         let conversations = &state.services.conversations;
-        let executed = conversations
-            .commit_generation(&input.intent.request, input.path.conversation_id, command)
-            .await?;
+        let executed =
+            conversations.commit_generation(&input.intent.request, input.path.conversation_id, new).await?;
         Ok(Reply::of(&executed, Nothing {}))
     }
 }

@@ -6,5 +6,6 @@ mod idempotency;
 mod nodes;
 mod order;
 mod property;
+mod runtimes;
 mod snapshots;
 mod world;

@@ -1,4 +1,5 @@
 //! Use cases that span aggregates.
 
 mod across;
+mod signatures;
 pub(crate) mod stage;

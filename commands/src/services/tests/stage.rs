@@ -54,7 +54,7 @@ impl Person {
         SessionId::from_bytes(bytes)
     }
 
-    fn key(self, what: u8) -> SigningKey {
+    pub(crate) fn key(self, what: u8) -> SigningKey {
         let mut seed = [self.0; 32];
         seed[1] = what;
         SigningKey::from_bytes(&seed)

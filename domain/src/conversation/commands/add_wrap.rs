@@ -28,7 +28,7 @@ impl AddWrap {
             return Err(Rejection::WrapExists);
         }
         let suite = state.suite().ok_or(Rejection::WrapInvalid { recipient })?;
-        state.require_valid_wrap(&self.wrap, &by, (self.generation, suite, state.transcript()))?;
+        state.wrap_signer(&by, (self.generation, suite, state.transcript()))?.require_signed(&self.wrap)?;
         Ok(vec![Draft::open(WrapAdded {
             conversation_id: by.caller.conversation_id,
             generation: self.generation,

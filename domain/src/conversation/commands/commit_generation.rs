@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::conversation::rules::CallerDevice;
-use crate::conversation::{Conversation, GenerationCommitted, Suite, Wrap};
+use crate::conversation::{Conversation, GenerationCommitted, SignedWraps, Suite, Wrap, WrapSigner};
 use crate::{AccountRecipient, Context, Digest, Draft, Rejection};
 
 use super::Decision;
 
-/// Commits a new generation; the first commit of a number wins.
+/// A new generation as its client made it: no signature has been verified.
 #[derive(Clone, Debug)]
-pub struct CommitGeneration {
+pub struct NewGeneration {
     /// Its number: the current one plus one.
     pub generation: u32,
     /// How it encrypts.
@@ -21,55 +21,81 @@ pub struct CommitGeneration {
     pub wraps: Vec<Wrap>,
 }
 
+impl NewGeneration {
+    /// Judges everything but the signatures. Says whose they have to be: when all of the wraps bear them, and the state is
+    /// still the same, [`CommitGeneration`] commits the generation.
+    ///
+    /// # Errors
+    /// Whatever the command would be refused for.
+    pub fn admit(&self, state: &Conversation, context: &Context) -> Result<WrapSigner, Rejection> {
+        let by = state.caller_device(context)?;
+        admit(state, &by, (self.generation, self.suite, self.transcript), &self.wraps)
+    }
+}
+
+/// Commits a new generation; the first commit of a number wins.
+#[derive(Clone, Debug)]
+pub struct CommitGeneration {
+    /// One wrap for exactly each active recipient, with what they were verified for.
+    pub wraps: SignedWraps,
+}
+
 impl CommitGeneration {
     /// Any member's device may, also when none is due.
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let by = state.caller_device(context)?;
-        let current = state.generation();
-        if current.checked_add(1) != Some(self.generation) {
-            return Err(Rejection::GenerationConflict { current });
+        let signer = *self.wraps.signer();
+        let WrapSigner { generation, suite, transcript, .. } = signer;
+        let due = admit(state, &by, (generation, suite, transcript), self.wraps.as_slice())?;
+        if due != signer {
+            // What was verified is another device's, or for another conversation.
+            return Err(Rejection::WrapInvalid { recipient: by.device.into() });
         }
-        self.require_exact_recipients(state)?;
-        if state.next_transcript() != Some(self.transcript) {
-            return Err(Rejection::TranscriptMismatch);
-        }
-        self.require_valid_wraps(state, &by)?;
-        let mut wraps = self.wraps.clone();
+        let mut wraps = self.wraps.as_slice().to_vec();
         wraps.sort_by_key(Wrap::recipient);
         Ok(vec![Draft::open(GenerationCommitted {
             conversation_id: by.caller.conversation_id,
-            generation: self.generation,
-            suite: self.suite,
+            generation,
+            suite,
             account_id: by.caller.account_id,
             device_id: by.device.device_id,
-            transcript: self.transcript,
+            transcript,
             wraps,
         })])
     }
+}
 
-    fn require_exact_recipients(&self, state: &Conversation) -> Result<(), Rejection> {
-        let mut missing: BTreeSet<AccountRecipient> = state
-            .recipients()
-            .map(|(account_id, one)| AccountRecipient::new(account_id, one.recipient_id))
-            .collect();
-        // What is no longer missing when its wrap is met is a stranger's or a second one.
-        let extra: BTreeSet<AccountRecipient> =
-            self.wraps.iter().map(Wrap::recipient).filter(|key| !missing.remove(key)).collect();
-        if missing.is_empty() && extra.is_empty() {
-            return Ok(());
-        }
-        Err(Rejection::WrapsMismatch {
-            missing_recipients: missing.into_iter().collect(),
-            extra_recipients: extra.into_iter().collect(),
-        })
+/// Judges a generation but for its signatures; says whose they have to be.
+fn admit(
+    state: &Conversation,
+    by: &CallerDevice,
+    (generation, suite, transcript): (u32, Suite, Digest),
+    wraps: &[Wrap],
+) -> Result<WrapSigner, Rejection> {
+    let current = state.generation();
+    if current.checked_add(1) != Some(generation) {
+        return Err(Rejection::GenerationConflict { current });
     }
+    require_exact_recipients(state, wraps)?;
+    if state.next_transcript() != Some(transcript) {
+        return Err(Rejection::TranscriptMismatch);
+    }
+    state.wrap_signer(by, (generation, suite, transcript))
+}
 
-    fn require_valid_wraps(&self, state: &Conversation, by: &CallerDevice) -> Result<(), Rejection> {
-        for wrap in &self.wraps {
-            state.require_valid_wrap(wrap, by, (self.generation, self.suite, self.transcript))?;
-        }
-        Ok(())
+fn require_exact_recipients(state: &Conversation, wraps: &[Wrap]) -> Result<(), Rejection> {
+    let mut missing: BTreeSet<AccountRecipient> =
+        state.recipients().map(|(account_id, one)| AccountRecipient::new(account_id, one.recipient_id)).collect();
+    // What is no longer missing when its wrap is met is a stranger's or a second one.
+    let extra: BTreeSet<AccountRecipient> =
+        wraps.iter().map(Wrap::recipient).filter(|key| !missing.remove(key)).collect();
+    if missing.is_empty() && extra.is_empty() {
+        return Ok(());
     }
+    Err(Rejection::WrapsMismatch {
+        missing_recipients: missing.into_iter().collect(),
+        extra_recipients: extra.into_iter().collect(),
+    })
 }
 
 #[cfg(test)]
@@ -119,7 +145,7 @@ mod tests {
     fn numbers_are_not_skipped() {
         let given = given();
         for generation in [0, 2] {
-            let command = CommitGeneration { generation, ..given.commit(ALICE) };
+            let command = NewGeneration { generation, ..given.commit(ALICE) };
             assert_eq!(given.refusal(ALICE.on(0), command), Rejection::GenerationConflict { current: 0 });
         }
     }
@@ -152,7 +178,7 @@ mod tests {
             joined.refusal(ALICE.on(0), stale.clone()),
             Rejection::WrapsMismatch { missing_recipients, extra_recipients: vec![] }
         );
-        let other = CommitGeneration { transcript: Digest::from_bytes([7; 32]), ..stale };
+        let other = NewGeneration { transcript: Digest::from_bytes([7; 32]), ..stale };
         assert_eq!(given.refusal(ALICE.on(0), other), Rejection::TranscriptMismatch);
     }
 
@@ -229,5 +255,21 @@ mod tests {
             .and(ALICE.on(0), AddMember { member: CAROL.candidate(), role: ConversationRole::Member })
             .committed(BOB);
         assert_eq!((given.state.generation(), given.state.waiting().len()), (2, 0));
+    }
+
+    #[test]
+    fn what_was_verified_for_another_state_commits_nothing() {
+        let given = given();
+        let verified = |by: Person| given.verified(by.on(0), given.commit(by)).unwrap();
+        let (mut alices, bobs) = (verified(ALICE), verified(BOB));
+        assert!(given.when(ALICE.on(0), alices.clone()).is_ok());
+        let recipient = ALICE.device_key(0);
+        assert_eq!(given.refusal(ALICE.on(0), bobs), Rejection::WrapInvalid { recipient });
+        let later = given.clone().committed(BOB);
+        assert_eq!(later.refusal(ALICE.on(0), alices.clone()), Rejection::GenerationConflict { current: 1 });
+        let part = alices.wraps.as_slice()[1..].to_vec();
+        let signer = given.commit(ALICE).admit(&given.state, &ALICE.on(0)).unwrap();
+        alices.wraps = signer.verify(part).unwrap();
+        assert!(matches!(given.refusal(ALICE.on(0), alices), Rejection::WrapsMismatch { .. }));
     }
 }

@@ -35,7 +35,7 @@ pub use candidate::Candidate;
 pub use change_role::ChangeRole;
 pub use change_title::ChangeTitle;
 pub use clear_reaction::ClearReaction;
-pub use commit_generation::CommitGeneration;
+pub use commit_generation::{CommitGeneration, NewGeneration};
 pub use create_conversation::CreateConversation;
 pub use delete_conversation::DeleteConversation;
 pub use delete_message::DeleteMessage;

@@ -7,8 +7,8 @@ use domain::conversation::{
     Suite, Wrap, direct_conversation_id,
 };
 use domain::{
-    AccountDevice, AccountId, AccountRecipient, Blob, ConversationId, DeviceId, Digest, HpkeKey, MessageId,
-    Nonce, OrganizationId, Signature,
+    AccountDevice, AccountId, AccountRecipient, Blob, Context, ConversationId, DeviceId, Digest, HpkeKey,
+    MessageId, Nonce, OrganizationId, Signature,
 };
 use ed25519_dalek::Signer;
 
@@ -113,7 +113,7 @@ impl World {
         let context = self.recorder.by(account_id, Some(device_id));
         let choice = self.random.below(8);
         if kept.state.commit_required() || choice == 0 {
-            let commit = commit(&kept.state, AccountDevice::new(account_id, device_id));
+            let commit = commit(&kept.state, AccountDevice::new(account_id, device_id), &context);
             return self.recorder.give(kept, commit, context).await;
         }
         let generation = kept.state.generation();
@@ -197,13 +197,15 @@ fn device_here(state: &Conversation, account_id: AccountId) -> Option<DeviceId> 
     Some(DeviceId::from_bytes(*found.recipient_id.as_bytes()))
 }
 
-fn commit(state: &Conversation, sender: AccountDevice) -> CommitGeneration {
+fn commit(state: &Conversation, sender: AccountDevice, context: &Context) -> CommitGeneration {
     let generation = state.generation() + 1;
     let transcript = state.next_transcript().expect("an open conversation");
     let keys =
         state.recipients().map(|(account_id, one)| AccountRecipient::new(account_id, one.recipient_id));
     let wraps = keys.map(|key| wrap(state, sender, key, generation, transcript)).collect();
-    CommitGeneration { generation, suite: Suite::X25519Siv, transcript, wraps }
+    let new = NewGeneration { generation, suite: Suite::X25519Siv, transcript, wraps };
+    let signer = new.admit(state, context).expect("a generation that is due");
+    CommitGeneration { wraps: signer.verify(new.wraps).expect("signatures that hold") }
 }
 
 fn wrap(
