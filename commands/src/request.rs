@@ -1,20 +1,60 @@
 //! What comes in with a command, and the ids that have to be the same for every retry of it.
 
 use domain::{
-    Actor, CommandId, Context, ConversationId, CorrelationId, DeviceId, Digest, EventId, MessageId, Timestamp,
+    Actor, CommandId, Context, ConversationId, CorrelationId, DeviceId, EventId, MessageId, Timestamp,
 };
-use eventstore_schema::{CommandRef, RecordedEvent, Revision};
+use eventstore_schema::{RecordedEvent, Revision};
 use uuid::Uuid;
 
 use crate::network::Network;
+
+/// What is asked, as far as a repetition is recognised by it. It never leaves the process: whoever saw it could find what is
+/// asked by trying. The log keeps a fingerprint of it under keys (see [`eventstore_schema::sealing`]). `Debug` shows nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Content(Option<[u8; 32]>);
+
+impl Content {
+    /// It follows from the command's id.
+    pub const IMPLIED: Content = Content(None);
+
+    /// What the verb and the parts say: everything that makes two requests under the verb differ (path, body bytes).
+    pub fn of(verb: &str, parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("envoi 2026-11-21 command fingerprint v1");
+        update(&mut hasher, verb.as_bytes());
+        for part in parts {
+            update(&mut hasher, part);
+        }
+        Self(Some(*hasher.finalize().as_bytes()))
+    }
+
+    /// Its hash, unless it is implied.
+    pub(crate) fn hash(&self) -> Option<&[u8; 32]> {
+        self.0.as_ref()
+    }
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Content(..)")
+    }
+}
+
+/// A command's id, with what tells a repetition of it from something else under the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandIdentity {
+    /// The same for every retry of one command.
+    pub id: CommandId,
+    /// What is asked.
+    pub content: Content,
+}
 
 /// Who asks, when, under which ids, and what they believe of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Time, actor and device.
     pub context: Context,
-    /// The command's id and the hash of its content.
-    pub command: CommandRef,
+    /// The command's id and its content.
+    pub command: CommandIdentity,
     /// Ties together everything that one request sets off.
     pub correlation_id: CorrelationId,
     /// The event that a reaction answers.
@@ -27,7 +67,12 @@ pub struct Request {
 
 impl Request {
     /// A command of `actor` at `now`.
-    pub fn new(now: Timestamp, actor: Actor, command: CommandRef, correlation_id: CorrelationId) -> Self {
+    pub fn new(
+        now: Timestamp,
+        actor: Actor,
+        command: CommandIdentity,
+        correlation_id: CorrelationId,
+    ) -> Self {
         let context = Context { now, actor, device: None };
         let (causation_id, expected_revision, network) = (None, None, None);
         Self { context, command, correlation_id, causation_id, expected_revision, network }
@@ -54,18 +99,28 @@ impl Request {
     /// A further command of the same use case: its id follows from this one's, so a retry of the whole repeats each step.
     pub fn step(&self, step: &str) -> Self {
         let id = CommandId::from_bytes(derive("step", &[self.command.id.as_bytes(), step.as_bytes()]));
-        let command = CommandRef { id, fingerprint: self.command.fingerprint };
+        let command = CommandIdentity { id, content: self.command.content };
         Self { command, expected_revision: None, ..*self }
     }
 
     /// The command that sends a message: named by conversation and message, so that nobody else's can have its id, and with a
-    /// fingerprint that is the sender's, so that only they are answered as the first time.
+    /// content that is the sender's, so that only they are answered as the first time.
     pub fn naming(&self, conversation_id: ConversationId, message_id: MessageId) -> Self {
-        let (actor, CommandRef { id: _, fingerprint: asked }) = (self.context.actor, self.command);
+        let (actor, asked) = (self.context.actor, self.command.content);
         let id =
             CommandId::from_bytes(derive("message", &[conversation_id.as_bytes(), message_id.as_bytes()]));
-        let parts: [&[u8]; 3] = [&[actor.kind.code()], &actor.id, asked.as_bytes()];
-        Self { command: CommandRef { id, fingerprint: fingerprint("message", &parts) }, ..*self }
+        let content = asked.hash().map_or(Content::IMPLIED, |asked| {
+            Content::of("message", &[&[actor.kind.code()], &actor.id, asked])
+        });
+        Self { command: CommandIdentity { id, content }, ..*self }
+    }
+
+    /// The same for a step that the system takes: what it does follows from its id.
+    pub fn step_of_system(&self, step: &str) -> Self {
+        let mut request = self.step(step);
+        request.context.actor = Actor::SYSTEM;
+        request.command.content = Content::IMPLIED;
+        request
     }
 
     /// The command that reaction `name` gives to `target` because of `event`; the same whenever it reads the event.
@@ -74,7 +129,7 @@ impl Request {
         let id = CommandId::from_bytes(derive("reaction", &parts));
         Self {
             context: Context { now, actor: Actor::SYSTEM, device: None },
-            command: CommandRef { id, fingerprint: fingerprint("reaction", &parts) },
+            command: CommandIdentity { id, content: Content::IMPLIED },
             correlation_id: event.origin.correlation_id,
             causation_id: Some(event.event_id),
             expected_revision: None,
@@ -86,9 +141,10 @@ impl Request {
     /// Its id follows from the idempotency key, the subject and the content. So the equal keys of two people name two commands,
     /// a key that comes again with other content names another command, and no key ever changes an answer.
     pub fn about(&self, subject: &[u8; 32]) -> Self {
-        let CommandRef { id, fingerprint } = self.command;
-        let parts: [&[u8]; 3] = [id.as_bytes(), subject, fingerprint.as_bytes()];
-        let command = CommandRef { id: derived_id("anonymous", &parts), fingerprint };
+        let CommandIdentity { id, content } = self.command;
+        let asked: &[u8] = content.hash().map_or(&[], |hash| hash.as_slice());
+        let command =
+            CommandIdentity { id: derived_id("anonymous", &[id.as_bytes(), subject, asked]), content };
         Self { command, expected_revision: None, ..*self }
     }
 
@@ -103,16 +159,6 @@ impl Request {
 /// Anonymous actors share one id space: see [`Request::about`].
 pub fn command_id(actor: Actor, idempotency_key: &str) -> CommandId {
     CommandId::from_bytes(derive("command", &[&[actor.kind.code()], &actor.id, idempotency_key.as_bytes()]))
-}
-
-/// Hash of what is asked: the verb and everything that makes two requests under it differ (path, body bytes).
-pub fn fingerprint(verb: &str, parts: &[&[u8]]) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("envoi 2026-11-21 command fingerprint v1");
-    update(&mut hasher, verb.as_bytes());
-    for part in parts {
-        update(&mut hasher, part);
-    }
-    Digest::from_bytes(*hasher.finalize().as_bytes())
 }
 
 /// A UUIDv8 (RFC 9562) from the hash of `parts`, apart from every other `purpose`.
@@ -150,7 +196,7 @@ mod tests {
 
     fn request(key: &str) -> Request {
         let command =
-            CommandRef { id: command_id(alice(), key), fingerprint: fingerprint("verb", &[b"body"]) };
+            CommandIdentity { id: command_id(alice(), key), content: Content::of("verb", &[b"body"]) };
         Request::new(Timestamp::from_micros(1), alice(), command, CorrelationId::from_bytes([9; 16]))
     }
 
@@ -171,14 +217,26 @@ mod tests {
         let (first, again) = (request("k").naming(here, message), request("other key").naming(here, message));
         assert_eq!(first.command, again.command);
         assert_eq!(by_bob.naming(here, message).command.id, first.command.id);
-        assert_ne!(by_bob.naming(here, message).command.fingerprint, first.command.fingerprint);
+        assert_ne!(by_bob.naming(here, message).command.content, first.command.content);
         assert_ne!(request("k").naming(there, message).command.id, first.command.id);
     }
 
     #[test]
-    fn moving_bytes_between_parts_changes_the_fingerprint() {
-        assert_ne!(fingerprint("v", &[b"ab", b"c"]), fingerprint("v", &[b"a", b"bc"]));
-        assert_ne!(fingerprint("v", &[b"a"]), fingerprint("v", &[b"a", b""]));
+    fn moving_bytes_between_parts_changes_the_content() {
+        assert_ne!(Content::of("v", &[b"ab", b"c"]), Content::of("v", &[b"a", b"bc"]));
+        assert_ne!(Content::of("v", &[b"a"]), Content::of("v", &[b"a", b""]));
+    }
+
+    #[test]
+    fn content_is_not_shown() {
+        assert_eq!(format!("{:?}", Content::of("v", &[b"a"])), "Content(..)");
+    }
+
+    #[test]
+    fn what_the_system_does_on_the_way_says_nothing_of_what_was_asked() {
+        let step = request("k").step_of_system("lock");
+        assert_eq!((step.context.actor, step.command.content), (Actor::SYSTEM, Content::IMPLIED));
+        assert_eq!(step.command.id, request("k").step("lock").command.id);
     }
 
     #[test]
@@ -186,7 +244,7 @@ mod tests {
         let one = request("k").about(&[1; 32]);
         assert_eq!(one.command, request("k").about(&[1; 32]).command);
         let mut other_content = request("k");
-        other_content.command.fingerprint = fingerprint("verb", &[b"other"]);
+        other_content.command.content = Content::of("verb", &[b"other"]);
         for other in
             [request("k").about(&[2; 32]), request("l").about(&[1; 32]), other_content.about(&[1; 32])]
         {

@@ -56,7 +56,8 @@ CREATE TABLE log.streams (
   PRIMARY KEY (id, category)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
--- What every command did, for ever: its events end at `position` and are `count` many.
+-- What every command did, for ever: its events end at `position` and are `count` many. The fingerprint tells a repetition from
+-- something else under the same id, to those only who have the keys of what was asked (sealed-format.md).
 CREATE TABLE log.commands (
   id          uuid    NOT NULL PRIMARY KEY,
   fingerprint bytea   NOT NULL,

@@ -10,6 +10,7 @@ use futures_util::stream;
 
 use crate::envelope::{CommandRef, Position, RecordedEvent, Revision, StreamId, record_hash};
 use crate::log::{AppendError, EventLog, Expected, LogError, NewEvent, ReadFilter, StreamAppend};
+use crate::sealing::IMPLIED;
 
 /// Events read at once: more than twice the largest command.
 const PAGE_EVENTS: usize = 2 * StreamAppend::EVENTS_MAX + 1;
@@ -175,8 +176,8 @@ async fn commands(from: &dyn EventLog, page: &[RecordedEvent]) -> Result<Vec<Com
 async fn command(from: &dyn EventLog, events: &[RecordedEvent]) -> Result<Option<Command>, CopyError> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
     let (stream, id) = (first.stream, first.command_id);
-    // An engine that has forgotten the command recognised it no more: any fingerprint serves.
-    let fingerprint = from.find_command(stream, id).await?.map_or(first.hash, |(_, fingerprint)| fingerprint);
+    // An engine that has forgotten the command recognised it no more: the other will not either.
+    let fingerprint = from.find_command(stream, id).await?.map_or(IMPLIED, |(_, fingerprint)| fingerprint);
     let append = StreamAppend {
         stream,
         expected: Expected::after(first.revision.get().checked_sub(1).map(Revision::new)),

@@ -106,7 +106,8 @@ impl FromStr for StreamId {
 pub struct CommandRef {
     /// The same for every retry of one command.
     pub id: CommandId,
-    /// Hash of what was asked: tells a retry from another command under the same id.
+    /// Tells a retry from another command under the same id. [`crate::Sealer::fingerprint`] makes it, under keys that are
+    /// destroyed with what was asked: equal ones are of the same command, different ones may be, under other versions of them.
     pub fingerprint: Digest,
 }
 

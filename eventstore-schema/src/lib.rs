@@ -66,4 +66,4 @@ pub use metrics::LogMetrics;
 pub use migrations::{MigrateError, migrate};
 pub use postgres::{PgEventLog, PgLogConfig};
 pub use sealed::{InvalidCell, KeyRef, Opened, SealHeader, SealedCell, Tenant};
-pub use sealing::{SealError, Sealer};
+pub use sealing::{FingerprintKeys, SealError, Sealer};

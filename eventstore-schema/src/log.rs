@@ -154,8 +154,9 @@ pub enum AppendError {
         /// Its last revision; `None` when it has no events.
         actual: Option<Revision>,
     },
-    /// The command id was used before for something else.
-    #[error("command {command_id} was recorded before with other content")]
+    /// The command id is on record with another fingerprint: it was used before for something else, or for the same under other
+    /// versions of its keys.
+    #[error("command {command_id} was recorded before with another fingerprint")]
     CommandReused {
         /// The id.
         command_id: CommandId,

@@ -1,9 +1,9 @@
 //! Headers with a meaning: idempotency keys, expected revisions, positions to read from.
 
 use commands::network::Network;
-use commands::request::{Request, command_id, fingerprint};
+use commands::request::{CommandIdentity, Content, Request, command_id};
 use domain::{Actor, CommandId, MessageId};
-use eventstore_schema::{CommandRef, Revision};
+use eventstore_schema::Revision;
 use projections::Reader;
 
 use uuid::Uuid;
@@ -62,7 +62,7 @@ fn request(state: &State, about: &About, call: &Call<'_>) -> Result<Request, Pro
         }
     };
     let parts: [&[u8]; 2] = [call.path.as_bytes(), call.body];
-    let command = CommandRef { id, fingerprint: fingerprint(about.name, &parts) };
+    let command = CommandIdentity { id, content: Content::of(about.name, &parts) };
     Ok(Request::new(state.clock.now(), actor, command, call.origin.correlation_id())
         .with_network(call.origin.address.map(Network::of))
         .with_device(call.identity.as_ref().and_then(|one| one.device_id)))

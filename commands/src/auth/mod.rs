@@ -13,7 +13,7 @@ pub(crate) mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AccountId, CommandId, Digest, SessionId};
+use domain::{AccountId, CommandId, SessionId};
 use eventstore_schema::Keyring;
 use eventstore_schema::keyring::{KeyError, Secret};
 use zeroize::Zeroizing;
@@ -25,7 +25,6 @@ use self::refresh_token::RefreshToken;
 use self::revocations::Revocations;
 use crate::clock::Clock;
 use crate::mail::Mailer;
-use crate::request::Request;
 
 pub use error::AuthError;
 
@@ -59,7 +58,6 @@ pub struct Auth {
     email_tokens: Zeroizing<[u8; 32]>,
     refresh_tokens: Zeroizing<[u8; 32]>,
     refresh_macs: Zeroizing<[u8; 32]>,
-    fingerprints: Zeroizing<[u8; 32]>,
 }
 
 impl std::fmt::Debug for Auth {
@@ -92,7 +90,6 @@ impl Auth {
             email_tokens: keyring.named_secret(Secret::EmailTokens).await?,
             refresh_tokens,
             refresh_macs: Zeroizing::new(refresh_macs),
-            fingerprints: keyring.named_secret(Secret::PasswordFingerprints).await?,
         })
     }
 
@@ -127,15 +124,6 @@ impl Auth {
     /// The refresh token that replaces `token`.
     pub(crate) fn successor(&self, token: &RefreshToken) -> RefreshToken {
         token.successor(&self.refresh_tokens)
-    }
-
-    /// The same request with a fingerprint that tells nothing without the keyring. A request that carries a password needs
-    /// this: the log keeps its fingerprint in clear, and guesses could be tried against it at the speed of BLAKE3.
-    pub(crate) fn conceal(&self, request: &Request) -> Request {
-        let hash = blake3::keyed_hash(&self.fingerprints, request.command.fingerprint.as_bytes());
-        let mut concealed = *request;
-        concealed.command.fingerprint = Digest::from_bytes(*hash.as_bytes());
-        concealed
     }
 }
 

@@ -12,15 +12,15 @@ use domain::operations::commands::RotateSigningKey;
 use domain::operations::{Operations, OperationsId};
 use domain::{Actor, Timestamp};
 use ed25519_dalek::pkcs8::EncodePrivateKey;
-use eventstore_schema::keyring::{KeyError, Secret, SecretVersion};
-use eventstore_schema::{CommandRef, Keyring};
+use eventstore_schema::Keyring;
+use eventstore_schema::keyring::{KeyError, KeyName, Secret, SecretVersion};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use tokio::task::JoinHandle;
 
 use super::access_token::{ACCESS_TOKEN_SECONDS, AccessTokens, TokenError};
 use crate::clock::Clock;
 use crate::executor::{ExecuteError, Executor};
-use crate::request::{Request, fingerprint};
+use crate::request::{CommandIdentity, Content, Request};
 
 /// How often a node asks the keyring for keys.
 const POLL: Duration = Duration::from_secs(5);
@@ -173,11 +173,12 @@ pub async fn rotate(
     let versions = keyring.secret_versions(secret).await?;
     let last = versions.last().map_or(1, |one| one.version);
     let content: [&[u8]; 2] = [&last.to_be_bytes(), &[u8::from(compromised)]];
-    let command = CommandRef { id: clock.new_id(), fingerprint: fingerprint("rotate signing key", &content) };
+    let command =
+        CommandIdentity { id: clock.new_id(), content: Content::of("rotate signing key", &content) };
     let request = Request::new(clock.now(), Actor::OPERATOR, command, clock.new_id());
     let rotate = RotateSigningKey { last: u32::from(last), compromised };
     executor.execute::<Operations>(OperationsId::signing_key(), rotate.into(), &request).await?;
-    if !keyring.rotate_secret(secret, last, compromised).await? {
+    if !keyring.rotate(KeyName::Secret(secret), last, compromised).await? {
         return Err(RotateError::Raced);
     }
     Ok(last.saturating_add(1))

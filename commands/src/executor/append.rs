@@ -143,6 +143,17 @@ impl Appending<'_> {
                 });
                 return None;
             }
+            Err(AppendError::CommandReused { command_id }) => {
+                // Its fingerprint differs; it may be the same all the same, given before keys were rotated.
+                let (shared, stream) = (Arc::clone(self.shared), self.stream);
+                tokio::spawn(async move {
+                    let otherwise = Err(ExecuteError::CommandReused { command_id });
+                    let command = pending.request.command;
+                    let answer = outcome::recorded_or::<A>(&shared, stream, command, otherwise).await;
+                    shared.answer(*pending, answer);
+                });
+                return None;
+            }
             Err(AppendError::Conflict { .. }) => {
                 self.shared.metrics.conflicts.inc();
                 pending.conflicts += 1;
@@ -153,7 +164,6 @@ impl Appending<'_> {
             }
             // It lost to nobody: what it was decided upon did.
             Err(AppendError::Unfounded { .. }) => return Some(pending),
-            Err(AppendError::CommandReused { command_id }) => ExecuteError::CommandReused { command_id },
             Err(AppendError::Size { stream: _, events, bytes }) => ExecuteError::TooLarge { events, bytes },
             Err(AppendError::Overloaded { retry_after }) => ExecuteError::Overloaded { retry_after },
             Err(AppendError::Unavailable { stream: _, reason }) => ExecuteError::Unavailable { reason },

@@ -17,8 +17,8 @@ pub enum ExecuteError {
         /// Where it is; `None` when it has no events.
         current: Option<Revision>,
     },
-    /// The command id was used before for something else.
-    #[error("command {command_id} was given before with other content")]
+    /// The command id was used before for something else, or for what was erased since, so that nobody can tell.
+    #[error("command {command_id} was given before with other content, or it is erased")]
     CommandReused {
         /// The id.
         command_id: CommandId,

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
 
-use domain::{CommandId, Digest};
-use eventstore_schema::CommandRef;
+use domain::CommandId;
 
 use super::{ExecuteError, locked};
+use crate::request::{CommandIdentity, Content};
 
-/// Ids of the commands being executed, with their fingerprints.
+/// Ids of the commands being executed, with what they ask.
 #[derive(Clone, Default)]
 pub(super) struct InFlight {
-    commands: Arc<Mutex<HashMap<CommandId, Digest>>>,
+    commands: Arc<Mutex<HashMap<CommandId, Content>>>,
 }
 
 /// Keeps a command listed until dropped.
@@ -23,12 +23,12 @@ pub(super) struct InFlightGuard {
 
 impl InFlight {
     /// Lists a command.
-    pub(super) fn enter(&self, command: CommandRef) -> Result<InFlightGuard, ExecuteError> {
+    pub(super) fn enter(&self, command: CommandIdentity) -> Result<InFlightGuard, ExecuteError> {
         match locked(&self.commands).entry(command.id) {
             Entry::Vacant(entry) => {
-                entry.insert(command.fingerprint);
+                entry.insert(command.content);
             }
-            Entry::Occupied(entry) if *entry.get() == command.fingerprint => {
+            Entry::Occupied(entry) if *entry.get() == command.content => {
                 return Err(ExecuteError::InFlight { command_id: command.id });
             }
             Entry::Occupied(_) => return Err(ExecuteError::CommandReused { command_id: command.id }),

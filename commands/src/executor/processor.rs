@@ -173,24 +173,21 @@ impl<A: Aggregate> CommandProcessor<A> {
             Err(rejection) => return self.refuse(pending, Err(Rejection::into(rejection))),
         };
         let (origin, expected) = (origin_of(at, &drafts, &pending), Expected::after(at.revision));
-        match seal::prepare(&self.shared, self.cell.stream, origin.organization_id, &drafts).await {
-            Ok(sealed) => {
-                let append = StreamAppend {
-                    stream: self.cell.stream,
-                    expected,
-                    command: pending.request.command,
-                    origin,
-                    events: sealed,
-                };
+        let stream = self.cell.stream;
+        match seal::prepare(&self.shared, stream, &origin, pending.request.command, &drafts).await {
+            Ok((command, events)) => {
+                let append = StreamAppend { stream, expected, command, origin, events };
                 let events: Vec<_> = drafts.into_iter().map(|draft| draft.event).collect();
                 let state = speculative.get_or_insert_with(|| cached.confirmed().clone());
                 state.evolve(&events, origin.recorded_at);
                 Decision::Accepted(Box::new(Decided { pending, append, events }))
             }
-            Err(error) => {
+            Err(error) if error.is_retryable() => {
                 self.shared.answer(*pending, Err(error));
                 Decision::Answered
             }
+            // A repetition of what was erased since is told that, not that keys are missing.
+            Err(error) => self.refuse(pending, Err(error)),
         }
     }
 

@@ -1,17 +1,22 @@
 //! From drafts to events as they are recorded: ids given, open parts encoded, personal parts sealed.
 
-use domain::{Draft, EventGroup, OrganizationId};
-use eventstore_schema::{KeyRef, NewEvent, SealError, SealHeader, StreamId, Tenant, catalogue};
+use domain::{Draft, EventGroup};
+use eventstore_schema::sealing::IMPLIED;
+use eventstore_schema::{
+    CommandRef, FingerprintKeys, KeyRef, NewEvent, Origin, SealError, SealHeader, StreamId, catalogue,
+};
 
 use super::{ExecuteError, Shared};
+use crate::request::CommandIdentity;
 
-/// Prepares the events of one command.
+/// Prepares the events of one command, and what the log keeps to recognise it by.
 pub(super) async fn prepare<E: EventGroup>(
     shared: &Shared,
     stream: StreamId,
-    organization_id: Option<OrganizationId>,
+    origin: &Origin,
+    command: CommandIdentity,
     drafts: &[Draft<E>],
-) -> Result<Vec<NewEvent>, ExecuteError> {
+) -> Result<(CommandRef, Vec<NewEvent>), ExecuteError> {
     let mut events = Vec::with_capacity(drafts.len());
     for draft in drafts {
         let (event_type, version) = (draft.event.name(), draft.event.version());
@@ -20,8 +25,7 @@ pub(super) async fn prepare<E: EventGroup>(
         let event_id = shared.clock.new_id();
         let mut event = NewEvent { event_id, event_type, version, payload, key_ref: None, sealed: None };
         if let Some(plain) = &draft.plain {
-            let tenant = Tenant::from(organization_id);
-            let key_ref = KeyRef { tenant, subject: plain.subject, period: plain.period };
+            let key_ref = KeyRef::of(origin.organization_id, plain);
             let event_type = event_type.to_owned();
             let header = SealHeader { event_id, event_type, version, stream, key_ref };
             let sealed = shared.sealer.seal(&header, &plain.record).await;
@@ -30,10 +34,18 @@ pub(super) async fn prepare<E: EventGroup>(
         }
         events.push(event);
     }
-    Ok(events)
+    let fingerprint = match command.content.hash() {
+        None => IMPLIED,
+        Some(content) => {
+            let keys = FingerprintKeys::of(origin, events.iter().find_map(|event| event.key_ref));
+            let fingerprint = shared.sealer.fingerprint(&keys, command.id, content).await;
+            fingerprint.map_err(|error| seal_error(&error))?
+        }
+    };
+    Ok((CommandRef { id: command.id, fingerprint }, events))
 }
 
-fn seal_error(error: &SealError) -> ExecuteError {
+pub(super) fn seal_error(error: &SealError) -> ExecuteError {
     if error.is_unavailable() {
         ExecuteError::Unavailable { reason: error.to_string() }
     } else {

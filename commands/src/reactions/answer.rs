@@ -6,7 +6,8 @@ use domain::operations::commands::DiscardParkedEvent;
 use domain::operations::{
     DiscardCause, Operations, OperationsEvent, OperationsId, ParkedEventRetried, reaction_digest,
 };
-use domain::{Actor, Category, Digest, Event, EventId, Payload};
+use domain::{Actor, Category, Event, EventId, Payload};
+use eventstore_schema::sealing::IMPLIED;
 use eventstore_schema::{
     AppendError, CommandRef, Expected, NewEvent, Origin, RecordedEvent, Revision, StreamAppend, StreamId,
     catalogue,
@@ -140,7 +141,7 @@ impl Runner {
         let append = StreamAppend {
             stream: StreamId::new(Category::Operations, OperationsId::of(&reaction)),
             expected: Expected::Exact(NO_REVISION),
-            command: CommandRef { id: self.clock.new_id(), fingerprint: Digest::from_bytes([0; 32]) },
+            command: CommandRef { id: self.clock.new_id(), fingerprint: IMPLIED },
             origin,
             events: vec![NewEvent {
                 event_id,

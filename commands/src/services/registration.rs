@@ -55,7 +55,6 @@ impl Accounts {
     /// # Errors
     /// [`Rejection::InvalidField`]; see [`AuthError`].
     pub async fn register(&self, request: &Request, new: NewAccount) -> Result<(), AuthError> {
-        let request = self.auth.conceal(request);
         let contact = AccountContact { email: normalize_email(&new.email) };
         let profile = AccountProfile { display_name: new.display_name, locale: new.locale }.normal();
         check_email("email", &contact.email)?;
@@ -68,7 +67,7 @@ impl Accounts {
             check_locale("locale", locale)?;
         }
         let password = Password::new(new.password)?;
-        evenly(self.register_checked(&request, contact, profile, password)).await
+        evenly(self.register_checked(request, contact, profile, password)).await
     }
 
     async fn register_checked(

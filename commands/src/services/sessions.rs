@@ -9,7 +9,7 @@ use domain::device::{DeviceProof, DeviceSet};
 use domain::session::commands::{RefreshSession, RevokeSession, SessionCommand, StartSession};
 use domain::session::{Session, SessionEvent, SessionOrigin, SessionRevocationCause};
 use domain::text::normalize_email;
-use domain::{AccountId, Actor, DeviceId, Digest, Rejection, SessionId, Timestamp};
+use domain::{AccountId, DeviceId, Digest, Rejection, SessionId, Timestamp};
 use eventstore_schema::Position;
 use zeroize::Zeroizing;
 
@@ -172,7 +172,7 @@ impl Sessions {
         let email = normalize_email(&login.email);
         let address = self.credentials.address(&email).await?;
         let account_id = address.account_id;
-        let request = self.auth.conceal(request).about(&address.index);
+        let request = request.about(&address.index);
         let subjects = match self.shown_device(account_id, &login, now).await? {
             Some((account_id, device_id)) => self.credentials.device_subjects(account_id, device_id).await?,
             None => self.credentials.address_subjects(&email, request.network).await?,
@@ -261,8 +261,7 @@ impl Sessions {
         let Some(Guessed { failures, until }) = guessed.filter(|_| standing != Standing::Unregistered) else {
             return;
         };
-        let mut request = request.step(&format!("lock after {failures}"));
-        request.context.actor = Actor::SYSTEM;
+        let request = request.step_of_system(&format!("lock after {failures}"));
         let executor = self.executor.clone();
         self.executor.runtime().spawn(async move {
             let command = AccountCommand::LockLogin(LockLogin { failures, until });
@@ -282,8 +281,7 @@ impl Sessions {
     ) -> Result<u64, AuthError> {
         let password: AccountPassword =
             self.auth.passwords.hash(password, self.clock.random(), payer).await?;
-        let mut request = request.step("upgrade password");
-        request.context.actor = Actor::SYSTEM;
+        let request = request.step_of_system("upgrade password");
         let (cause, reset_token_hash, session_id) = (PasswordCause::Upgrade, None, None);
         let command = SetPassword { password, cause, reset_token_hash, session_id };
         let command = AccountCommand::SetPassword(command);
@@ -437,8 +435,7 @@ impl Sessions {
     ) -> Result<Executed<SessionEvent>, ExecuteError> {
         let mut request = *request;
         if cause == SessionRevocationCause::PasswordChanged {
-            request = request.step("end session");
-            request.context.actor = Actor::SYSTEM;
+            request = request.step_of_system("end session");
         }
         let command = SessionCommand::Revoke(RevokeSession { cause });
         let executed = self.executor.execute::<Session>(session_id, command, &request).await?;

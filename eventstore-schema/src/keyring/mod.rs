@@ -221,18 +221,12 @@ impl Keyring {
         Ok(found.get(&name).map(|versions| versions.secrets()).unwrap_or_default())
     }
 
-    /// Makes the version of a secret that follows version `last`, which is kept and, if `compromised`, marked so with all
-    /// before it. `false` when another is in force by now. At once on this node; others notice as with [`Keyring::destroy`].
+    /// Makes the version of a key that follows version `last`, which is kept and, if `compromised`, marked so with all before
+    /// it. `false` when another is in force by now. At once on this node; others notice as with [`Keyring::destroy`].
     ///
     /// # Errors
     /// When the keyring cannot be reached; whether it is made is then unknown: ask for the versions.
-    pub async fn rotate_secret(
-        &self,
-        secret: Secret,
-        last: u16,
-        compromised: bool,
-    ) -> Result<bool, KeyError> {
-        let name = KeyName::Secret(secret);
+    pub async fn rotate(&self, name: KeyName, last: u16, compromised: bool) -> Result<bool, KeyError> {
         self.reload_shards().await?;
         let version =
             last.checked_add(1).ok_or_else(|| KeyError::Damaged("no version is left".to_owned()))?;

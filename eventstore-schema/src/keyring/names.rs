@@ -81,8 +81,6 @@ secrets! {
     LoginAttemptIndex = "login-attempt-index";
     /// Blind index of phone numbers.
     PhoneIndex = "phone-index";
-    /// Hides what is asked from whoever reads the fingerprints of commands that carry passwords.
-    PasswordFingerprints = "password-fingerprints";
     /// Seals positions and cursors on their way out of the server.
     PositionSealing = "position-sealing";
     /// Derives a refresh token's successor.

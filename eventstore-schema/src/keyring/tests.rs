@@ -376,14 +376,20 @@ async fn of_two_nodes_that_rotate_a_secret_at_once_one_does_and_both_see_it() {
         versions.iter().map(|one| (one.version, one.is_compromised)).collect::<Vec<_>>()
     };
     let first = one.secret_versions(secret).await.unwrap().remove(0).key;
-    let done = tokio::join!(one.rotate_secret(secret, 1, false), two.rotate_secret(secret, 1, false));
+    let done = tokio::join!(
+        one.rotate(KeyName::Secret(secret), 1, false),
+        two.rotate(KeyName::Secret(secret), 1, false)
+    );
     assert_ne!(done.0.unwrap(), done.1.unwrap());
     for keyring in [&one, &two] {
         assert_eq!(states(keyring).await, [(1, false), (2, false)]);
         assert!(keyring.named_secret(secret).await.unwrap() != first);
     }
-    assert!(!two.rotate_secret(secret, 1, true).await.unwrap(), "version 1 is not in force any more");
-    assert!(two.rotate_secret(secret, 2, true).await.unwrap());
+    assert!(
+        !two.rotate(KeyName::Secret(secret), 1, true).await.unwrap(),
+        "version 1 is not in force any more"
+    );
+    assert!(two.rotate(KeyName::Secret(secret), 2, true).await.unwrap());
     assert_eq!(states(&one).await, [(1, true), (2, true), (3, false)]);
     assert!(one.secret_versions(secret).await.unwrap()[0].key == first);
 }

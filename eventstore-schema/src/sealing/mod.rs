@@ -3,7 +3,10 @@
 //! A part is sealed under a key composed from those of its tenant, its subject and, within conversations, its retention
 //! period; destroying any one makes it unreadable. It opens in its own place only: event, stream and keys are bound to it.
 
+mod fingerprint;
 mod format;
+
+pub use fingerprint::{FingerprintKeys, IMPLIED, Recognition};
 
 use bytes::Bytes;
 use domain::records::RecordVisitor;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use commands::Services;
-use commands::request::{Request, command_id, fingerprint};
+use commands::request::{self, CommandIdentity, Request, command_id};
 use commands::services::{NewConversation, NewInvitation};
 use domain::conversation::commands::{NewGeneration, SendMessage};
 use domain::conversation::{Conversation, ConversationKind, ConversationTitle, MessageBody, Suite};
@@ -16,7 +16,6 @@ use envoi_client::e2ee::{
     AccountKeys, ClaimedKeys, Content, DeviceKeys, GenerationContext, GenerationKey, RecoveryKey, Vault,
 };
 use envoi_client::edge;
-use eventstore_schema::CommandRef;
 
 use crate::cli::CliError;
 
@@ -90,8 +89,10 @@ impl World {
     fn request(&self, actor: AccountId) -> Request {
         let key = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let actor = Actor::account(actor);
-        let command =
-            CommandRef { id: command_id(actor, &key), fingerprint: fingerprint("bench", &[key.as_bytes()]) };
+        let command = CommandIdentity {
+            id: command_id(actor, &key),
+            content: request::Content::of("bench", &[key.as_bytes()]),
+        };
         Request::new(edge::now(), actor, command, CorrelationId::from_bytes(*command.id.as_bytes()))
     }
 

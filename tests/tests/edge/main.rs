@@ -16,6 +16,7 @@ mod database_tls;
 mod direct;
 mod encryption;
 mod enumeration;
+mod guessing;
 mod journey;
 mod live;
 mod mail;

@@ -1,6 +1,7 @@
 //! The threads that answer HTTP answer, whatever commands have to do.
 
 use std::sync::mpsc;
+use std::task::{Context, Waker};
 
 use domain::organization::Organization;
 use serde_json::json;
@@ -43,7 +44,7 @@ async fn clients_are_answered_while_a_command_of_one_takes_its_time() {
         };
         executor.view(id, look).await
     });
-    assert!(futures_util::poll!(&mut looking).is_pending());
+    assert!(looking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     database.batch_execute(LET_GO).await.unwrap();
     has_begun.await.unwrap();
 

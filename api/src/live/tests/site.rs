@@ -7,7 +7,7 @@ use std::time::Duration;
 use commands::auth::Auth;
 use commands::clock::Clock;
 use commands::mail::Mailer;
-use commands::request::{Request, command_id, fingerprint};
+use commands::request::{CommandIdentity, Content, Request, command_id};
 use commands::{Parts, Services};
 use domain::conversation::commands::SendMessage;
 use domain::conversation::{
@@ -288,7 +288,7 @@ impl Node {
     pub async fn send(&self, from: &Person, conversation_id: ConversationId, content: &[u8]) {
         let message_id: uuid::Uuid = self.state.clock.new_id();
         let id = command_id(from.actor(), &message_id.to_string());
-        let command = CommandRef { id, fingerprint: fingerprint("send", &[content]) };
+        let command = CommandIdentity { id, content: Content::of("send", &[content]) };
         let request = Request::new(self.state.clock.now(), from.actor(), command, self.state.clock.new_id())
             .with_device(Some(from.device_id));
         let body = MessageBody { content: Blob::new(content.to_vec()), cipher: None };

@@ -1,12 +1,13 @@
 //! A command takes effect once, whatever was answered.
 
-use domain::Rejection;
-use eventstore_schema::Revision;
+use domain::{Rejection, Timestamp};
+use eventstore_schema::keyring::{Destruction, KeyName};
+use eventstore_schema::{Position, Revision, Tenant};
 use futures_util::future::join;
 
 use super::world::*;
 use crate::executor::ExecuteError;
-use crate::request::fingerprint;
+use crate::request::Content;
 
 #[tokio::test]
 async fn a_repeated_command_is_answered_as_the_first_time() {
@@ -51,7 +52,7 @@ async fn the_same_id_with_other_content_is_refused_whether_it_would_be_accepted_
     let request = world.request(OWNER);
     execute(&executor, invite(&world, 1), &request).await.unwrap();
     let mut other = request;
-    other.command.fingerprint = fingerprint("test", &[b"another body"]);
+    other.command.content = Content::of("test", &[b"another body"]);
     for command in [invite(&world, 2), withdraw(9)] {
         let answer = execute(&executor, command, &other).await;
         assert!(matches!(answer, Err(ExecuteError::CommandReused { .. })), "{answer:?}");
@@ -100,4 +101,68 @@ async fn cancelling_the_wait_does_not_cancel_the_command() {
     executor.idle().await;
     assert_eq!(world.events().await.len(), 3);
     assert!(execute(&executor, rename(), &request).await.unwrap().replayed);
+}
+
+/// Keys of what the owner asks of the organization.
+fn keys_of_what_is_asked() -> [KeyName; 2] {
+    [KeyName::Tenant(Tenant::Organization(ORGANIZATION)), KeyName::Subject(OWNER.into())]
+}
+
+#[tokio::test]
+async fn a_repetition_is_recognised_after_keys_were_rotated() {
+    let (world, executor) = World::founded().await;
+    let (invited, renamed) = (world.request(OWNER), world.request(OWNER));
+    execute(&executor, invite(&world, 1), &invited).await.unwrap();
+    execute(&executor, rename(), &renamed).await.unwrap();
+    let sealed_for = KeyName::Subject(ORGANIZATION.into());
+    for name in keys_of_what_is_asked().into_iter().chain([sealed_for]) {
+        assert!(world.sealer.keyring().rotate(name, 1, false).await.unwrap());
+    }
+    for node in [&executor, &world.executor()] {
+        // One would be refused now, the other done again.
+        assert!(execute(node, invite(&world, 1), &invited).await.unwrap().replayed);
+        assert!(execute(node, rename(), &renamed).await.unwrap().replayed);
+        for mut other in [invited, renamed] {
+            other.command.content = Content::of("test", &[b"another body"]);
+            for command in [invite(&world, 1), rename()] {
+                let answer = execute(node, command, &other).await;
+                assert!(matches!(answer, Err(ExecuteError::CommandReused { .. })), "{answer:?}");
+            }
+        }
+    }
+    assert_eq!(world.events().await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_repetition_of_what_was_erased_is_never_the_same() {
+    for key in keys_of_what_is_asked() {
+        let (world, executor) = World::founded().await;
+        let invited = world.request(OWNER);
+        execute(&executor, invite(&world, 1), &invited).await.unwrap();
+        let destruction = Destruction { position: Position::new(1), at: Timestamp::from_micros(1) };
+        world.sealer.keyring().destroy(key, destruction).await.unwrap();
+        // Refused by a rule, and accepted by all rules.
+        for command in [invite(&world, 1), withdraw(1)] {
+            let answer = execute(&executor, command, &invited).await;
+            assert!(matches!(answer, Err(ExecuteError::CommandReused { .. })), "{key}: {answer:?}");
+        }
+        assert_eq!(world.events().await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_the_system_does_is_recognised_whatever_became_of_keys() {
+    let (world, executor) = World::founded().await;
+    let mut request = world.request(OWNER);
+    request.command.content = Content::IMPLIED;
+    execute(&executor, invite(&world, 1), &request).await.unwrap();
+    let destruction = Destruction { position: Position::new(1), at: Timestamp::from_micros(1) };
+    for key in keys_of_what_is_asked() {
+        world.sealer.keyring().destroy(key, destruction).await.unwrap();
+    }
+    assert!(execute(&executor, invite(&world, 1), &request).await.unwrap().replayed);
+    let mut other = request;
+    other.command.content = Content::of("test", &[b"body"]);
+    let answer = execute(&executor, invite(&world, 1), &other).await;
+    assert!(matches!(answer, Err(ExecuteError::CommandReused { .. })), "{answer:?}");
 }

@@ -55,7 +55,7 @@ async fn a_command_takes_effect_once_whichever_node_gets_it(engine: Engine) {
         assert_eq!(again.events, first.events);
     }
     let mut other = request;
-    other.command.fingerprint = crate::request::fingerprint("test", &[b"another body"]);
+    other.command.content = crate::request::Content::of("test", &[b"another body"]);
     for node in [&here, &there] {
         let answer = execute(node, invite(world, 1), &other).await;
         assert!(matches!(answer, Err(ExecuteError::CommandReused { .. })), "{answer:?}");

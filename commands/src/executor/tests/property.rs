@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::world::*;
 use crate::executor::cached::decode_event;
-use crate::request::fingerprint;
+use crate::request::Content;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -63,7 +63,7 @@ proptest! {
                 let executor = if *node { &here } else { &there };
                 let mut request = world.keyed(OWNER, &format!("k{key}"));
                 // One key with two contents is two commands of one name.
-                request.command.fingerprint = fingerprint("test", &[format!("{step:?}").as_bytes()]);
+                request.command.content = Content::of("test", &[format!("{step:?}").as_bytes()]);
                 let command = step.command(&world);
                 async move { execute(executor, command, &request).await }
             }))

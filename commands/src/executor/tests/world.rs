@@ -9,13 +9,13 @@ use domain::organization::commands::{
 use domain::organization::{Organization, OrganizationEvent, OrganizationProfile, OrganizationRole};
 use domain::{AccountId, Actor, Aggregate, CorrelationId, Digest, InvitationId, OrganizationId, Timestamp};
 use eventstore_schema::memory::MemoryEventLog;
-use eventstore_schema::{CommandRef, EventLog, Keyring, RecordedEvent, Revision, Sealer, StreamId};
+use eventstore_schema::{EventLog, Keyring, RecordedEvent, Revision, Sealer, StreamId};
 
 use crate::clock::Clock;
 use crate::executor::cells::Cells;
 use crate::executor::{ExecuteError, Executed, Executor};
 use crate::metrics::Metrics;
-use crate::request::{Request, command_id, fingerprint};
+use crate::request::{CommandIdentity, Content, Request, command_id};
 
 pub(super) const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([7; 16]);
 pub(super) const OWNER: AccountId = AccountId::from_bytes([1; 16]);
@@ -68,7 +68,8 @@ impl World {
 
     pub(super) fn keyed(&self, account: AccountId, key: &str) -> Request {
         let actor = Actor::account(account);
-        let command = CommandRef { id: command_id(actor, key), fingerprint: fingerprint("test", &[b"body"]) };
+        let command =
+            CommandIdentity { id: command_id(actor, key), content: Content::of("test", &[b"body"]) };
         Request::new(self.clock.now(), actor, command, CorrelationId::from_bytes([3; 16]))
     }
 

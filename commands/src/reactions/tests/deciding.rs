@@ -2,19 +2,20 @@
 
 use domain::operations::commands::{DiscardParkedEvent, OperationsCommand, RetryParkedEvent};
 use domain::operations::{DiscardCause, Operations, OperationsEvent, OperationsId, reaction_digest};
-use domain::{Actor, Category, CorrelationId, Digest, Event, OrganizationId};
-use eventstore_schema::{CommandRef, ReadFilter, RecordedEvent, StreamId, catalogue};
+use domain::{Actor, Category, CorrelationId, Event, OrganizationId};
+use eventstore_schema::{ReadFilter, RecordedEvent, StreamId, catalogue};
 
 use super::parking::*;
 use super::running::change;
 use super::watch::*;
 use crate::reactions::ReactionError;
 use crate::reactions::ordering::ordering_key;
-use crate::request::Request;
+use crate::request::{CommandIdentity, Content, Request};
 use crate::services::tests::stage::*;
 
 fn operator(stage: &Stage, nth: u8) -> Request {
-    let command = CommandRef { id: stage.parts.clock.new_id(), fingerprint: Digest::from_bytes([nth; 32]) };
+    let command =
+        CommandIdentity { id: stage.parts.clock.new_id(), content: Content::of("decide", &[&[nth]]) };
     Request::new(stage.parts.clock.now(), Actor::OPERATOR, command, CorrelationId::from_bytes([nth; 16]))
 }
 

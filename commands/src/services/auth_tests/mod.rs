@@ -18,7 +18,7 @@ use eventstore_schema::lease::Leases;
 
 use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{
-    CommandRef, EventLog, Keyring, PgEventLog, PgLogConfig, ReadFilter, RecordedEvent, Sealer, catalogue,
+    EventLog, Keyring, PgEventLog, PgLogConfig, ReadFilter, RecordedEvent, Sealer, catalogue,
 };
 use zeroize::Zeroizing;
 
@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::reactions;
 use crate::reactions::tests::leading::next_lead;
-use crate::request::{Request, command_id, fingerprint};
+use crate::request::{CommandIdentity, Content, Request, command_id};
 
 const EMAIL: &str = "ann@example.org";
 const PASSWORD: &str = "correct horse battery";
@@ -110,7 +110,7 @@ impl Node {
     /// A request of `actor` under an idempotency key; its content is told from others by the key and `body`.
     fn request(&self, actor: Actor, key: &str, body: &str) -> Request {
         let command =
-            CommandRef { id: command_id(actor, key), fingerprint: fingerprint("test", &[body.as_bytes()]) };
+            CommandIdentity { id: command_id(actor, key), content: Content::of("test", &[body.as_bytes()]) };
         Request::new(self.parts.clock.now(), actor, command, CorrelationId::from_bytes([9; 16]))
     }
 

@@ -18,13 +18,13 @@ use eventstore_schema::database::Role;
 use eventstore_schema::lease::Leases;
 use eventstore_schema::memory::MemoryEventLog;
 use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
-use eventstore_schema::{CommandRef, EventLog, Keyring, Sealer};
+use eventstore_schema::{EventLog, Keyring, Sealer};
 
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
-use crate::request::{Request, command_id, fingerprint};
+use crate::request::{CommandIdentity, Content, Request, command_id};
 use crate::services::{NewConversation, NewInvitation};
 use crate::{Parts, Services};
 
@@ -156,7 +156,7 @@ impl Stage {
     pub(crate) fn by(&self, person: Person, nth: u8) -> Request {
         let key = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let actor = Actor::account(person.account());
-        let command = CommandRef { id: command_id(actor, &key), fingerprint: fingerprint("test", &[]) };
+        let command = CommandIdentity { id: command_id(actor, &key), content: Content::of("test", &[]) };
         Request::new(self.parts.clock.now(), actor, command, CorrelationId::from_bytes([3; 16]))
             .with_device(Some(person.device(nth)))
     }

@@ -84,8 +84,10 @@ fn admit(
 }
 
 fn require_exact_recipients(state: &Conversation, wraps: &[Wrap]) -> Result<(), Rejection> {
-    let mut missing: BTreeSet<AccountRecipient> =
-        state.recipients().map(|(account_id, one)| AccountRecipient::new(account_id, one.recipient_id)).collect();
+    let mut missing: BTreeSet<AccountRecipient> = state
+        .recipients()
+        .map(|(account_id, one)| AccountRecipient::new(account_id, one.recipient_id))
+        .collect();
     // What is no longer missing when its wrap is met is a stranger's or a second one.
     let extra: BTreeSet<AccountRecipient> =
         wraps.iter().map(Wrap::recipient).filter(|key| !missing.remove(key)).collect();

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::executor::ExecuteError;
-use commands::request::{Request, fingerprint};
+use commands::request::{CommandIdentity, Content, Request};
 use domain::operations::commands::OperationsCommand;
 use domain::operations::{Operations, OperationsId};
 use domain::{Actor, CommandId, CorrelationId};
-use eventstore_schema::{CommandRef, Position, Revision, StreamId};
+use eventstore_schema::{Position, Revision, StreamId};
 use projections::{Feed, Metrics, ParkedStream, Projections, Projector};
 use serde_json::json;
 
@@ -102,7 +102,7 @@ impl Site {
         let content: [&[u8]; 3] =
             [named.projection.as_bytes(), named.stream.as_bytes(), &named.position.to_be_bytes()];
         let id: CommandId = parts.clock.new_id();
-        let command = CommandRef { id, fingerprint: fingerprint(decision.verb, &content) };
+        let command = CommandIdentity { id, content: Content::of(decision.verb, &content) };
         let correlation: CorrelationId = parts.clock.new_id();
         let request = Request::new(parts.clock.now(), Actor::OPERATOR, command, correlation);
         let operations = OperationsId::of(&named.projection);

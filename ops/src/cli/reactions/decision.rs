@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use commands::executor::ExecuteError;
 use commands::reactions::{ParkedEvent, Reactions};
-use commands::request::{Request, fingerprint};
+use commands::request::{CommandIdentity, Content, Request};
 use domain::operations::commands::OperationsCommand;
 use domain::operations::{Operations, OperationsId, reaction_digest};
 use domain::{Actor, CommandId, CorrelationId};
-use eventstore_schema::{CommandRef, Position};
+use eventstore_schema::Position;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -113,7 +113,7 @@ impl Site {
         let parts = &self.backend.parts;
         let reaction = reaction_digest(self.name);
         let content: [&[u8]; 2] = [reaction.as_bytes(), decision.parked.event_id.as_bytes()];
-        let command = CommandRef { id: decision.id, fingerprint: fingerprint(decision.verb, &content) };
+        let command = CommandIdentity { id: decision.id, content: Content::of(decision.verb, &content) };
         let correlation: CorrelationId = parts.clock.new_id();
         let request = Request::new(parts.clock.now(), Actor::OPERATOR, command, correlation);
         let executor = &self.backend.services.executor;
