@@ -1,11 +1,17 @@
 //! Who may read what: roles as the write side knows them now, so that whoever was removed reads nothing from then on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use commands::executor::ExecuteError;
 use domain::conversation::Conversation;
-use domain::organization::{Organization, OrganizationRole};
+use domain::organization::{Organization, OrganizationMember, OrganizationRole};
 use domain::workspace::Workspace;
 use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, WorkspaceId};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use projections::Viewer;
+use projections::conversations::queries::ConversationView;
 
+use crate::limits::LOOKS_AT_ONCE;
 use crate::problem::Problem;
 use crate::state::State;
 
@@ -16,6 +22,8 @@ pub struct Reading {
     pub viewer: Viewer,
     /// Their role.
     pub role: OrganizationRole,
+    /// Their term.
+    pub term: u64,
 }
 
 /// Admits members of the organization.
@@ -27,10 +35,55 @@ pub async fn organization(
     account_id: AccountId,
     organization_id: OrganizationId,
 ) -> Result<Reading, Problem> {
-    let look = move |organization: &Organization, _| organization.role(account_id);
-    let role = state.services.executor.view(organization_id, look).await?;
-    let role = role.ok_or(Rejection::OrganizationNotFound)?;
-    Ok(Reading { viewer: Viewer { account_id, organization_id: Some(organization_id) }, role })
+    let look = move |organization: &Organization, _| organization.member(account_id);
+    let member = state.services.executor.view(organization_id, look).await?;
+    let OrganizationMember { role, term } = member.ok_or(Rejection::OrganizationNotFound)?;
+    Ok(Reading { viewer: Viewer { account_id, organization_id: Some(organization_id) }, role, term })
+}
+
+/// Those of the organizations that the account is a member of now; read models may not have come as far.
+///
+/// # Errors
+/// When something cannot be reached.
+pub async fn memberships<T>(
+    state: &State,
+    account_id: AccountId,
+    rows: Vec<T>,
+    organization_of: impl Fn(&T) -> OrganizationId,
+) -> Result<Vec<T>, Problem> {
+    let rows = stream::iter(rows).map(async |row| {
+        let look = move |organization: &Organization, _| organization.role(account_id).is_some();
+        let is_member = state.services.executor.view(organization_of(&row), look).await?;
+        Ok::<_, ExecuteError>(is_member.then_some(row))
+    });
+    let rows: Vec<_> = rows.buffered(LOOKS_AT_ONCE).try_collect().await?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Those of the conversations in the organization that the reader is a member of by terms that go on; read models show a
+/// membership until it is taken down.
+///
+/// # Errors
+/// When something cannot be reached.
+pub async fn conversations(
+    state: &State,
+    reading: &Reading,
+    rows: Vec<ConversationView>,
+) -> Result<Vec<ConversationView>, Problem> {
+    let account_id = reading.viewer.account_id;
+    let workspaces: BTreeSet<_> = rows.iter().filter_map(|row| row.workspace_id).collect();
+    let terms = stream::iter(workspaces).map(async |id| {
+        let look = move |workspace: &Workspace, _| workspace.recorded(account_id).map(|member| member.term);
+        Ok::<_, ExecuteError>((id, state.services.executor.view(id, look).await?))
+    });
+    let terms: BTreeMap<_, _> = terms.buffered(LOOKS_AT_ONCE).try_collect().await?;
+    let goes_on = |row: &ConversationView| {
+        let in_workspace = row.workspace_id.is_none_or(|id| {
+            row.workspace_term.is_some() && terms.get(&id).copied().flatten() == row.workspace_term
+        });
+        row.organization_term == reading.term && in_workspace
+    };
+    Ok(rows.into_iter().filter(goes_on).collect())
 }
 
 /// Admits members of the workspace, and those who manage its organization.
@@ -42,20 +95,21 @@ pub async fn workspace(
     account_id: AccountId,
     workspace_id: WorkspaceId,
 ) -> Result<Viewer, Problem> {
-    let look = move |workspace: &Workspace, _| (workspace.organization(), workspace.role(account_id));
-    let (organization_id, role) = state.services.executor.view(workspace_id, look).await?;
+    let executor = &state.services.executor;
+    let look = move |workspace: &Workspace, _| (workspace.organization(), workspace.recorded(account_id));
+    let (organization_id, recorded) = executor.view(workspace_id, look).await?;
     let organization_id = organization_id.ok_or(Rejection::WorkspaceNotFound)?;
-    let Reading { viewer, role: in_organization } =
-        organization(state, account_id, organization_id).await.map_err(|problem| {
-            if problem.status() == 404 { Rejection::WorkspaceNotFound.into() } else { problem }
-        })?;
-    if role.is_none() && !in_organization.manages() {
+    let look = move |organization: &Organization, _| organization.member(account_id);
+    let member = executor.view(organization_id, look).await?.ok_or(Rejection::WorkspaceNotFound)?;
+    let is_here = recorded.is_some_and(|recorded| recorded.organization_term == member.term);
+    if !is_here && !member.role.manages() {
         return Err(Rejection::WorkspaceNotFound.into());
     }
-    Ok(viewer)
+    Ok(Viewer { account_id, organization_id: Some(organization_id) })
 }
 
-/// Admits members of the conversation, until it is deleted.
+/// Admits members of the conversation, until it is deleted. Whoever was removed from its organization or workspace is none,
+/// whatever the conversation has on record.
 ///
 /// # Errors
 /// [`Rejection::ConversationNotFound`] for everybody else.
@@ -65,10 +119,15 @@ pub async fn conversation(
     conversation_id: ConversationId,
 ) -> Result<Viewer, Problem> {
     let look = move |conversation: &Conversation, _| {
-        let is_shown = conversation.role(account_id).is_some() && !conversation.is_deleted();
-        conversation.organization().filter(|_| is_shown)
+        let terms = conversation.terms(account_id).filter(|_| !conversation.is_deleted());
+        conversation.organization().zip(terms)
     };
-    let organization_id = state.services.executor.view(conversation_id, look).await?;
-    let organization_id = organization_id.ok_or(Rejection::ConversationNotFound)?;
+    let services = &state.services;
+    let (seen, standing) = tokio::try_join!(
+        services.executor.view(conversation_id, look),
+        services.conversations.standing(conversation_id, account_id),
+    )?;
+    let (organization_id, _) =
+        seen.filter(|(_, terms)| standing.upholds(terms)).ok_or(Rejection::ConversationNotFound)?;
     Ok(Viewer { account_id, organization_id: Some(organization_id) })
 }

@@ -137,6 +137,8 @@ pub const LIVE_SILENCE_MAX: Duration = Duration::from_secs(50);
 pub const LIVE_WRITE_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for a client to take the frame that says why it is cut.
 pub const LIVE_CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Streams that are looked at at once for one request or one socket that begins to follow: enough to hide round trips.
+pub const LOOKS_AT_ONCE: usize = 16;
 /// How long the hub and sockets wait before they ask again what could not be reached.
 pub const LIVE_RETRY: Duration = Duration::from_millis(200);
 /// How often a socket asks again for the key of an event before it is cut, to resume when keys can be had.

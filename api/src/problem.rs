@@ -238,6 +238,7 @@ impl From<ExecuteError> for Problem {
     fn from(error: ExecuteError) -> Self {
         let cause = chain(&error);
         match error {
+            ExecuteError::SessionEnded => Code::Unauthenticated.into(),
             ExecuteError::Rejected(rejection) => rejection.into(),
             ExecuteError::RevisionMismatch { current } => {
                 let current = current.map(|revision| format!("\"{revision}\""));
@@ -329,7 +330,9 @@ fn with_members(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::ConversationExists { conversation_id } => {
             problem.with("conversation_id", json!(conversation_id))
         }
-        Rejection::NotOrganizationMember { account_id } => problem.with("account_id", json!(account_id)),
+        Rejection::NotOrganizationMember { account_id } | Rejection::NotWorkspaceMember { account_id } => {
+            problem.with("account_id", json!(account_id))
+        }
         Rejection::DeviceLimit { limit }
         | Rejection::MemberLimit { limit }
         | Rejection::InvitationLimit { limit }

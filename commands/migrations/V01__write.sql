@@ -43,6 +43,8 @@ CREATE TABLE write.conversation_members_by_account (
     account_id uuid NOT NULL,
     conversation_id uuid NOT NULL,
     organization_id uuid NOT NULL,
+    -- None for a conversation that lies in no workspace.
+    workspace_id uuid,
     position bigint NOT NULL,
     PRIMARY KEY (account_id, conversation_id)
 );

@@ -61,6 +61,8 @@ pub const REACTION_PARKED_AT_ONCE: usize = 32;
 pub const REACTION_PARKED_PAGE: i64 = 200;
 /// Longest reason that is kept with an event that was set aside, in characters: a line or two.
 pub const REACTION_REASON_CHARS_MAX: usize = 500;
+/// Conversations of which it is remembered where they lie: a few megabytes.
+pub const CONVERSATION_HOMES_MAX: u64 = 100_000;
 /// Commands that one event's answer has under way at once: enough to hide round trips, few enough to leave the log to people.
 pub const REACTION_COMMANDS_AT_ONCE: usize = 8;
 

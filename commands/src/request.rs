@@ -1,7 +1,9 @@
 //! What comes in with a command, and the ids that have to be the same for every retry of it.
 
+use domain::conversation::Standing;
 use domain::{
-    Actor, CommandId, Context, ConversationId, CorrelationId, DeviceId, EventId, MessageId, Timestamp,
+    Actor, CommandId, Context, ConversationId, CorrelationId, DeviceId, EventId, MessageId, SessionId,
+    Timestamp,
 };
 use eventstore_schema::{RecordedEvent, Revision};
 use uuid::Uuid;
@@ -63,6 +65,8 @@ pub struct Request {
     pub expected_revision: Option<Revision>,
     /// The network that it comes from, where one is known.
     pub network: Option<Network>,
+    /// The session that it comes from, as long as nobody has found that to stand.
+    pub session: Option<SessionId>,
 }
 
 impl Request {
@@ -73,14 +77,27 @@ impl Request {
         command: CommandIdentity,
         correlation_id: CorrelationId,
     ) -> Self {
-        let context = Context { now, actor, device: None };
-        let (causation_id, expected_revision, network) = (None, None, None);
-        Self { context, command, correlation_id, causation_id, expected_revision, network }
+        let context = Context::new(now, actor);
+        Self {
+            context,
+            command,
+            correlation_id,
+            causation_id: None,
+            expected_revision: None,
+            network: None,
+            session: None,
+        }
     }
 
     /// The same from a device.
     pub fn with_device(mut self, device: Option<DeviceId>) -> Self {
         self.context.device = device;
+        self
+    }
+
+    /// The same with what organization and workspace say of the actor.
+    pub fn with_standing(mut self, standing: Standing) -> Self {
+        self.context.standing = standing;
         self
     }
 
@@ -90,17 +107,30 @@ impl Request {
         self
     }
 
+    /// The same from a session, which is looked at before anything is done.
+    pub fn with_session(mut self, session: Option<SessionId>) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// The same once its session was found to stand ([`crate::executor::Executor::admit`]).
+    pub fn admitted(mut self) -> Self {
+        self.session = None;
+        self
+    }
+
     /// The same with the revision that the caller read before.
     pub fn with_expected_revision(mut self, revision: Option<Revision>) -> Self {
         self.expected_revision = revision;
         self
     }
 
-    /// A further command of the same use case: its id follows from this one's, so a retry of the whole repeats each step.
+    /// A further command of the same use case, whose first one was admitted: its id follows from this one's, so a retry of the
+    /// whole repeats each step.
     pub fn step(&self, step: &str) -> Self {
         let id = CommandId::from_bytes(derive("step", &[self.command.id.as_bytes(), step.as_bytes()]));
         let command = CommandIdentity { id, content: self.command.content };
-        Self { command, expected_revision: None, ..*self }
+        Self { command, expected_revision: None, session: None, ..*self }
     }
 
     /// The command that sends a message: named by conversation and message, so that nobody else's can have its id, and with a
@@ -128,12 +158,13 @@ impl Request {
         let parts: [&[u8]; 3] = [name.as_bytes(), event.event_id.as_bytes(), target];
         let id = CommandId::from_bytes(derive("reaction", &parts));
         Self {
-            context: Context { now, actor: Actor::SYSTEM, device: None },
+            context: Context::new(now, Actor::SYSTEM),
             command: CommandIdentity { id, content: Content::IMPLIED },
             correlation_id: event.origin.correlation_id,
             causation_id: Some(event.event_id),
             expected_revision: None,
             network: None,
+            session: None,
         }
     }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codes::codes;
+use crate::conversation::Standing;
 use crate::event::{EventGroup, Payload};
 use crate::ids::{AccountId, ConversationId, DeviceId, OrganizationId};
 use crate::records::PersonalRecord;
@@ -113,9 +114,16 @@ pub struct Context {
     pub actor: Actor,
     /// From which of the actor's devices, where one is known.
     pub device: Option<DeviceId>,
+    /// What organization and workspace say of the actor, for a command to a conversation.
+    pub standing: Standing,
 }
 
 impl Context {
+    /// A command of `actor` at `now`, from no device, to something that asks for no standing.
+    pub const fn new(now: Timestamp, actor: Actor) -> Self {
+        Self { now, actor, device: None, standing: Standing::NONE }
+    }
+
     /// The account that gives the command.
     ///
     /// # Errors

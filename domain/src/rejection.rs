@@ -104,6 +104,11 @@ rejections! {
         /// Who.
         account_id: AccountId
     } = NotFound, "not_organization_member", "account {account_id} is no member of the organization";
+    /// The account is no member of the workspace.
+    NotWorkspaceMember {
+        /// Who.
+        account_id: AccountId
+    } = NotFound, "not_workspace_member", "account {account_id} is no member of the workspace";
     /// There is nobody of that id among the members.
     MemberNotFound = NotFound, "member_not_found", "there is no such member";
     /// The account is a member already.

@@ -16,18 +16,18 @@ pub(crate) const fn account(byte: u8) -> AccountId {
 
 /// That account at [`NOW`], from no device.
 pub(crate) const fn by(account: AccountId) -> Context {
-    Context { now: NOW, actor: Actor::account(account), device: None }
+    Context::new(NOW, Actor::account(account))
 }
 
 /// That account at [`NOW`], from one of its devices.
 #[allow(dead_code)]
 pub(crate) const fn by_device(account: AccountId, device: DeviceId) -> Context {
-    Context { now: NOW, actor: Actor::account(account), device: Some(device) }
+    Context { device: Some(device), ..Context::new(NOW, Actor::account(account)) }
 }
 
 /// Another actor at [`NOW`].
 pub(crate) const fn as_actor(actor: Actor) -> Context {
-    Context { now: NOW, actor, device: None }
+    Context::new(NOW, actor)
 }
 
 /// The same context at another time.

@@ -385,6 +385,19 @@ pub trait EventLog: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError>;
 
+    /// As [`EventLog::read_stream`], for whoever expects to find nothing: an engine may ask about many streams at once.
+    ///
+    /// # Errors
+    /// As [`EventLog::read_stream`].
+    async fn read_tail(
+        &self,
+        stream: StreamId,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        self.read_stream(stream, from, limit).await
+    }
+
     /// The last event of a stream.
     ///
     /// # Errors

@@ -55,9 +55,10 @@ pub struct TestServer {
     pub keyring: Arc<Keyring>,
     /// How far the read models are.
     pub projections: Arc<Projections>,
-    directory: TempDir,
+    files: PathBuf,
+    _directory: TempDir,
     _running: api::server::Running,
-    _reactions: reactions::Running,
+    reactions: Option<reactions::Running>,
     _revocations: Follower,
     _keys: KeyFollower,
     config: Config,
@@ -79,6 +80,10 @@ pub struct Options {
     pub log: LogOptions,
     /// How e-mails leave; into files when nothing is said.
     pub mail: Option<Mailer>,
+    /// Where its root key and its e-mails lie; a directory of its own when nothing is said.
+    pub files: Option<PathBuf>,
+    /// Answers no events, as if every reactor were dead.
+    pub without_reactions: bool,
 }
 
 impl TestServer {
@@ -105,17 +110,18 @@ impl TestServer {
     /// A server over a migrated database that the test looks after.
     pub async fn over(config: &Config, options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
+        let files = options.files.unwrap_or_else(|| directory.path().to_owned());
         let registry = Registry::new();
         // Before anything else: a client of EventStoreDB sets up TLS for the process.
         let engine = TestLog::create(options.engine, config).await;
         let log = engine.open_with(options.log, &registry).await;
         let pool = database::pool(config, Role::App, POOL_SIZE).expect("a pool");
-        let root = RootKeyFile::open_or_create(&directory.path().join("root.key")).expect("a root key");
+        let root = RootKeyFile::open_or_create(&files.join("root.key")).expect("a root key");
         let keyring = Arc::new(Keyring::open(pool.clone(), Arc::new(root)).await.expect("a keyring"));
         let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)));
         let clock = options.clock.unwrap_or_else(Clock::system);
         let mailer = options.mail.unwrap_or_else(|| {
-            let transport = format!("file:{}", directory.path().join("mail").display());
+            let transport = format!("file:{}", files.join("mail").display());
             Mailer::open(&transport, SENDER, None).expect("a mailer")
         });
         let auth = Auth::open(&keyring, &clock, ISSUER, Arc::new(mailer)).await.expect("authentication");
@@ -138,7 +144,8 @@ impl TestServer {
         follow(&projections).await;
         let revocations = auth.revocations.follow(Arc::clone(&log), clock.clone(), parts.metrics.clone());
         let keys = auth.tokens.follow(Arc::clone(&keyring));
-        let reactions = Reactions::new(reactions::all(&services, &parts), parts.clone()).start();
+        let answer = || Reactions::new(reactions::all(&services, &parts), parts.clone()).start();
+        let reactions = (!options.without_reactions).then(answer);
         let secret = keyring.named_secret(Secret::PositionSealing).await.expect("a secret");
         let measures = api::Metrics::new(&registry).expect("metrics");
         let state = api::state::State {
@@ -170,14 +177,28 @@ impl TestServer {
             engine,
             keyring,
             projections,
-            directory,
+            files,
+            _directory: directory,
             _running: running,
-            _reactions: reactions,
+            reactions,
             _revocations: revocations,
             _keys: keys,
             config: config.clone(),
             _database: None,
         }
+    }
+
+    /// Answers no events any more, as if every reactor had died.
+    pub async fn stop_reactions(&mut self) {
+        if let Some(reactions) = self.reactions.take() {
+            reactions.stop().await;
+        }
+    }
+
+    /// Another server over the same database, which answers no events.
+    pub async fn another(&self) -> Self {
+        let files = Some(self.files.clone());
+        Self::over(&self.config, Options { files, without_reactions: true, ..Options::default() }).await
     }
 
     /// Where it is for clients.
@@ -209,7 +230,7 @@ impl TestServer {
 
     /// Waits for the newest token that was sent to an address.
     pub async fn mailed_token(&self, address: &str) -> String {
-        let mails: PathBuf = self.directory.path().join("mail");
+        let mails: PathBuf = self.files.join("mail");
         until(async || {
             let mut newest = None;
             for entry in std::fs::read_dir(&mails).ok()?.flatten() {

@@ -65,7 +65,8 @@ fn request(state: &State, about: &About, call: &Call<'_>) -> Result<Request, Pro
     let command = CommandIdentity { id, content: Content::of(about.name, &parts) };
     Ok(Request::new(state.clock.now(), actor, command, call.origin.correlation_id())
         .with_network(call.origin.address.map(Network::of))
-        .with_device(call.identity.as_ref().and_then(|one| one.device_id)))
+        .with_device(call.identity.as_ref().and_then(|one| one.device_id))
+        .with_session(call.identity.as_ref().map(|one| one.session_id)))
 }
 
 impl Command {

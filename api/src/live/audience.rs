@@ -1,13 +1,18 @@
 //! Who sees which event. The one place that decides it: an exhaustive match, so a new event has to be given an audience.
 
-use domain::account::AccountEvent;
+use domain::account::{AccountEvent, PasswordEnding};
 use domain::conversation::{ConversationEvent, GenerationCommitted};
 use domain::device::DeviceEvent;
 use domain::organization::OrganizationEvent;
 use domain::session::{SessionEvent, SessionStarted};
 use domain::workspace::WorkspaceEvent;
-use domain::{AccountDevice, AccountId, Category, ConversationId, DeviceId, Digest, Event, SessionId};
+use domain::{
+    AccountDevice, AccountId, Category, ConversationId, DeviceId, Digest, Event, OrganizationId, SessionId,
+    WorkspaceId,
+};
 use projections::Item;
+
+use super::memberships::Place;
 
 /// Who sees an event, and what it changes about who sees what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,9 +31,13 @@ pub struct Audience {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The account is a member from this event on, which it sees.
-    Joined(ConversationId, AccountId),
+    Joined(ConversationId, AccountId, Place),
     /// The account is a member no more; this event is the last that it sees.
     Left(ConversationId, AccountId),
+    /// The account's terms in the organization that began before this revision have ended, and with them what it sees there.
+    LeftOrganization(OrganizationId, AccountId, u64),
+    /// The account's terms in the workspace that began before this revision have ended, and with them what it sees there.
+    LeftWorkspace(WorkspaceId, AccountId, u64),
 }
 
 /// Sockets that have to be closed.
@@ -38,22 +47,36 @@ pub enum Ends {
     Session(AccountId, SessionId),
     /// Those of a device.
     Device(AccountDevice),
+    /// Those of all sessions that began with an earlier password than that of this ending.
+    Password(AccountId, PasswordEnding),
+}
+
+/// What a socket proved.
+#[derive(Clone, Copy, Debug)]
+pub struct Proved {
+    /// The session.
+    pub session_id: SessionId,
+    /// The device that it acts for.
+    pub device_id: Option<DeviceId>,
+    /// Revision, in the account's stream, of the password that the session began with.
+    pub password_revision: u64,
 }
 
 impl Ends {
     /// Whose.
     pub fn account(self) -> AccountId {
         match self {
-            Ends::Session(account, _) => account,
+            Ends::Session(account, _) | Ends::Password(account, _) => account,
             Ends::Device(device) => device.account_id,
         }
     }
 
-    /// Whether a socket of this account, session and device is among them.
-    pub fn hits(self, account_id: AccountId, session_id: SessionId, device_id: Option<DeviceId>) -> bool {
+    /// Whether a socket of [`Ends::account`] that proved this is among them.
+    pub fn hits(self, proved: &Proved) -> bool {
         match self {
-            Ends::Session(account, session) => (account, session) == (account_id, session_id),
-            Ends::Device(device) => device_id.is_some_and(|id| device == AccountDevice::new(account_id, id)),
+            Ends::Session(_, session) => session == proved.session_id,
+            Ends::Device(device) => Some(device.device_id) == proved.device_id,
+            Ends::Password(_, ending) => ending.ends(proved.session_id, proved.password_revision),
         }
     }
 }
@@ -73,7 +96,10 @@ impl Audience {
     /// they miss something.
     pub fn of(item: &Item) -> Self {
         match item {
-            Item::Event(decoded) => Self::of_event(&decoded.event),
+            Item::Event(decoded) => {
+                let recorded = &decoded.recorded;
+                Self::of_event(&decoded.event, recorded.revision.get(), recorded.origin.organization_id)
+            }
             Item::Undecodable(failed) => {
                 let stream = failed.recorded.stream;
                 match stream.category {
@@ -88,22 +114,27 @@ impl Audience {
         }
     }
 
-    /// Who sees an event.
-    pub fn of_event(event: &Event) -> Self {
+    /// Who sees an event, at that revision of its stream, of that organization.
+    pub fn of_event(event: &Event, revision: u64, organization_id: Option<OrganizationId>) -> Self {
         match event {
-            Event::Account(event) => account(event),
-            Event::Conversation(event) => conversation(event),
+            Event::Account(event) => account(event, revision),
+            Event::Conversation(event) => conversation(event, organization_id),
             Event::Device(event) => device(event),
             Event::Operations(_) => Self::NOBODY,
-            Event::Organization(event) => organization(event),
+            Event::Organization(event) => organization(event, revision),
             Event::Session(event) => session(event),
-            Event::Workspace(event) => workspace(event),
+            Event::Workspace(event) => workspace(event, revision),
         }
     }
 }
 
-fn account(event: &AccountEvent) -> Audience {
+fn account(event: &AccountEvent, revision: u64) -> Audience {
     match event {
+        AccountEvent::PasswordSet(event) => {
+            let ending = PasswordEnding { revision, spared: event.session_id };
+            let ends = event.cause.ends_sessions().then_some(Ends::Password(event.account_id, ending));
+            Audience { ends, ..Audience::NOBODY }
+        }
         AccountEvent::EmailConfirmed(event) => Audience::account(event.account_id),
         AccountEvent::ProfileChanged(event) => Audience::account(event.account_id),
         AccountEvent::MetadataChanged(event) => Audience::account(event.account_id),
@@ -111,20 +142,22 @@ fn account(event: &AccountEvent) -> Audience {
         // Nobody is logged in yet, or what is in them is between the account and its mailbox or password.
         AccountEvent::Registered(_)
         | AccountEvent::EmailConfirmationRequested(_)
-        | AccountEvent::PasswordSet(_)
         | AccountEvent::PasswordVoided(_)
         | AccountEvent::RegistrationRepeated(_)
         | AccountEvent::PasswordResetRequested(_) => Audience::NOBODY,
     }
 }
 
-fn conversation(event: &ConversationEvent) -> Audience {
+fn conversation(event: &ConversationEvent, organization_id: Option<OrganizationId>) -> Audience {
     let id = match event {
         // Its members join with the next events.
         ConversationEvent::Created(event) => return Audience::account(event.creator),
         ConversationEvent::MemberJoined(event) => {
-            let change = Change::Joined(event.conversation_id, event.account_id);
-            return Audience { change: Some(change), ..Audience::members(event.conversation_id) };
+            let change = organization_id.map(|organization_id| {
+                let place = Place { organization_id, terms: event.terms() };
+                Change::Joined(event.conversation_id, event.account_id, place)
+            });
+            return Audience { change, ..Audience::members(event.conversation_id) };
         }
         ConversationEvent::MemberLeft(event) => {
             let change = Change::Left(event.conversation_id, event.account_id);
@@ -167,12 +200,15 @@ fn device(event: &DeviceEvent) -> Audience {
     }
 }
 
-fn organization(event: &OrganizationEvent) -> Audience {
+fn organization(event: &OrganizationEvent, revision: u64) -> Audience {
     match event {
         OrganizationEvent::Created(event) => Audience::account(event.founder),
         OrganizationEvent::MemberJoined(event) => Audience::account(event.account_id),
         OrganizationEvent::MemberRoleChanged(event) => Audience::account(event.account_id),
-        OrganizationEvent::MemberRemoved(event) => Audience::account(event.account_id),
+        OrganizationEvent::MemberRemoved(event) => {
+            let change = Change::LeftOrganization(event.organization_id, event.account_id, revision);
+            Audience { change: Some(change), ..Audience::account(event.account_id) }
+        }
         // Settings and invitations are asked for by those who look at them.
         OrganizationEvent::ProfileChanged(_)
         | OrganizationEvent::InvitationCreated(_)
@@ -193,12 +229,15 @@ fn session(event: &SessionEvent) -> Audience {
     }
 }
 
-fn workspace(event: &WorkspaceEvent) -> Audience {
+fn workspace(event: &WorkspaceEvent, revision: u64) -> Audience {
     match event {
         WorkspaceEvent::Created(event) => Audience::account(event.creator),
         WorkspaceEvent::MemberJoined(event) => Audience::account(event.account_id),
         WorkspaceEvent::MemberRoleChanged(event) => Audience::account(event.account_id),
-        WorkspaceEvent::MemberRemoved(event) => Audience::account(event.account_id),
+        WorkspaceEvent::MemberRemoved(event) => {
+            let change = Change::LeftWorkspace(event.workspace_id, event.account_id, revision);
+            Audience { change: Some(change), ..Audience::account(event.account_id) }
+        }
         // Settings are asked for by those who look at them.
         WorkspaceEvent::ProfileChanged(_) | WorkspaceEvent::Archived(_) => Audience::NOBODY,
     }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use domain::session::SessionRevoked;
-use domain::{Category, Payload};
-use eventstore_schema::{Position, ReadFilter, StreamId};
+use eventstore_schema::{Position, ReadFilter};
 use projections::{Item, conversations};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::audience::Proved;
 use super::close::Close;
 use super::event::LiveEvent;
 use super::frames::{Down, ResetReason};
 use super::hub::{Attach, Joined};
 use super::sight::{Look, Sight};
 use super::socket::Line;
+use super::terms;
 use crate::extract::Identity;
 use crate::limits::{
     LIVE_CATCH_UP_PAGE_EVENTS, LIVE_CATCH_UP_WAIT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_RESETS_MAX,
@@ -115,18 +115,21 @@ impl Line {
             shown.await.map_err(|error| self.unavailable(&error))?;
         }
         // Whether the session had ended by now; from `after` on, which is no later, its end is met as an event.
-        let session = StreamId::new(Category::Session, identity.session_id);
-        let last = state.live.feed.log().last_of_stream(session).await;
-        let last = last.map_err(|error| self.unavailable(&error))?;
-        if last.is_some_and(|event| event.event_type == SessionRevoked::NAME) {
-            return Err(Close::SessionEnded);
-        }
+        let Identity { account_id, session_id, device_id, .. } = *identity;
+        let standing =
+            state.services.executor.standing_session(session_id, account_id, device_id, state.clock.now());
+        let standing = standing.await.map_err(|error| self.unavailable(&error))?;
+        let password_revision = standing.ok_or(Close::SessionEnded)?.password_revision;
         let reader = match after {
             Some(position) => state.read_models.showing(&["conversations"], position),
             None => state.read_models.now(),
         };
-        let spans = conversations::queries::spans(&reader, identity.account_id).await;
-        Ok(Sight::at(*identity, &spans.map_err(|error| self.unavailable(&error))?, after))
+        let spans = conversations::queries::spans(&reader, account_id).await;
+        let spans = spans.map_err(|error| self.unavailable(&error))?;
+        let seen = terms::look(state, account_id, spans).await;
+        let (spans, ended) = seen.map_err(|problem| self.failed(&problem))?;
+        let proved = Proved { session_id, device_id, password_revision };
+        Ok(Sight::at(account_id, proved, &spans, ended, after))
     }
 
     async fn catch_up(&mut self, identity: &Identity, after: Option<Position>) -> Result<Caught, Close> {
@@ -136,7 +139,7 @@ impl Line {
         let (mut at, mut events, mut permit) = (after, 0, None);
         let all = ReadFilter::all();
         loop {
-            match state.live.hub.attach(&mut sight, identity, at) {
+            match state.live.hub.attach(&mut sight, at) {
                 Attach::Joined(joined) => return Ok(Caught::Up(joined)),
                 Attach::Refused(close) => return Err(close),
                 Attach::Lost => return Ok(Caught::Missed(ResetReason::Membership)),

@@ -6,20 +6,20 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use commands::clock::Clock;
-use domain::{AccountId, ConversationId, DeviceId, SessionId};
+use domain::{AccountId, ConversationId, DeviceId};
 use eventstore_schema::Position;
 use projections::{FeedSubscription, Item};
 use prometheus::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Bounds;
-use super::audience::{Audience, Change, Ends};
+use super::audience::{Audience, Change, Ends, Proved};
 use super::close::Close;
 use super::event::LiveEvent;
+use super::memberships::Memberships;
 use super::recent::Recent;
 use super::sight::{Look, Sight};
 use super::signals::{Relay, Signal, SignalKind, Status};
-use crate::extract::Identity;
 use crate::limits::{LIVE_RETRY, LIVE_SIGNAL_RECIPIENTS_MAX};
 
 /// What waits in a socket's queue.
@@ -68,15 +68,14 @@ struct Index {
 #[derive(Default)]
 struct Present {
     links: Vec<Link>,
-    conversations: HashSet<ConversationId>,
+    memberships: Memberships,
     status: Option<Status>,
 }
 
 /// The hub's end of a socket.
 struct Link {
     id: u64,
-    session_id: SessionId,
-    device_id: Option<DeviceId>,
+    proved: Proved,
     queue: mpsc::Sender<Delivery>,
     /// Taken when the socket is told to close; nothing is queued behind it.
     end: Option<oneshot::Sender<Close>>,
@@ -141,7 +140,7 @@ impl Seat {
     /// The socket proved its session anew, perhaps with a device that it had not before.
     pub fn rebind(&self, device_id: Option<DeviceId>) {
         if let Some(link) = self.hub.lock().link(self.account_id, self.id) {
-            link.device_id = device_id;
+            link.proved.device_id = device_id;
         }
     }
 
@@ -229,7 +228,7 @@ impl Hub {
     }
 
     /// Joins a socket that has seen everything up to `at` to the live feed.
-    pub fn attach(self: &Arc<Self>, sight: &mut Sight, identity: &Identity, at: Option<Position>) -> Attach {
+    pub fn attach(self: &Arc<Self>, sight: &mut Sight, at: Option<Position>) -> Attach {
         let mut index = self.lock();
         if index.is_closed {
             return Attach::Refused(Close::GoingAway);
@@ -243,8 +242,7 @@ impl Hub {
         let (queue, receiver) = mpsc::channel(self.bounds.queue);
         let (end, ended) = oneshot::channel();
         index.last_link = index.last_link.saturating_add(1);
-        let (session_id, device_id) = (identity.session_id, identity.device_id);
-        let mut link = Link { id: index.last_link, session_id, device_id, queue, end: Some(end) };
+        let mut link = Link { id: index.last_link, proved: *sight.proved(), queue, end: Some(end) };
         for event in missed {
             match sight.look(event.audience()) {
                 Look::Hidden => {}
@@ -286,11 +284,11 @@ impl Index {
         match self.accounts.entry(account_id) {
             Entry::Occupied(_) => {}
             Entry::Vacant(entry) => {
-                let conversations = sight.conversations().clone();
-                for conversation in &conversations {
-                    self.conversations.entry(*conversation).or_default().insert(account_id);
+                let memberships = sight.memberships().clone();
+                for conversation in memberships.seen() {
+                    self.conversations.entry(conversation).or_default().insert(account_id);
                 }
-                entry.insert(Present { conversations, ..Present::default() });
+                entry.insert(Present { memberships, ..Present::default() });
             }
         }
         for (other, status) in self.statuses(account_id) {
@@ -306,7 +304,7 @@ impl Index {
         let Some(present) = self.accounts.get(&account_id) else { return Vec::new() };
         let mut seen = HashSet::from([account_id]);
         let neighbours =
-            present.conversations.iter().filter_map(|id| self.conversations.get(id)).flatten().copied();
+            present.memberships.seen().filter_map(|id| self.conversations.get(&id)).flatten().copied();
         neighbours
             .filter(|other| seen.insert(*other))
             .take(LIVE_SIGNAL_RECIPIENTS_MAX)
@@ -322,11 +320,11 @@ impl Index {
             return None;
         }
         let gone = self.accounts.remove(&account_id)?;
-        for conversation in &gone.conversations {
+        let conversations: Vec<_> = gone.memberships.seen().collect();
+        for conversation in &conversations {
             self.leave(*conversation, account_id);
         }
         let kind = SignalKind::Presence { status: Status::Offline };
-        let conversations = gone.conversations.into_iter().collect();
         gone.status.map(|_| Signal { account_id, conversations, kind })
     }
 
@@ -359,18 +357,37 @@ impl Index {
 
     fn change(&mut self, change: Change) {
         match change {
-            Change::Joined(conversation, account) => {
+            Change::Joined(conversation, account, place) => {
                 if let Some(present) = self.accounts.get_mut(&account) {
-                    present.conversations.insert(conversation);
-                    self.conversations.entry(conversation).or_default().insert(account);
+                    present.memberships.join(conversation, place);
+                    if present.memberships.sees(&conversation) {
+                        self.conversations.entry(conversation).or_default().insert(account);
+                    }
                 }
             }
             Change::Left(conversation, account) => {
                 if let Some(present) = self.accounts.get_mut(&account) {
-                    present.conversations.remove(&conversation);
+                    present.memberships.leave(conversation);
                     self.leave(conversation, account);
                 }
             }
+            Change::LeftOrganization(organization, account, before) => {
+                self.curtail(account, |memberships| memberships.end_organization(organization, before));
+            }
+            Change::LeftWorkspace(workspace, account, before) => {
+                self.curtail(account, |memberships| memberships.end_workspace(workspace, before));
+            }
+        }
+    }
+
+    /// Ends terms of an account, and takes it out of the conversations that it sees no more.
+    fn curtail(&mut self, account: AccountId, end: impl FnOnce(&mut Memberships)) {
+        let Some(present) = self.accounts.get_mut(&account) else { return };
+        let before: Vec<_> = present.memberships.seen().collect();
+        end(&mut present.memberships);
+        let gone: Vec<_> = before.into_iter().filter(|id| !present.memberships.sees(id)).collect();
+        for conversation in gone {
+            self.leave(conversation, account);
         }
     }
 
@@ -378,7 +395,7 @@ impl Index {
         let account_id = ends.account();
         let Some(present) = self.accounts.get_mut(&account_id) else { return };
         for link in &mut present.links {
-            if ends.hits(account_id, link.session_id, link.device_id) {
+            if ends.hits(&link.proved) {
                 link.close(Close::SessionEnded);
             }
         }
@@ -390,7 +407,7 @@ impl Index {
         if present.status.replace(status) == Some(status) {
             return None;
         }
-        let conversations = present.conversations.iter().copied().collect();
+        let conversations = present.memberships.seen().collect();
         Some(Signal { account_id, conversations, kind: SignalKind::Presence { status } })
     }
 

@@ -11,10 +11,12 @@ mod close;
 mod event;
 mod frames;
 mod hub;
+mod memberships;
 mod recent;
 mod sight;
 mod signals;
 mod socket;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod upgrade;

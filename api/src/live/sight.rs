@@ -1,19 +1,18 @@
 //! What one socket sees, event by event: the same judgement while catching up and when joining the live feed.
 
-use std::collections::HashSet;
-
-use domain::{AccountId, ConversationId};
+use domain::AccountId;
 use eventstore_schema::Position;
 use projections::conversations::queries::MembershipSpan;
 
-use super::audience::{Audience, Change};
-use crate::extract::Identity;
+use super::audience::{Audience, Change, Proved};
+use super::memberships::{Memberships, Place};
 
-/// The memberships of a socket's account at a position.
+/// What a socket's account sees at a position.
 #[derive(Clone, Debug)]
 pub struct Sight {
-    identity: Identity,
-    conversations: HashSet<ConversationId>,
+    account_id: AccountId,
+    proved: Proved,
+    memberships: Memberships,
 }
 
 /// What an event is to a socket.
@@ -30,49 +29,79 @@ pub enum Look {
 }
 
 impl Sight {
-    /// What the socket sees behind `position`, by memberships that were read at that position or later.
+    /// What the socket sees behind `position`, by memberships that were read at that position or later; `ended` tells which
+    /// terms are over by now.
     ///
     /// A row tells the last membership only. Whoever left and joined again since `position` is taken for no member, which
     /// [`Look::Lost`] brings to light.
-    pub fn at(identity: Identity, spans: &[MembershipSpan], position: Option<Position>) -> Self {
-        let is_member = |span: &&MembershipSpan| {
-            Some(span.joined_position) <= position
-                && span.left_position.is_none_or(|left| Some(left) > position)
-        };
-        let conversations = spans.iter().filter(is_member).map(|span| span.conversation_id).collect();
-        Self { identity, conversations }
+    pub fn at(
+        account_id: AccountId,
+        proved: Proved,
+        spans: &[MembershipSpan],
+        ended: Memberships,
+        position: Option<Position>,
+    ) -> Self {
+        let mut memberships = ended;
+        for span in spans {
+            let is_member = Some(span.joined_position) <= position
+                && span.left_position.is_none_or(|left| Some(left) > position);
+            if is_member {
+                let place = Place { organization_id: span.organization_id, terms: span.terms() };
+                memberships.join(span.conversation_id, place);
+            }
+        }
+        Self { account_id, proved, memberships }
     }
 
     /// Whose.
     pub fn account(&self) -> AccountId {
-        self.identity.account_id
+        self.account_id
     }
 
-    /// The conversations that it is a member of.
-    pub fn conversations(&self) -> &HashSet<ConversationId> {
-        &self.conversations
+    /// What the socket proved.
+    pub fn proved(&self) -> &Proved {
+        &self.proved
+    }
+
+    /// The memberships of the account.
+    pub fn memberships(&self) -> &Memberships {
+        &self.memberships
     }
 
     /// Judges the next event.
     pub fn look(&mut self, audience: &Audience) -> Look {
         let me = self.account();
         match audience.change {
-            Some(Change::Joined(conversation, account)) if account == me => {
-                self.conversations.insert(conversation);
+            Some(Change::Joined(conversation, account, place)) if account == me => {
+                self.memberships.join(conversation, place);
             }
             Some(Change::Left(conversation, account)) if account == me => {
-                if !self.conversations.remove(&conversation) {
+                if !self.memberships.leave(conversation) {
                     return Look::Lost;
                 }
             }
-            Some(Change::Joined(..) | Change::Left(..)) | None => {}
+            Some(Change::LeftOrganization(organization, account, before)) if account == me => {
+                self.memberships.end_organization(organization, before);
+            }
+            Some(Change::LeftWorkspace(workspace, account, before)) if account == me => {
+                self.memberships.end_workspace(workspace, before);
+            }
+            Some(
+                Change::Joined(..)
+                | Change::Left(..)
+                | Change::LeftOrganization(..)
+                | Change::LeftWorkspace(..),
+            )
+            | None => {}
+        }
+        if audience.ends.is_some_and(|ends| ends.account() == me && ends.hits(&self.proved)) {
+            return Look::Ended;
         }
         let is_mine = audience.account == Some(me);
-        if !is_mine && !audience.conversation.is_some_and(|id| self.conversations.contains(&id)) {
-            return Look::Hidden;
+        if is_mine || audience.conversation.is_some_and(|id| self.memberships.sees(&id)) {
+            Look::Shown
+        } else {
+            Look::Hidden
         }
-        let hits =
-            |ends: super::audience::Ends| ends.hits(me, self.identity.session_id, self.identity.device_id);
-        if audience.ends.is_some_and(hits) { Look::Ended } else { Look::Shown }
     }
 }

@@ -150,7 +150,8 @@ impl Line {
         Close::Unavailable
     }
 
-    fn failed(&self, problem: &Problem) -> Close {
+    /// Notes a failure; the client resumes later.
+    pub fn failed(&self, problem: &Problem) -> Close {
         problem.log(&self.origin.request_id);
         Close::Unavailable
     }

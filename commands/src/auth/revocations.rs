@@ -1,4 +1,5 @@
-//! What was revoked of late: an access token holds only while neither its session nor its device is among it.
+//! What was revoked of late: an access token holds only while neither its session nor its device is among it, and its account's
+//! password was not set anew in another session.
 //!
 //! A follower of the log keeps the list on every node; this node's own commands write into it before they answer. The list
 //! goes back as far as the oldest access token that can still be presented. A token that was issued before the follower began,
@@ -8,12 +9,13 @@
 //! account's of the same id. It refuses the tokens that were issued before it was recorded, so that it means nothing any more
 //! once those have expired, whether or not it is still kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use domain::account::AccountEvent;
 use domain::device::DeviceEvent;
 use domain::session::SessionEvent;
 use domain::{AccountDevice, AccountId, Category, Event, SessionId, Timestamp};
@@ -34,6 +36,8 @@ const BATCH_EVENTS: usize = 500;
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 /// How often entries that concern no token any more are taken out, in seconds: seldom enough to cost nothing.
 const PRUNE_SECONDS: i64 = 60;
+/// What is followed.
+const EVENT_TYPES: [&str; 3] = ["session.revoked", "device.revoked", "account.password_set"];
 /// Sessions that were looked up and found alive, kept at most.
 const VOUCHED_MAX: u64 = 100_000;
 
@@ -44,11 +48,12 @@ pub enum Judgement {
     Revoked,
     /// Neither was.
     Holds,
-    /// The list does not go back that far: look at the session itself.
+    /// The list does not go back that far, or does not tell whether the session began before the password was set anew: look at
+    /// the session itself.
     Unknown,
 }
 
-/// Sessions and devices revoked within the life of an access token. Clones share one list.
+/// Sessions and devices revoked, and passwords set anew, within the life of an access token. Clones share one list.
 #[derive(Clone)]
 pub struct Revocations {
     shared: Arc<Shared>,
@@ -65,8 +70,10 @@ struct Shared {
 struct List {
     sessions: Entries<SessionId>,
     devices: Entries<AccountDevice>,
-    /// Accounts of which a device was revoked that cannot be told.
+    /// Accounts of which something was revoked that cannot be told.
     accounts: Entries<AccountId>,
+    /// Accounts whose password was set anew.
+    passwords: HashMap<AccountId, NewPassword>,
     pruned_at: Option<Timestamp>,
 }
 
@@ -79,6 +86,23 @@ impl List {
             || self.accounts.refuses(&identity.account_id, issued_at)
     }
 
+    /// Whether the session may have begun with an earlier password than the account's.
+    fn doubts(&self, identity: &Identity) -> bool {
+        let issued_at = identity.expires_at.plus_seconds(-ACCESS_TOKEN_SECONDS);
+        self.passwords.get(&identity.account_id).is_some_and(|password| {
+            issued_at <= password.at.plus_seconds(CLOCK_SKEW_SECONDS)
+                && !password.standing.contains(&identity.session_id)
+        })
+    }
+
+    fn set_password(&mut self, account_id: AccountId, spared: Option<SessionId>, at: Timestamp) {
+        let known = self.passwords.get(&account_id).map(|password| password.at);
+        // This node's own command comes a second time from the log.
+        if known.is_none_or(|known| known < at) {
+            self.passwords.insert(account_id, NewPassword { at, standing: spared.into_iter().collect() });
+        }
+    }
+
     fn prune(&mut self, now: Timestamp) {
         if self.pruned_at.is_some_and(|at| (at..at.plus_seconds(PRUNE_SECONDS)).contains(&now)) {
             return;
@@ -87,8 +111,23 @@ impl List {
         self.sessions.forget(oldest);
         self.devices.forget(oldest);
         self.accounts.forget(oldest);
+        self.passwords.retain(|_, password| password.at > oldest);
         self.pruned_at = Some(now);
     }
+}
+
+/// A password that took the place of another.
+struct NewPassword {
+    at: Timestamp,
+    /// Sessions that were found to stand since: the one in which it was changed, and those begun with it.
+    standing: HashSet<SessionId>,
+}
+
+/// What the list knew before a session was looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    is_following: bool,
+    password_at: Option<Timestamp>,
 }
 
 /// When what was revoked last, of one kind.
@@ -145,8 +184,14 @@ impl Revocations {
 
     /// Judges a token whose signature is right.
     pub fn judge(&self, identity: &Identity) -> Judgement {
-        if self.shared.list.read().unwrap_or_else(PoisonError::into_inner).refuses(identity) {
-            return Judgement::Revoked;
+        {
+            let list = self.shared.list.read().unwrap_or_else(PoisonError::into_inner);
+            if list.refuses(identity) {
+                return Judgement::Revoked;
+            }
+            if list.doubts(identity) {
+                return Judgement::Unknown;
+            }
         }
         let trusted_from = self.shared.trusted_from.load(Ordering::Acquire);
         let expires = identity.expires_at.as_micros() / 1_000_000;
@@ -166,10 +211,26 @@ impl Revocations {
         self.shared.trusted_from.load(Ordering::Acquire) != i64::MAX
     }
 
-    /// Notes that the session was looked up and is alive; `followed` says that the log was followed before the look.
-    pub(crate) fn vouch(&self, session_id: SessionId, followed: bool) {
-        if followed {
-            self.shared.vouched.insert(session_id, ());
+    /// What is known before the token's session is looked at; to be handed to [`Revocations::vouch`].
+    pub(crate) fn ask(&self, identity: &Identity) -> Asked {
+        let is_following = self.is_following();
+        let list = self.shared.list.read().unwrap_or_else(PoisonError::into_inner);
+        let password_at = list.passwords.get(&identity.account_id).map(|password| password.at);
+        Asked { is_following, password_at }
+    }
+
+    /// Notes that the token's session was looked at and stands. What has come to the list since the look began stays as it is.
+    pub(crate) fn vouch(&self, identity: &Identity, asked: Asked) {
+        if asked.is_following {
+            self.shared.vouched.insert(identity.session_id, ());
+        }
+        if asked.password_at.is_none() {
+            return;
+        }
+        let mut list = self.shared.list.write().unwrap_or_else(PoisonError::into_inner);
+        let password = list.passwords.get_mut(&identity.account_id);
+        if let Some(password) = password.filter(|password| Some(password.at) == asked.password_at) {
+            password.standing.insert(identity.session_id);
         }
     }
 
@@ -181,6 +242,11 @@ impl Revocations {
     /// Refuses the device's tokens from now on.
     pub fn device_revoked(&self, device: AccountDevice, now: Timestamp) {
         self.note(now, |list| list.devices.insert(device, now));
+    }
+
+    /// The account's password was set anew: from now on the sessions that began with an earlier one have ended, but for `spared`.
+    pub fn password_set(&self, account_id: AccountId, spared: Option<SessionId>, now: Timestamp) {
+        self.note(now, |list| list.set_password(account_id, spared, now));
     }
 
     fn note(&self, now: Timestamp, insert: impl FnOnce(&mut List)) {
@@ -221,8 +287,7 @@ impl Trail {
         &self,
         place: &mut Option<(Option<Position>, i64)>,
     ) -> Result<std::convert::Infallible, LogError> {
-        let filter =
-            || ReadFilter { event_types: vec!["session.revoked", "device.revoked"], ..ReadFilter::default() };
+        let filter = || ReadFilter { event_types: EVENT_TYPES.to_vec(), ..ReadFilter::default() };
         let (mut after, trusted_from) = match *place {
             Some(known) => known,
             None => {
@@ -264,10 +329,13 @@ impl Trail {
             (Ok(Event::Device(DeviceEvent::Revoked(event))), _) => {
                 list.devices.insert(AccountDevice::new(event.account_id, event.device_id), at);
             }
+            (Ok(Event::Account(AccountEvent::PasswordSet(event))), _) if event.cause.ends_sessions() => {
+                list.set_password(event.account_id, event.session_id, at);
+            }
             (Ok(_), _) => {}
             // A newer release's event: its stream's id is the session's, or that of the device's account.
             (Err(_), Category::Session) => list.sessions.insert(id.into(), at),
-            (Err(_), Category::Device) => list.accounts.insert(id.into(), at),
+            (Err(_), Category::Device | Category::Account) => list.accounts.insert(id.into(), at),
             (Err(_), _) => {}
         });
         self.metrics.revocations_delay.observe(now.since(at).as_secs_f64());
@@ -312,7 +380,7 @@ mod tests {
 
     fn kept(revocations: &Revocations) -> usize {
         let list = revocations.shared.list.read().unwrap();
-        list.sessions.0.len() + list.devices.0.len() + list.accounts.0.len()
+        list.sessions.0.len() + list.devices.0.len() + list.accounts.0.len() + list.passwords.len()
     }
 
     #[test]
@@ -360,16 +428,36 @@ mod tests {
     fn a_token_from_before_the_list_is_looked_up_once() {
         let revocations = following(NOW.plus_seconds(1));
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Unknown);
-        revocations.vouch(session(2), true);
+        revocations.vouch(&identity(2, None), revocations.ask(&identity(2, None)));
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Holds);
         revocations.session_revoked(session(2), NOW);
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Revoked);
     }
 
     #[test]
+    fn a_password_set_anew_puts_every_other_session_in_doubt_until_it_was_looked_at() {
+        let revocations = following(NOW);
+        revocations.password_set(account(1), Some(session(2)), NOW);
+        assert_eq!(revocations.judge(&identity(2, None)), Judgement::Holds);
+        assert_eq!(revocations.judge(&identity(3, None)), Judgement::Unknown);
+        assert_eq!(revocations.judge(&identity(3, Some(device(9, 1)))), Judgement::Holds);
+        let asked = revocations.ask(&identity(3, None));
+        revocations.vouch(&identity(3, None), asked);
+        // The same event from the log changes nothing.
+        revocations.password_set(account(1), Some(session(2)), NOW);
+        assert_eq!(revocations.judge(&identity(3, None)), Judgement::Holds);
+        // Another one does, also for whoever was being looked at.
+        revocations.password_set(account(1), None, NOW.plus_seconds(1));
+        revocations.vouch(&identity(3, None), asked);
+        for number in [2, 3] {
+            assert_eq!(revocations.judge(&identity(number, None)), Judgement::Unknown);
+        }
+    }
+
+    #[test]
     fn without_a_log_nobody_is_trusted_unseen() {
         let revocations = Revocations::default();
-        revocations.vouch(session(2), revocations.is_following());
+        revocations.vouch(&identity(2, None), revocations.ask(&identity(2, None)));
         assert_eq!(revocations.judge(&identity(2, None)), Judgement::Unknown);
     }
 

@@ -66,13 +66,13 @@ impl<A: Aggregate> CachedAggregate<A> {
                 cached.position = Some(first.position);
                 cached.fold_all(stream, tail)?;
                 if page.len() == LOAD_PAGE_EVENTS {
-                    cached.refresh(log, stream).await?;
+                    cached.read_on(log, stream).await?;
                 }
                 return Ok(cached);
             }
         }
         let mut cached = Self::empty();
-        cached.refresh(log, stream).await?;
+        cached.read_on(log, stream).await?;
         Ok(cached)
     }
 
@@ -94,8 +94,18 @@ impl<A: Aggregate> CachedAggregate<A> {
         }
     }
 
-    /// Folds in what was recorded since. What was read before a failure stays folded in.
+    /// Folds in what was recorded since, which mostly is nothing. What was read before a failure stays folded in.
     pub(super) async fn refresh(&mut self, log: &dyn EventLog, stream: StreamId) -> Result<(), ExecuteError> {
+        let page = log
+            .read_tail(stream, self.confirmed.next_revision(), LOAD_PAGE_EVENTS)
+            .await
+            .map_err(|error| ExecuteError::from_log(stream, &error))?;
+        self.fold_all(stream, &page)?;
+        if page.len() == LOAD_PAGE_EVENTS { self.read_on(log, stream).await } else { Ok(()) }
+    }
+
+    /// Folds in what follows, however much.
+    async fn read_on(&mut self, log: &dyn EventLog, stream: StreamId) -> Result<(), ExecuteError> {
         loop {
             let page = log
                 .read_stream(stream, self.confirmed.next_revision(), LOAD_PAGE_EVENTS)

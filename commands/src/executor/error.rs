@@ -8,6 +8,9 @@ use eventstore_schema::{LogError, Revision, StreamId};
 /// Why a command was not executed. Nothing was written by it, but for [`ExecuteError::Unavailable`].
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
+    /// The session that it comes from has ended.
+    #[error("the session has ended")]
+    SessionEnded,
     /// A rule refuses it.
     #[error("the command is refused")]
     Rejected(#[source] Rejection),
@@ -81,7 +84,8 @@ impl ExecuteError {
             ExecuteError::InFlight { .. }
             | ExecuteError::Overloaded { .. }
             | ExecuteError::Unavailable { .. } => true,
-            ExecuteError::Rejected(_)
+            ExecuteError::SessionEnded
+            | ExecuteError::Rejected(_)
             | ExecuteError::RevisionMismatch { .. }
             | ExecuteError::CommandReused { .. }
             | ExecuteError::TooLarge { .. }
@@ -93,6 +97,7 @@ impl ExecuteError {
     /// The outcome's name in metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
+            ExecuteError::SessionEnded => "session_ended",
             ExecuteError::Rejected(_) => "rejected",
             ExecuteError::RevisionMismatch { .. } => "revision_mismatch",
             ExecuteError::CommandReused { .. } => "command_reused",

@@ -1,5 +1,6 @@
 //! Executes commands: loads the state, decides, seals, appends, once each and in order.
 
+mod admission;
 mod append;
 mod cached;
 mod cell;
@@ -24,6 +25,7 @@ use crate::limits::{OVERLOADED_RETRY_AFTER, WAITING_MAX};
 use crate::metrics::Metrics;
 use crate::request::Request;
 
+pub use self::admission::StandingSession;
 use self::cell::{Job, Pending, View};
 use self::cells::Cells;
 pub use self::error::ExecuteError;
@@ -92,7 +94,8 @@ impl Executor {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Executes a command. Cancelling the wait does not cancel the command.
+    /// Executes a command, once the session that it comes from was found to stand ([`Executor::admit`]). Cancelling the wait
+    /// does not cancel the command.
     ///
     /// # Errors
     /// See [`ExecuteError`]; in every case but `Unavailable` nothing was written.
@@ -102,6 +105,7 @@ impl Executor {
         command: A::Command,
         request: &Request,
     ) -> Result<Executed<A::Event>, ExecuteError> {
+        self.admit(request).await?;
         let timer = self.shared.metrics.duration.with_label_values(&[A::CATEGORY.name()]).start_timer();
         let in_flight = self.shared.in_flight.enter(request.command)?;
         let permit = self.permit()?;

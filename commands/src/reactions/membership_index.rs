@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use domain::conversation::ConversationEvent;
 use domain::workspace::WorkspaceEvent;
-use domain::{AccountId, Event};
+use domain::{AccountId, Event, WorkspaceId};
 use eventstore_schema::RecordedEvent;
 use eventstore_schema::database::Pool;
 use tokio_postgres::types::ToSql;
@@ -18,20 +18,12 @@ pub(super) const NAME: &str = "membership_index";
 /// The reaction.
 pub(super) struct MembershipIndex;
 
-impl MembershipIndex {
-    async fn join(
-        lead: &Lead,
-        sql: &str,
-        account: AccountId,
-        event: &RecordedEvent,
-    ) -> Result<u64, ReactionError> {
-        let Some(organization) = event.origin.organization_id else {
-            return Err(ReactionError::Failed("a membership without organization".to_owned()));
-        };
-        let position = store::stored(event.position)?;
-        let (account, organization) = (account.as_uuid(), organization.as_uuid());
-        lead.write(sql, &[&account, &event.stream.id, &organization, &position]).await
-    }
+/// The organization of an event, and where it stands in the log.
+fn place(event: &RecordedEvent) -> Result<(Uuid, i64), ReactionError> {
+    let Some(organization) = event.origin.organization_id else {
+        return Err(ReactionError::Failed("a membership without organization".to_owned()));
+    };
+    Ok((organization.as_uuid(), store::stored(event.position)?))
 }
 
 #[async_trait]
@@ -54,15 +46,14 @@ impl Reaction for MembershipIndex {
         let stream = &recorded.stream.id;
         let written = match event {
             Event::Conversation(ConversationEvent::MemberJoined(event)) => {
-                Self::join(
-                    lead,
-                    "INSERT INTO write.conversation_members_by_account \
-                     (account_id, conversation_id, organization_id, position) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT (account_id, conversation_id) DO UPDATE SET position = excluded.position",
-                    event.account_id,
-                    recorded,
-                )
-                .await
+                let (organization, position) = place(recorded)?;
+                let workspace = event.workspace.map(|workspace| workspace.workspace_id.as_uuid());
+                let sql = "INSERT INTO write.conversation_members_by_account \
+                     (account_id, conversation_id, organization_id, workspace_id, position) \
+                     VALUES ($1, $2, $3, $4, $5) \
+                     ON CONFLICT (account_id, conversation_id) DO UPDATE SET position = excluded.position";
+                let account = event.account_id.as_uuid();
+                lead.write(sql, &[&account, stream, &organization, &workspace, &position]).await
             }
             Event::Conversation(ConversationEvent::MemberLeft(event)) => {
                 let sql = "DELETE FROM write.conversation_members_by_account \
@@ -74,15 +65,12 @@ impl Reaction for MembershipIndex {
                 lead.write(sql, &[stream]).await
             }
             Event::Workspace(WorkspaceEvent::MemberJoined(event)) => {
-                Self::join(
-                    lead,
-                    "INSERT INTO write.workspace_members_by_account \
+                let (organization, position) = place(recorded)?;
+                let sql = "INSERT INTO write.workspace_members_by_account \
                      (account_id, workspace_id, organization_id, position) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT (account_id, workspace_id) DO UPDATE SET position = excluded.position",
-                    event.account_id,
-                    recorded,
-                )
-                .await
+                     ON CONFLICT (account_id, workspace_id) DO UPDATE SET position = excluded.position";
+                let account = event.account_id.as_uuid();
+                lead.write(sql, &[&account, stream, &organization, &position]).await
             }
             Event::Workspace(WorkspaceEvent::MemberRemoved(event)) => {
                 let sql = "DELETE FROM write.workspace_members_by_account \
@@ -140,6 +128,17 @@ impl Memberships {
         let position = store::stored(event.position)?;
         read(pool, sql, &[&account.as_uuid(), &event.stream.id, &position]).await
     }
+}
+
+/// The conversations of a workspace that an account is a member of.
+pub(super) async fn conversations_in_workspace(
+    pool: &Pool,
+    account: AccountId,
+    workspace: WorkspaceId,
+) -> Result<Vec<Uuid>, ReactionError> {
+    let sql = "SELECT conversation_id FROM write.conversation_members_by_account \
+               WHERE account_id = $1 AND workspace_id = $2";
+    read(pool, sql, &[&account.as_uuid(), &workspace.as_uuid()]).await
 }
 
 async fn read(pool: &Pool, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Uuid>, ReactionError> {

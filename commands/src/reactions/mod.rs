@@ -29,6 +29,7 @@ mod session_revoke;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
+mod workspace_leave;
 
 use std::sync::Arc;
 
@@ -79,6 +80,7 @@ pub fn all(services: &Services, parts: &Parts) -> Vec<Arc<dyn Reaction>> {
         Arc::new(membership_index::MembershipIndex),
         Arc::new(device_fanout::DeviceFanout::new(executor(), pool(), clock())),
         Arc::new(organization_leave::OrganizationLeave::new(executor(), pool(), clock())),
+        Arc::new(workspace_leave::WorkspaceLeave::new(executor(), pool(), clock())),
         Arc::new(session_revoke::SessionRevoke::new(executor(), pool(), clock())),
     ]
 }

@@ -1,11 +1,12 @@
-//! Whoever leaves an organization leaves its workspaces and conversations. A membership that was decided on a role read a
-//! moment too early is put right by the event of joining.
+//! Takes down the memberships in workspaces and conversations of whoever left their organization. They have been worth nothing
+//! since the term in the organization ended; with them recipients go, and new generations become due. A membership that was
+//! decided on a term read a moment too early is taken down by the event of joining.
 
 use async_trait::async_trait;
-use domain::conversation::commands::{ConversationCommand, RemoveMember};
-use domain::conversation::{Conversation, ConversationEvent};
+use domain::conversation::commands::{ConversationCommand, EndMembership};
+use domain::conversation::{Conversation, ConversationEvent, EndedTerms};
 use domain::organization::OrganizationEvent;
-use domain::workspace::commands::{RemoveWorkspaceMember, WorkspaceCommand};
+use domain::workspace::commands::{EndWorkspaceMembership, WorkspaceCommand};
 use domain::workspace::{Workspace, WorkspaceEvent};
 use domain::{AccountId, ConversationId, Event, WorkspaceId};
 use eventstore_schema::RecordedEvent;
@@ -40,15 +41,16 @@ impl OrganizationLeave {
         event: &RecordedEvent,
         account: AccountId,
     ) -> Result<(), ReactionError> {
+        let before = event.revision.get();
         let conversations = Memberships::Conversations.before(&self.pool, account, event).await?;
         let workspaces = Memberships::Workspaces.before(&self.pool, account, event).await?;
         let conversations: Vec<_> = stream::iter(conversations)
-            .map(|id| self.leave_conversation(lead, event, ConversationId::from(id), account))
+            .map(|id| self.leave_conversation(lead, event, ConversationId::from(id), account, before))
             .buffer_unordered(REACTION_COMMANDS_AT_ONCE)
             .collect()
             .await;
         let workspaces: Vec<_> = stream::iter(workspaces)
-            .map(|id| self.leave_workspace(lead, event, WorkspaceId::from(id), account))
+            .map(|id| self.leave_workspace(lead, event, WorkspaceId::from(id), account, before))
             .buffer_unordered(REACTION_COMMANDS_AT_ONCE)
             .collect()
             .await;
@@ -62,9 +64,11 @@ impl OrganizationLeave {
         event: &RecordedEvent,
         id: ConversationId,
         account_id: AccountId,
+        before: u64,
     ) -> Result<(), ReactionError> {
         let request = self.request(event, id.as_bytes(), account_id);
-        let command = ConversationCommand::RemoveMember(RemoveMember { account_id });
+        let ended = EndedTerms::Organization { before };
+        let command = ConversationCommand::EndMembership(EndMembership { account_id, ended });
         lead.check()?;
         self.executor.execute::<Conversation>(id, command, &request).await?;
         Ok(())
@@ -76,11 +80,12 @@ impl OrganizationLeave {
         event: &RecordedEvent,
         id: WorkspaceId,
         account_id: AccountId,
+        organization_before: u64,
     ) -> Result<(), ReactionError> {
         let request = self.request(event, id.as_bytes(), account_id);
-        let command = RemoveWorkspaceMember { account_id, actor_organization_role: None };
+        let command = EndWorkspaceMembership { account_id, organization_before };
         lead.check()?;
-        self.executor.execute::<Workspace>(id, WorkspaceCommand::RemoveMember(command), &request).await?;
+        self.executor.execute::<Workspace>(id, WorkspaceCommand::EndMembership(command), &request).await?;
         Ok(())
     }
 
@@ -89,9 +94,16 @@ impl OrganizationLeave {
         Request::reaction(NAME, event, &target, self.clock.now())
     }
 
-    async fn is_member(&self, event: &RecordedEvent, account_id: AccountId) -> Result<bool, ReactionError> {
+    /// Whether the account's term in the organization of the event is still this one.
+    async fn goes_on(
+        &self,
+        event: &RecordedEvent,
+        account_id: AccountId,
+        term: u64,
+    ) -> Result<bool, ReactionError> {
         let organization_id = event.origin.organization_id;
-        Ok(facts::organization_role(&self.executor, organization_id, account_id).await?.is_some())
+        let member = facts::in_organization(&self.executor, organization_id, account_id).await?;
+        Ok(member.is_some_and(|member| member.term == term))
     }
 }
 
@@ -115,16 +127,20 @@ impl Reaction for OrganizationLeave {
                 self.leave_all(lead, recorded, event.account_id).await
             }
             Event::Conversation(ConversationEvent::MemberJoined(event)) => {
-                if self.is_member(recorded, event.account_id).await? {
+                let (account_id, term) = (event.account_id, event.organization_term);
+                if self.goes_on(recorded, account_id, term).await? {
                     return Ok(());
                 }
-                self.leave_conversation(lead, recorded, event.conversation_id, event.account_id).await
+                let before = term.saturating_add(1);
+                self.leave_conversation(lead, recorded, event.conversation_id, account_id, before).await
             }
             Event::Workspace(WorkspaceEvent::MemberJoined(event)) => {
-                if self.is_member(recorded, event.account_id).await? {
+                let (account_id, term) = (event.account_id, event.organization_term);
+                if self.goes_on(recorded, account_id, term).await? {
                     return Ok(());
                 }
-                self.leave_workspace(lead, recorded, event.workspace_id, event.account_id).await
+                let before = term.saturating_add(1);
+                self.leave_workspace(lead, recorded, event.workspace_id, account_id, before).await
             }
             _ => Ok(()),
         }

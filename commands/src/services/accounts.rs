@@ -55,7 +55,7 @@ impl Accounts {
         self.afterwards.idle().await;
     }
 
-    /// Sets a new password by the token that was sent by e-mail. All sessions end, by a reaction.
+    /// Sets a new password by the token that was sent by e-mail. All sessions have ended with it; a reaction records their ends.
     ///
     /// # Errors
     /// [`Rejection::TokenInvalid`] whatever is wrong with the token, [`Rejection::InvalidField`] for the password; see
@@ -84,6 +84,7 @@ impl Accounts {
         let command =
             SetPassword { password, cause: PasswordCause::Reset, reset_token_hash, session_id: None };
         let executed = execute_once::<Account>(&self.executor, account_id, command.into(), &request).await?;
+        self.auth.revocations.password_set(account_id, None, now);
         // Whoever was slowed down by their own guesses, or others', can log in at once.
         if let Some(contact) = self.credentials.contact(account_id).await? {
             let subjects = self.credentials.address_subjects(&contact.email, request.network).await?;
@@ -92,8 +93,8 @@ impl Accounts {
         Ok(executed)
     }
 
-    /// Changes the password of the account that asks, which proves the old one. Its other sessions than this one end, by a
-    /// reaction.
+    /// Changes the password of the account that asks, which proves the old one. Its other sessions than this one have ended with
+    /// it; a reaction records their ends.
     ///
     /// # Errors
     /// [`AuthError::Refused`] for a wrong old one, [`AuthError::Locked`] after too many in this session, whatever others tried
@@ -108,7 +109,9 @@ impl Accounts {
         let account_id = request.context.account()?;
         let now = request.context.now;
         let (old, new) = (Password::presented(old), Password::new(new)?);
-        if let Some(executed) = self.repeated(account_id, request).await? {
+        self.executor.admit(request).await?;
+        let request = request.admitted();
+        if let Some(executed) = self.repeated(account_id, &request).await? {
             return Ok(executed);
         }
         let old = old.map_err(|_| AuthError::Refused)?;
@@ -136,7 +139,9 @@ impl Accounts {
             reset_token_hash: None,
             session_id: Some(session_id),
         };
-        Ok(self.execute(account_id, command.into(), request).await?)
+        let executed = self.execute(account_id, command.into(), &request).await?;
+        self.auth.revocations.password_set(account_id, Some(session_id), now);
+        Ok(executed)
     }
 
     async fn verify(

@@ -6,14 +6,14 @@ use domain::conversation::commands::{
     RecordReceipt, RemoveMember, ReportWrap, SendMessage, SetReaction, UnpinMessage,
 };
 use domain::conversation::{
-    Conversation, ConversationEvent, ConversationKind, ConversationRole, ConversationTitle,
+    Conversation, ConversationEvent, ConversationKind, ConversationRole, ConversationTitle, Standing,
     direct_conversation_id,
 };
-use domain::workspace::Workspace;
 use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, WorkspaceId};
 
 use super::facts;
 use crate::executor::{ExecuteError, Executed, Executor};
+use crate::limits::CONVERSATION_HOMES_MAX;
 use crate::request::Request;
 use crate::signatures::Signatures;
 
@@ -24,6 +24,15 @@ type Answer = Result<Executed<ConversationEvent>, ExecuteError>;
 pub struct Conversations {
     executor: Executor,
     pub(super) signatures: Signatures,
+    /// Where conversations lie, which never changes: looking at the conversation first would cost every command a round trip.
+    homes: moka::sync::Cache<ConversationId, Home>,
+}
+
+/// Where a conversation lies.
+#[derive(Clone, Copy)]
+struct Home {
+    organization_id: OrganizationId,
+    workspace_id: Option<WorkspaceId>,
 }
 
 /// A conversation to be opened.
@@ -46,7 +55,7 @@ pub struct NewConversation {
 impl Conversations {
     pub(super) fn new(executor: Executor) -> Self {
         let signatures = Signatures::new(executor.runtime().clone());
-        Self { executor, signatures }
+        Self { executor, signatures, homes: moka::sync::Cache::new(CONVERSATION_HOMES_MAX) }
     }
 
     /// Opens a conversation. Its id is in [`Executed::stream`]; a direct one's follows from its members.
@@ -59,48 +68,43 @@ impl Conversations {
             (ConversationKind::Direct, [other]) => direct_conversation_id(new.organization_id, actor, *other),
             _ => request.created_id("conversation"),
         };
-        if let Some(refusal) = self.workspace_refusal(&new, actor).await? {
+        let accounts = std::iter::once(actor).chain(new.members).collect();
+        let (organization_id, workspace_id) = (new.organization_id, new.workspace_id);
+        let ((), (candidates, workspace)) = tokio::try_join!(
+            self.executor.admit(request),
+            facts::candidates(&self.executor, Some(organization_id), workspace_id, accounts),
+        )?;
+        let request = &request.admitted();
+        let mut candidates = candidates.into_iter();
+        let Some(creator) = candidates.next() else { return Err(Rejection::AccountRequired.into()) };
+        // As far as the conversation itself cannot know.
+        let refusal = workspace.and_then(|workspace| {
+            let is_here = workspace.organization_id == Some(organization_id);
+            if !is_here || creator.in_workspace.is_none() {
+                Some(Rejection::WorkspaceNotFound)
+            } else {
+                workspace.is_archived.then_some(Rejection::WorkspaceArchived)
+            }
+        });
+        if let Some(refusal) = refusal {
             return self.executor.refuse::<Conversation>(conversation_id, request, refusal.into()).await;
         }
-        let accounts = std::iter::once(actor).chain(new.members).collect();
-        let organization_id = new.organization_id;
-        let mut candidates =
-            facts::candidates(&self.executor, Some(organization_id), accounts).await?.into_iter();
-        let Some(creator) = candidates.next() else { return Err(Rejection::AccountRequired.into()) };
         let command = CreateConversation {
             conversation_id,
             organization_id,
-            workspace_id: new.workspace_id,
+            workspace_id,
             kind: new.kind,
             title: new.title.normal(),
             allows_plaintext: new.allows_plaintext,
             creator,
             members: candidates.collect(),
         };
-        self.execute(request, conversation_id, ConversationCommand::Create(command)).await
+        let command = ConversationCommand::Create(command);
+        self.executor.execute::<Conversation>(conversation_id, command, request).await
     }
 
-    /// Why the actor cannot open a conversation in the workspace, as far as the conversation itself cannot know.
-    async fn workspace_refusal(
-        &self,
-        new: &NewConversation,
-        actor: AccountId,
-    ) -> Result<Option<Rejection>, ExecuteError> {
-        let Some(workspace_id) = new.workspace_id else { return Ok(None) };
-        let organization_id = Some(new.organization_id);
-        let look = move |state: &Workspace, _| {
-            if state.organization() != organization_id || state.role(actor).is_none() {
-                Some(Rejection::WorkspaceNotFound)
-            } else if state.is_archived() {
-                Some(Rejection::WorkspaceArchived)
-            } else {
-                None
-            }
-        };
-        self.executor.view(workspace_id, look).await
-    }
-
-    /// Adds a member of the organization with the recipients that the account has now.
+    /// Adds a member of the organization, and of the workspace if the conversation lies in one, with the recipients that the
+    /// account has now.
     ///
     /// # Errors
     /// See [`ExecuteError`].
@@ -112,15 +116,22 @@ impl Conversations {
         role: ConversationRole,
     ) -> Answer {
         let actor = request.context.account()?;
-        let look = move |state: &Conversation, _| (state.organization(), state.role(actor).is_some());
-        let (organization_id, known) = self.executor.view(id, look).await?;
+        let ((), standing) = tokio::try_join!(self.executor.admit(request), self.standing(id, actor))?;
+        let look = move |state: &Conversation, _| {
+            let known = state.standing_role(actor, &standing).is_some();
+            (state.organization().filter(|_| known), state.workspace().filter(|_| known))
+        };
         // Whoever is no member is refused whatever the candidate: nothing about that account is read for them.
-        let organization_id = organization_id.filter(|_| known);
-        let candidates = facts::candidates(&self.executor, organization_id, vec![account_id]).await?;
+        let (organization_id, workspace_id) = self.executor.view(id, look).await?;
+        let accounts = vec![account_id];
+        let (candidates, _) =
+            facts::candidates(&self.executor, organization_id, workspace_id, accounts).await?;
         let Some(member) = candidates.into_iter().next() else {
             return Err(Rejection::MemberNotFound.into());
         };
-        self.execute(request, id, ConversationCommand::AddMember(AddMember { member, role })).await
+        let request = request.admitted().with_standing(standing);
+        let command = ConversationCommand::AddMember(AddMember { member, role });
+        self.executor.execute::<Conversation>(id, command, &request).await
     }
 
     /// Replaces the title.
@@ -175,6 +186,7 @@ impl Conversations {
         id: ConversationId,
         new: NewGeneration,
     ) -> Answer {
+        let request = &self.admitted(request, id).await?;
         let context = request.context;
         let look = move |state: &Conversation, _| (new.admit(state, &context), new);
         let (admitted, new) = self.executor.view(id, look).await?;
@@ -185,7 +197,7 @@ impl Conversations {
         match verified {
             Ok(wraps) => {
                 let command = ConversationCommand::CommitGeneration(CommitGeneration { wraps });
-                self.execute(request, id, command).await
+                self.executor.execute::<Conversation>(id, command, request).await
             }
             Err(rejection) => self.executor.refuse::<Conversation>(id, request, rejection.into()).await,
         }
@@ -302,7 +314,46 @@ impl Conversations {
         self.execute(request, id, ConversationCommand::Delete(DeleteConversation {})).await
     }
 
+    /// Executes a command of a member, whose session, and standing in organization and workspace, are looked at just before, all
+    /// at the same time.
     async fn execute(&self, request: &Request, id: ConversationId, command: ConversationCommand) -> Answer {
-        self.executor.execute::<Conversation>(id, command, request).await
+        let request = self.admitted(request, id).await?;
+        self.executor.execute::<Conversation>(id, command, &request).await
+    }
+
+    /// The request of a session that stands, with the caller's standing where the conversation lies.
+    async fn admitted(&self, request: &Request, id: ConversationId) -> Result<Request, ExecuteError> {
+        let actor = request.context.account()?;
+        let ((), standing) = tokio::try_join!(self.executor.admit(request), self.standing(id, actor))?;
+        Ok(request.admitted().with_standing(standing))
+    }
+
+    /// What organization and workspace of the conversation say of the account.
+    ///
+    /// # Errors
+    /// As [`Executor::view`].
+    pub async fn standing(
+        &self,
+        id: ConversationId,
+        account_id: AccountId,
+    ) -> Result<Standing, ExecuteError> {
+        let Some(home) = self.home(id).await? else { return Ok(Standing::NONE) };
+        facts::standing(&self.executor, home.organization_id, home.workspace_id, account_id).await
+    }
+
+    /// Where the conversation lies; `None` before it was opened.
+    async fn home(&self, id: ConversationId) -> Result<Option<Home>, ExecuteError> {
+        if let Some(home) = self.homes.get(&id) {
+            return Ok(Some(home));
+        }
+        let look = |state: &Conversation, _| {
+            let organization_id = state.organization()?;
+            Some(Home { organization_id, workspace_id: state.workspace() })
+        };
+        let home = self.executor.view(id, look).await?;
+        if let Some(home) = home {
+            self.homes.insert(id, home);
+        }
+        Ok(home)
     }
 }

@@ -52,6 +52,8 @@ impl Devices {
     /// [`Rejection::SessionBound`] when the session acts for another device already; see [`ExecuteError`].
     pub async fn enroll(&self, request: &Request, session_id: SessionId, command: EnrollDevice) -> Answer {
         let device_id = command.device_id;
+        self.executor.admit(request).await?;
+        let request = &request.admitted();
         let bound = self.executor.view::<Session, _>(session_id, |state, _| state.device_id()).await?;
         if bound.is_some_and(|bound| bound != device_id) {
             let account_id = request.context.account()?;

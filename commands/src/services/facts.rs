@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 
-use domain::conversation::Recipient;
 use domain::conversation::commands::Candidate;
+use domain::conversation::{Recipient, Standing, WorkspaceStanding, WorkspaceTerm};
 use domain::device::DeviceSet;
-use domain::organization::{Organization, OrganizationRole};
-use domain::{AccountId, OrganizationId};
+use domain::organization::{Organization, OrganizationMember};
+use domain::workspace::{Workspace, WorkspaceMember};
+use domain::{AccountId, Aggregate, OrganizationId, WorkspaceId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::executor::{ExecuteError, Executor};
@@ -16,14 +17,70 @@ use crate::executor::{ExecuteError, Executor};
 /// Device sets that are read at the same time: enough to hide the round trips, few enough to leave the log's pool to others.
 const READS_AT_ONCE_MAX: usize = 16;
 
-/// An account's role in an organization; `None` when it is no member or there is no such organization.
-pub(crate) async fn organization_role(
+/// An account as a member of an organization; `None` when it is none or there is no such organization.
+pub(crate) async fn in_organization(
     executor: &Executor,
     organization_id: Option<OrganizationId>,
     account_id: AccountId,
-) -> Result<Option<OrganizationRole>, ExecuteError> {
+) -> Result<Option<OrganizationMember>, ExecuteError> {
     let Some(organization_id) = organization_id else { return Ok(None) };
-    executor.view::<Organization, _>(organization_id, move |state, _| state.role(account_id)).await
+    executor.view::<Organization, _>(organization_id, move |state, _| state.member(account_id)).await
+}
+
+/// What organization and workspace of a conversation say of an account. Both are asked at the same time.
+pub(crate) async fn standing(
+    executor: &Executor,
+    organization_id: OrganizationId,
+    workspace_id: Option<WorkspaceId>,
+    account_id: AccountId,
+) -> Result<Standing, ExecuteError> {
+    let (member, workspace) = tokio::try_join!(
+        in_organization(executor, Some(organization_id), account_id),
+        in_workspace(executor, workspace_id, vec![account_id]),
+    )?;
+    let workspace = workspace_id.zip(workspace).map(|(workspace_id, workspace)| WorkspaceStanding {
+        term: workspace
+            .member(account_id, member)
+            .map(|member| WorkspaceTerm { workspace_id, term: member.term }),
+        is_archived: workspace.is_archived,
+    });
+    Ok(Standing { organization: member.map(|member| member.term), workspace })
+}
+
+/// What is seen of a workspace.
+pub(crate) struct SeenWorkspace {
+    /// The organization that it is part of.
+    pub(crate) organization_id: Option<OrganizationId>,
+    /// Whether it takes no changes any more.
+    pub(crate) is_archived: bool,
+    members: HashMap<AccountId, WorkspaceMember>,
+}
+
+impl SeenWorkspace {
+    /// One of the accounts that were asked about, if it is a member by its present term in the organization.
+    pub(crate) fn member(
+        &self,
+        account_id: AccountId,
+        in_organization: Option<OrganizationMember>,
+    ) -> Option<WorkspaceMember> {
+        let member = self.members.get(&account_id).copied()?;
+        in_organization.filter(|one| one.term == member.organization_term).map(|_| member)
+    }
+}
+
+/// A workspace, if one is named, with those of the accounts that are on record as members.
+pub(crate) async fn in_workspace(
+    executor: &Executor,
+    workspace_id: Option<WorkspaceId>,
+    account_ids: Vec<AccountId>,
+) -> Result<Option<SeenWorkspace>, ExecuteError> {
+    let Some(workspace_id) = workspace_id else { return Ok(None) };
+    let look = move |state: &Workspace, _| SeenWorkspace {
+        organization_id: state.organization(),
+        is_archived: state.is_archived(),
+        members: account_ids.iter().filter_map(|id| Some((*id, state.recorded(*id)?))).collect(),
+    };
+    executor.view(workspace_id, look).await.map(Some)
 }
 
 /// The active recipients of an account.
@@ -34,32 +91,42 @@ pub(crate) async fn recipients(
     executor.view::<DeviceSet, _>(account_id, |state, _| state.active_recipients()).await
 }
 
-/// Members to be, with their roles and recipients, in the order given.
+/// Members to be, with their memberships and recipients, in the order given; and the workspace, if one is named.
 pub(crate) async fn candidates(
     executor: &Executor,
     organization_id: Option<OrganizationId>,
+    workspace_id: Option<WorkspaceId>,
     account_ids: Vec<AccountId>,
-) -> Result<Vec<Candidate>, ExecuteError> {
-    let roles = match organization_id {
-        None => HashMap::new(),
-        Some(organization_id) => {
-            let asked = account_ids.clone();
-            let look = move |state: &Organization, _| {
-                asked.iter().filter_map(|id| Some((*id, state.role(*id)?))).collect::<HashMap<_, _>>()
-            };
-            executor.view(organization_id, look).await?
-        }
-    };
+) -> Result<(Vec<Candidate>, Option<SeenWorkspace>), ExecuteError> {
+    let (members, workspace) = tokio::try_join!(
+        members(executor, organization_id, account_ids.clone()),
+        in_workspace(executor, workspace_id, account_ids.clone()),
+    )?;
     let candidates = account_ids.into_iter().map(|account_id| {
-        let organization_role = roles.get(&account_id).copied();
+        let in_organization = members.get(&account_id).copied();
+        let in_workspace =
+            workspace.as_ref().and_then(|workspace| workspace.member(account_id, in_organization));
         async move {
             // Whoever is no member is refused whatever their devices: there is no need to read those.
-            let recipients = match organization_role {
+            let recipients = match in_organization {
                 Some(_) => recipients(executor, account_id).await?,
                 None => Vec::new(),
             };
-            Ok(Candidate { account_id, organization_role, recipients })
+            Ok::<_, ExecuteError>(Candidate { account_id, in_organization, in_workspace, recipients })
         }
     });
-    stream::iter(candidates).buffered(READS_AT_ONCE_MAX).try_collect().await
+    let candidates = stream::iter(candidates).buffered(READS_AT_ONCE_MAX).try_collect().await?;
+    Ok((candidates, workspace))
+}
+
+async fn members(
+    executor: &Executor,
+    organization_id: Option<OrganizationId>,
+    account_ids: Vec<AccountId>,
+) -> Result<HashMap<AccountId, OrganizationMember>, ExecuteError> {
+    let Some(organization_id) = organization_id else { return Ok(HashMap::new()) };
+    let look = move |state: &Organization, _| {
+        account_ids.iter().filter_map(|id| Some((*id, state.member(*id)?))).collect()
+    };
+    executor.view(organization_id, look).await
 }

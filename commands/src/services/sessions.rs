@@ -135,24 +135,19 @@ impl Sessions {
             Judgement::Revoked => return Err(AuthenticateError::Ended),
             Judgement::Unknown => {}
         }
-        let followed = revocations.is_following();
+        let asked = revocations.ask(&identity);
         let lives = self.lives(&identity).await.map_err(AuthenticateError::Unavailable)?;
         if !lives {
+            revocations.session_revoked(identity.session_id, self.clock.now());
             return Err(AuthenticateError::Ended);
         }
-        revocations.vouch(identity.session_id, followed);
+        revocations.vouch(&identity, asked);
         Ok(identity)
     }
 
     async fn lives(&self, identity: &Identity) -> Result<bool, ExecuteError> {
-        let Some(seen) = self.look(identity.session_id, None).await? else { return Ok(false) };
-        if !seen.is_active || seen.account_id != identity.account_id {
-            return Ok(false);
-        }
-        match seen.device_id.or(identity.device_id) {
-            Some(device_id) => self.is_active_device(seen.account_id, device_id).await,
-            None => Ok(true),
-        }
+        let Identity { account_id, session_id, device_id, .. } = *identity;
+        self.executor.stands(session_id, account_id, device_id, self.clock.now()).await
     }
 
     /// Logs in. An unknown address, one that nobody has proved, a wrong password and an erased account cost the same and are
@@ -303,7 +298,14 @@ impl Sessions {
         let session_id = request.created_id("session");
         let token = self.auth.first_refresh_token(session_id);
         let refresh_hash = token.hash();
-        let command = StartSession { session_id, account_id, device_id, refresh_hash, origin };
+        let command = StartSession {
+            session_id,
+            account_id,
+            device_id,
+            refresh_hash,
+            password_revision: place,
+            origin,
+        };
         let command = SessionCommand::Start(command);
         let executed = execute_once::<Session>(&self.executor, session_id, command, request).await?;
         if !self.credentials.is_current(account_id, place).await? {
@@ -338,9 +340,7 @@ impl Sessions {
         let token = self.auth.read_refresh_token(text).ok_or(AuthError::RefreshRefused)?;
         let session_id = token.session_id();
         let seen = self.look(session_id, None).await?.ok_or(AuthError::RefreshRefused)?;
-        if let Some(device_id) = seen.device_id
-            && !self.is_active_device(seen.account_id, device_id).await?
-        {
+        if !self.executor.stands(session_id, seen.account_id, seen.device_id, self.clock.now()).await? {
             return Err(AuthError::RefreshRefused);
         }
         let signed_by = match (seen.device_id, proof) {
@@ -441,14 +441,6 @@ impl Sessions {
         let executed = self.executor.execute::<Session>(session_id, command, &request).await?;
         self.auth.revocations.session_revoked(session_id, request.context.now);
         Ok(executed)
-    }
-
-    async fn is_active_device(
-        &self,
-        account_id: AccountId,
-        device_id: DeviceId,
-    ) -> Result<bool, ExecuteError> {
-        self.executor.view::<DeviceSet, _>(account_id, move |state, _| state.is_active(device_id)).await
     }
 
     async fn look(

@@ -1,6 +1,6 @@
 //! Workspaces of an organization.
 
-use domain::organization::OrganizationRole;
+use domain::organization::OrganizationMember;
 use domain::workspace::commands::{
     AddWorkspaceMember, ArchiveWorkspace, ChangeWorkspaceMemberRole, ChangeWorkspaceProfile, CreateWorkspace,
     RemoveWorkspaceMember, WorkspaceCommand,
@@ -37,10 +37,10 @@ impl Workspaces {
     ) -> Answer {
         let workspace_id = request.created_id("workspace");
         let account_id = request.context.account()?;
-        let actor_organization_role =
-            facts::organization_role(&self.executor, Some(organization_id), account_id).await?;
+        let actor_in_organization =
+            facts::in_organization(&self.executor, Some(organization_id), account_id).await?;
         let profile = profile.normal();
-        let command = CreateWorkspace { workspace_id, organization_id, profile, actor_organization_role };
+        let command = CreateWorkspace { workspace_id, organization_id, profile, actor_in_organization };
         self.execute(request, workspace_id, WorkspaceCommand::Create(command)).await
     }
 
@@ -54,9 +54,9 @@ impl Workspaces {
         workspace_id: WorkspaceId,
         profile: WorkspaceProfile,
     ) -> Answer {
-        let actor_organization_role = self.actor_role(request, workspace_id).await?;
+        let actor_in_organization = self.actor(request, workspace_id).await?;
         let profile = profile.normal();
-        let command = ChangeWorkspaceProfile { profile, actor_organization_role };
+        let command = ChangeWorkspaceProfile { profile, actor_in_organization };
         self.execute(request, workspace_id, WorkspaceCommand::ChangeProfile(command)).await
     }
 
@@ -73,12 +73,10 @@ impl Workspaces {
     ) -> Answer {
         let organization_id = self.organization(workspace_id).await?;
         let actor = request.context.account()?;
-        let actor_organization_role =
-            facts::organization_role(&self.executor, organization_id, actor).await?;
-        let member_organization_role =
-            facts::organization_role(&self.executor, organization_id, account_id).await?;
-        let command =
-            AddWorkspaceMember { account_id, role, member_organization_role, actor_organization_role };
+        let actor_in_organization = facts::in_organization(&self.executor, organization_id, actor).await?;
+        let member_in_organization =
+            facts::in_organization(&self.executor, organization_id, account_id).await?;
+        let command = AddWorkspaceMember { account_id, role, member_in_organization, actor_in_organization };
         self.execute(request, workspace_id, WorkspaceCommand::AddMember(command)).await
     }
 
@@ -93,8 +91,8 @@ impl Workspaces {
         account_id: AccountId,
         role: WorkspaceRole,
     ) -> Answer {
-        let actor_organization_role = self.actor_role(request, workspace_id).await?;
-        let command = ChangeWorkspaceMemberRole { account_id, role, actor_organization_role };
+        let actor_in_organization = self.actor(request, workspace_id).await?;
+        let command = ChangeWorkspaceMemberRole { account_id, role, actor_in_organization };
         self.execute(request, workspace_id, WorkspaceCommand::ChangeMemberRole(command)).await
     }
 
@@ -108,8 +106,8 @@ impl Workspaces {
         workspace_id: WorkspaceId,
         account_id: AccountId,
     ) -> Answer {
-        let actor_organization_role = self.actor_role(request, workspace_id).await?;
-        let command = RemoveWorkspaceMember { account_id, actor_organization_role };
+        let actor_in_organization = self.actor(request, workspace_id).await?;
+        let command = RemoveWorkspaceMember { account_id, actor_in_organization };
         self.execute(request, workspace_id, WorkspaceCommand::RemoveMember(command)).await
     }
 
@@ -118,8 +116,8 @@ impl Workspaces {
     /// # Errors
     /// See [`ExecuteError`].
     pub async fn archive(&self, request: &Request, workspace_id: WorkspaceId) -> Answer {
-        let actor_organization_role = self.actor_role(request, workspace_id).await?;
-        let command = ArchiveWorkspace { actor_organization_role };
+        let actor_in_organization = self.actor(request, workspace_id).await?;
+        let command = ArchiveWorkspace { actor_in_organization };
         self.execute(request, workspace_id, WorkspaceCommand::Archive(command)).await
     }
 
@@ -127,14 +125,14 @@ impl Workspaces {
         self.executor.view::<Workspace, _>(id, |state, _| state.organization()).await
     }
 
-    async fn actor_role(
+    async fn actor(
         &self,
         request: &Request,
         workspace_id: WorkspaceId,
-    ) -> Result<Option<OrganizationRole>, ExecuteError> {
+    ) -> Result<Option<OrganizationMember>, ExecuteError> {
         let account_id = request.context.account()?;
         let organization_id = self.organization(workspace_id).await?;
-        facts::organization_role(&self.executor, organization_id, account_id).await
+        facts::in_organization(&self.executor, organization_id, account_id).await
     }
 
     async fn execute(&self, request: &Request, id: WorkspaceId, command: WorkspaceCommand) -> Answer {

@@ -23,6 +23,16 @@ codes! {
     }
 }
 
+impl PasswordCause {
+    /// Whether sessions that began with the password before have ended.
+    pub const fn ends_sessions(self) -> bool {
+        match self {
+            Self::Change | Self::Reset => true,
+            Self::Registration | Self::Upgrade => false,
+        }
+    }
+}
+
 events! {
     /// Everything that happens to an account.
     pub enum AccountEvent in Account as Account {

@@ -10,4 +10,4 @@ mod tests;
 
 pub use events::*;
 pub use records::*;
-pub use state::{Account, IssuedToken, PasswordReset, Standing, TokenMail};
+pub use state::{Account, IssuedToken, PasswordEnding, PasswordReset, Standing, TokenMail};

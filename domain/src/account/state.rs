@@ -6,7 +6,7 @@ use crate::aggregate::{Aggregate, Category, Context, Draft};
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::violation::Violation;
-use crate::{AccountId, CommandId, Digest, OrganizationId, Timestamp};
+use crate::{AccountId, CommandId, Digest, OrganizationId, SessionId, Timestamp};
 
 use super::check;
 use super::commands::AccountCommand;
@@ -116,6 +116,22 @@ pub struct PasswordReset {
     pub at: Timestamp,
 }
 
+/// A password that took another's place for good, by a change or a reset: sessions that began with an earlier one have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordEnding {
+    /// Revision of the event.
+    pub revision: u64,
+    /// The session in which it was changed, which goes on.
+    pub spared: Option<SessionId>,
+}
+
+impl PasswordEnding {
+    /// Whether it ends a session that began with the password of that revision.
+    pub fn ends(&self, session_id: SessionId, password_revision: u64) -> bool {
+        password_revision < self.revision && self.spared != Some(session_id)
+    }
+}
+
 /// An account. What is personal about it lies sealed in its events; [`Account::contact_place`] and
 /// [`Account::password_place`] say in which.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -130,6 +146,7 @@ pub struct Account {
     events: u64,
     contact_place: Option<u64>,
     password_place: Option<u64>,
+    password_ending: Option<PasswordEnding>,
 }
 
 impl Account {
@@ -196,6 +213,11 @@ impl Account {
         self.password_place
     }
 
+    /// The last change or reset of the password.
+    pub fn password_ending(&self) -> Option<PasswordEnding> {
+        self.password_ending
+    }
+
     /// The id of the account, which alone may give the command.
     pub(super) fn owner(&self, context: &Context) -> Result<AccountId, Rejection> {
         let actor = context.account()?;
@@ -205,7 +227,7 @@ impl Account {
 
 impl Aggregate for Account {
     const CATEGORY: Category = Category::Account;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 2;
     type Id = AccountId;
     type Event = AccountEvent;
     type Command = AccountCommand;
@@ -243,6 +265,10 @@ impl Aggregate for Account {
             }
             AccountEvent::PasswordSet(event) => {
                 self.password_place = Some(self.events);
+                let ending = PasswordEnding { revision: self.events, spared: event.session_id };
+                if event.cause.ends_sessions() {
+                    self.password_ending = Some(ending);
+                }
                 match event.cause {
                     PasswordCause::Registration | PasswordCause::Upgrade => {}
                     PasswordCause::Change => self.password_reset = None,

@@ -10,7 +10,7 @@ use crate::{
     RecipientId, Signature, VerifyKey, WorkspaceId,
 };
 
-use super::{ConversationTitle, MessageBody};
+use super::{ConversationTitle, MessageBody, Terms, WorkspaceTerm};
 
 codes! {
     /// The two kinds of conversations.
@@ -187,8 +187,19 @@ pub struct ConversationMemberJoined {
     pub role: ConversationRole,
     /// Who added them.
     pub added_by: AccountId,
+    /// Their term as a member of the organization: the membership ends with it.
+    pub organization_term: u64,
+    /// Their term as a member of the workspace, if the conversation lies in one: the membership ends with it.
+    pub workspace: Option<WorkspaceTerm>,
     /// The account's active recipients.
     pub recipients: Vec<Recipient>,
+}
+
+impl ConversationMemberJoined {
+    /// What the membership rests on.
+    pub const fn terms(&self) -> Terms {
+        Terms { organization: self.organization_term, workspace: self.workspace }
+    }
 }
 
 /// A member has another role.

@@ -14,6 +14,7 @@ mod properties;
 mod records;
 mod rules;
 mod signed_wraps;
+mod standing;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -22,4 +23,5 @@ pub use direct::direct_conversation_id;
 pub use events::*;
 pub use records::*;
 pub use signed_wraps::{SignedWraps, WrapSigner};
+pub use standing::{EndedTerms, Standing, Terms, WorkspaceStanding, WorkspaceTerm};
 pub use state::{Conversation, Watermarks};

@@ -160,9 +160,7 @@ impl Run {
 
     fn expel(&mut self, who: u8) {
         let goes = !self.model.closed && self.model.members.contains_key(&who);
-        let done = self
-            .attempt(platform(), RemoveMember { account_id: person(who).account() })
-            .expect("the platform may");
+        let done = self.attempt(platform(), ended(person(who))).expect("the platform may");
         assert_eq!(done > 0, goes);
         if goes {
             self.model.go(who);

@@ -61,11 +61,21 @@ pub(super) enum ContentSize {
 }
 
 impl Conversation {
-    /// The member who gives the command. To everybody else the conversation looks unknown.
+    /// The member who gives the command, in a conversation that takes changes.
     pub(super) fn caller(&self, context: &Context) -> Result<Caller, Rejection> {
+        let caller = self.reader(context)?;
+        if context.standing.is_archived() {
+            return Err(Rejection::WorkspaceArchived);
+        }
+        Ok(caller)
+    }
+
+    /// The member who gives a command that an archived workspace takes, too. To everybody else the conversation looks unknown,
+    /// also to those whose membership has ended with a term and was not taken down yet.
+    pub(super) fn reader(&self, context: &Context) -> Result<Caller, Rejection> {
         let account_id = context.account()?;
-        let (Some(conversation_id), Some(kind), Some(role)) = (self.id(), self.kind(), self.role(account_id))
-        else {
+        let role = self.standing_role(account_id, &context.standing);
+        let (Some(conversation_id), Some(kind), Some(role)) = (self.id(), self.kind(), role) else {
             return Err(Rejection::ConversationNotFound);
         };
         if self.is_deleted() {
@@ -76,7 +86,15 @@ impl Conversation {
 
     /// The member and the device that give the command; the device is one of the member's active recipients here.
     pub(super) fn caller_device(&self, context: &Context) -> Result<CallerDevice, Rejection> {
-        let caller = self.caller(context)?;
+        self.device_of(self.caller(context)?, context)
+    }
+
+    /// The same for a command that an archived workspace takes, too.
+    pub(super) fn reader_device(&self, context: &Context) -> Result<CallerDevice, Rejection> {
+        self.device_of(self.reader(context)?, context)
+    }
+
+    fn device_of(&self, caller: Caller, context: &Context) -> Result<CallerDevice, Rejection> {
         let device = AccountDevice::new(caller.account_id, context.device()?);
         let recipient = self.recipient(device.into()).filter(|one| one.kind == RecipientKind::Device);
         let verify_key =

@@ -13,7 +13,7 @@ use super::check;
 use super::commands::ConversationCommand;
 use super::{
     ConversationCreated, ConversationEvent, ConversationKind, ConversationMemberJoined, ConversationReopened,
-    ConversationRole, GenerationCommitted, MessageSent, ReceiptRecorded, Recipient, Suite,
+    ConversationRole, GenerationCommitted, MessageSent, ReceiptRecorded, Recipient, Standing, Suite, Terms,
 };
 
 /// What was settled when the conversation was opened.
@@ -30,8 +30,9 @@ struct Origin {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Member {
     role: ConversationRole,
-    /// How many had joined before: orders members by how long they have been here.
+    /// Revision of the event by which they joined: orders members by how long they have been here.
     joined: u64,
+    terms: Terms,
 }
 
 /// The generation committed last.
@@ -98,7 +99,9 @@ pub struct Conversation {
     deleted_up_to: u64,
     #[serde(deserialize_with = "persistent::map")]
     members: OrdMap<AccountId, Member>,
-    joins: u64,
+    /// How many events there were: the revision of the next one.
+    events: u64,
+    had_members: bool,
     /// The active recipients: those of current members, in the order that transcripts and commits list them.
     #[serde(deserialize_with = "persistent::map")]
     recipients: OrdMap<AccountRecipient, Recipient>,
@@ -186,6 +189,7 @@ impl Aggregate for Conversation {
             | ConversationEvent::ReactionSet(_)
             | ConversationEvent::ReactionCleared(_) => {}
         }
+        self.events += 1;
     }
 
     fn organization(&self) -> Option<OrganizationId> {
@@ -217,8 +221,9 @@ impl Conversation {
     }
 
     fn join(&mut self, event: &ConversationMemberJoined) {
-        self.members.insert(event.account_id, Member { role: event.role, joined: self.joins });
-        self.joins += 1;
+        let member = Member { role: event.role, joined: self.events, terms: event.terms() };
+        self.members.insert(event.account_id, member);
+        self.had_members = true;
         for recipient in &event.recipients {
             self.add_recipient(event.account_id, recipient);
         }
@@ -305,7 +310,7 @@ impl Conversation {
 
     /// Whether somebody was a member ever.
     pub fn had_members(&self) -> bool {
-        self.joins > 0
+        self.had_members
     }
 
     /// The current members with their roles, ascending by account id.
@@ -313,9 +318,25 @@ impl Conversation {
         self.members.iter().map(|(id, member)| (*id, member.role))
     }
 
-    /// A current member's role.
+    /// The role of a member on record, whose membership may have ended with a term that it rests on.
     pub fn role(&self, account_id: AccountId) -> Option<ConversationRole> {
         self.members.get(&account_id).map(|member| member.role)
+    }
+
+    /// What a member's membership on record rests on.
+    pub fn terms(&self, account_id: AccountId) -> Option<Terms> {
+        self.members.get(&account_id).map(|member| member.terms)
+    }
+
+    /// The role of a member who is one by their standing, too.
+    pub fn standing_role(&self, account_id: AccountId, standing: &Standing) -> Option<ConversationRole> {
+        let member = self.members.get(&account_id)?;
+        standing.upholds(&member.terms).then_some(member.role)
+    }
+
+    /// Revision of the event by which a member on record joined.
+    pub fn joined_revision(&self, account_id: AccountId) -> Option<u64> {
+        self.members.get(&account_id).map(|member| member.joined)
     }
 
     /// The member who has been here longest, other than `except`.

@@ -2,10 +2,12 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 
-use crate::organization::OrganizationRole;
+use crate::organization::{OrganizationMember, OrganizationRole};
+use crate::workspace::{WorkspaceMember, WorkspaceRole};
 use crate::{
     AccountDevice, AccountId, AccountRecipient, Actor, Aggregate, Blob, Context, ConversationId, DeviceId,
     Digest, Draft, HpkeKey, MessageId, Nonce, OrganizationId, RecipientId, Rejection, Signature, VerifyKey,
+    WorkspaceId,
 };
 
 use super::binding::WrapBinding;
@@ -14,6 +16,11 @@ use super::*;
 
 pub(super) const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([0xa0; 16]);
 pub(super) const GROUP: ConversationId = ConversationId::from_bytes([0xc0; 16]);
+/// Everybody's term in the organization.
+pub(super) const TERM: u64 = 5;
+pub(super) const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([0xb0; 16]);
+/// Everybody's term in the workspace.
+pub(super) const WORKSPACE_TERM: WorkspaceTerm = WorkspaceTerm { workspace_id: WORKSPACE, term: 3 };
 pub(super) use crate::testing::NOW;
 
 pub(super) const ALICE: Person = Person(1);
@@ -91,14 +98,17 @@ impl Person {
     pub(super) fn candidate(self) -> Candidate {
         Candidate {
             account_id: self.account(),
-            organization_role: Some(OrganizationRole::Member),
+            in_organization: Some(OrganizationMember { role: OrganizationRole::Member, term: TERM }),
+            in_workspace: None,
             recipients: vec![self.device_recipient(0), self.recovery_recipient()],
         }
     }
 
     /// Gives commands from device `nth`.
     pub(super) fn on(self, nth: u8) -> Context {
-        Context { now: NOW, actor: Actor::account(self.account()), device: Some(self.device(nth)) }
+        let standing = Standing { organization: Some(TERM), workspace: None };
+        let device = Some(self.device(nth));
+        Context { device, standing, ..Context::new(NOW, Actor::account(self.account())) }
     }
 
     /// Gives commands from a session without device.
@@ -108,7 +118,106 @@ impl Person {
 }
 
 pub(super) fn platform() -> Context {
-    Context { now: NOW, actor: Actor::SYSTEM, device: None }
+    Context::new(NOW, Actor::SYSTEM)
+}
+
+fn in_organization(context: Context, organization: Option<u64>) -> Context {
+    Context { standing: Standing { organization, ..context.standing }, ..context }
+}
+
+/// The same after they were removed from the organization.
+pub(super) fn out_of_organization(context: Context) -> Context {
+    in_organization(context, None)
+}
+
+/// The same after they left the organization and joined it again.
+pub(super) fn back_in_organization(context: Context) -> Context {
+    in_organization(context, Some(TERM + 2))
+}
+
+fn of_term(context: Context, term: Option<u64>, is_archived: bool) -> Context {
+    let term = term.map(|term| WorkspaceTerm { term, ..WORKSPACE_TERM });
+    let workspace = Some(WorkspaceStanding { term, is_archived });
+    Context { standing: Standing { workspace, ..context.standing }, ..context }
+}
+
+/// The same of a member of the workspace.
+pub(super) fn in_workspace(context: Context) -> Context {
+    of_term(context, Some(WORKSPACE_TERM.term), false)
+}
+
+/// The same after they were removed from the workspace.
+pub(super) fn out_of_workspace(context: Context) -> Context {
+    of_term(context, None, false)
+}
+
+/// The same after they left the workspace and joined it again.
+pub(super) fn back_in_workspace(context: Context) -> Context {
+    of_term(context, Some(WORKSPACE_TERM.term + 2), false)
+}
+
+/// The same of a member of the workspace, which was archived.
+pub(super) fn archived(context: Context) -> Context {
+    of_term(context, Some(WORKSPACE_TERM.term), true)
+}
+
+/// A candidate who is a member of the workspace.
+pub(super) fn of_workspace(candidate: Candidate) -> Candidate {
+    let WorkspaceTerm { term, .. } = WORKSPACE_TERM;
+    let member = WorkspaceMember { role: WorkspaceRole::Member, term, organization_term: TERM };
+    Candidate { in_workspace: Some(member), ..candidate }
+}
+
+/// A candidate who left the organization and joined it again.
+pub(super) fn back_again(candidate: Candidate) -> Candidate {
+    let member = OrganizationMember { role: OrganizationRole::Member, term: TERM + 2 };
+    Candidate { in_organization: Some(member), ..candidate }
+}
+
+/// The person's term in the organization has ended.
+pub(super) fn ended(person: Person) -> EndMembership {
+    EndMembership { account_id: person.account(), ended: EndedTerms::Organization { before: TERM + 1 } }
+}
+
+/// The event by which a candidate joins whom somebody adds.
+pub(super) fn joined(
+    candidate: &Candidate,
+    conversation_id: ConversationId,
+    role: ConversationRole,
+    added_by: Person,
+) -> ConversationMemberJoined {
+    ConversationMemberJoined {
+        conversation_id,
+        account_id: candidate.account_id,
+        role,
+        added_by: added_by.account(),
+        organization_term: TERM,
+        workspace: None,
+        recipients: candidate.recipients.clone(),
+    }
+}
+
+/// One of each command that changes something, as Alice gives it; whether the conversation would take it is no matter.
+pub(super) fn every_change(given: &Given) -> Vec<ConversationCommand> {
+    let (account_id, role) = (BOB.account(), ConversationRole::Admin);
+    let late_wrap = given.late_wrap(ALICE, AccountDevice::new(account_id, BOB.device(0)).into());
+    vec![
+        ChangeTitle { title: ConversationTitle { title: None, topic: None } }.into(),
+        AddMember { member: of_workspace(CAROL.candidate()), role }.into(),
+        ChangeRole { account_id, role }.into(),
+        RemoveMember { account_id }.into(),
+        given.verified(in_workspace(ALICE.on(0)), given.commit(ALICE)).expect("Alice may commit").into(),
+        late_wrap.into(),
+        ReportWrap { generation: 1, recipient_id: ALICE.device(0).into() }.into(),
+        given.message().into(),
+        given.edit(1).into(),
+        DeleteMessage { number: 1 }.into(),
+        given.reaction(1, 0).into(),
+        ClearReaction { number: 1, slot: 0 }.into(),
+        PinMessage { number: 1 }.into(),
+        UnpinMessage { number: 1 }.into(),
+        DeleteConversation {}.into(),
+    ]
 }
 
 /// Something that comes of what a client asks.
@@ -141,6 +250,18 @@ impl Given {
     pub(super) fn group(people: &[Person]) -> Self {
         let [creator, members @ ..] = people else { panic!("a group has a creator") };
         Self::default().and(creator.on(0), create_group(*creator, members))
+    }
+
+    /// A group in the workspace that the first opened with the others.
+    pub(super) fn in_workspace(people: &[Person]) -> Self {
+        let [creator, members @ ..] = people else { panic!("a group has a creator") };
+        let command = CreateConversation {
+            workspace_id: Some(WORKSPACE),
+            creator: of_workspace(creator.candidate()),
+            members: members.iter().map(|person| of_workspace(person.candidate())).collect(),
+            ..create_group(*creator, &[])
+        };
+        Self::default().and(in_workspace(creator.on(0)), command)
     }
 
     /// A direct conversation.

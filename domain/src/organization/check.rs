@@ -62,7 +62,9 @@ fn joined(state: &Organization, event: &OrganizationMemberJoined) -> Result<(), 
     };
     let invitation = state.invitation(invitation_id);
     let invitation = Rule::Invitation.some(invitation, "an invitation with uses left", event)?;
-    Rule::Invitation.equal(invitation.role, event.role)
+    Rule::Invitation.equal(invitation.role, event.role)?;
+    let is_worth_it = state.admits(invitation, event.account_id);
+    Rule::Invitation.holds(is_worth_it, "an invitation that its maker may still give", event)
 }
 
 fn removed(state: &Organization, event: &OrganizationMemberRemoved) -> Result<(), Violation> {
@@ -158,6 +160,17 @@ mod tests {
         };
         alone.invitation_id = None;
         assert_eq!(after_founding(&[alone.into()]), Some((2, Rule::Invitation)));
+    }
+
+    #[test]
+    fn nobody_joins_by_an_invitation_from_before_a_removal_of_them_or_of_its_maker() {
+        let member = |account| joined_by_invitation(account, OrganizationRole::Member);
+        let before = [invitation_created(OWNER), member(MEMBER), removed(MEMBER, OWNER), member(MEMBER)];
+        assert_eq!(after_founding(&before), Some((5, Rule::Invitation)));
+        let promoted = changed(MEMBER, OrganizationRole::Owner);
+        let maker =
+            [invitation_created(OWNER), member(MEMBER), promoted, removed(OWNER, MEMBER), member(GUEST)];
+        assert_eq!(after_founding(&maker), Some((6, Rule::Invitation)));
     }
 
     #[test]

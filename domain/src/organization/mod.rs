@@ -10,4 +10,4 @@ mod tests;
 
 pub use events::*;
 pub use records::*;
-pub use state::{Invitation, Organization};
+pub use state::{Invitation, Organization, OrganizationMember};

@@ -10,7 +10,19 @@ use crate::{AccountId, Digest, InvitationId, OrganizationId, Timestamp, limits};
 
 use super::check;
 use super::commands::OrganizationCommand;
-use super::{OrganizationEvent, OrganizationRole};
+use super::{
+    InvitationCreated, OrganizationEvent, OrganizationMemberJoined, OrganizationMemberRemoved,
+    OrganizationRole,
+};
+
+/// A member of an organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationMember {
+    /// As what.
+    pub role: OrganizationRole,
+    /// Revision of the event by which they joined: another one each time that they join.
+    pub term: u64,
+}
 
 /// An open invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +35,10 @@ pub struct Invitation {
     pub uses_left: u32,
     /// From when on it is refused.
     pub expires_at: Timestamp,
+    /// Who made it.
+    pub created_by: AccountId,
+    /// Revision of the event by which it was made.
+    pub revision: u64,
 }
 
 impl Invitation {
@@ -37,10 +53,15 @@ impl Invitation {
 pub struct Organization {
     organization_id: Option<OrganizationId>,
     #[serde(deserialize_with = "persistent::map")]
-    members: OrdMap<AccountId, OrganizationRole>,
+    members: OrdMap<AccountId, OrganizationMember>,
     owners: usize,
     #[serde(deserialize_with = "persistent::map")]
     invitations: OrdMap<InvitationId, Invitation>,
+    /// Who was removed by another, and by the event of which revision, as long as an invitation is open that is older.
+    #[serde(deserialize_with = "persistent::map")]
+    removed: OrdMap<AccountId, u64>,
+    /// How many events there were: the revision of the next one.
+    events: u64,
 }
 
 impl OrganizationRole {
@@ -78,6 +99,11 @@ impl Organization {
 
     /// The role of a member; `None` for everybody else.
     pub fn role(&self, account: AccountId) -> Option<OrganizationRole> {
+        self.members.get(&account).map(|member| member.role)
+    }
+
+    /// A member with their term; `None` for everybody else.
+    pub fn member(&self, account: AccountId) -> Option<OrganizationMember> {
         self.members.get(&account).copied()
     }
 
@@ -88,12 +114,21 @@ impl Organization {
 
     /// The members with their roles, ordered by id.
     pub fn members(&self) -> impl Iterator<Item = (AccountId, OrganizationRole)> {
-        self.members.iter().map(|(account, role)| (*account, *role))
+        self.members.iter().map(|(account, member)| (*account, member.role))
     }
 
     /// An invitation that was neither withdrawn nor used up; it may have expired.
     pub fn invitation(&self, invitation: InvitationId) -> Option<&Invitation> {
         self.invitations.get(&invitation)
+    }
+
+    /// Whether an invitation is worth to `account` what it says: whoever made it is a member of the same term and may still
+    /// give the role, and the account was not removed since.
+    pub(super) fn admits(&self, invitation: &Invitation, account: AccountId) -> bool {
+        let may_give = self
+            .member(invitation.created_by)
+            .is_some_and(|maker| maker.term < invitation.revision && maker.role.grants(invitation.role));
+        may_give && self.removed.get(&account).is_none_or(|removed| *removed < invitation.revision)
     }
 
     /// How many invitations are open at `now`.
@@ -139,13 +174,52 @@ impl Organization {
         }
     }
 
-    fn set_role(&mut self, account: AccountId, role: Option<OrganizationRole>) {
-        let before = match role {
-            Some(role) => self.members.insert(account, role),
+    fn set_member(&mut self, account: AccountId, member: Option<OrganizationMember>) {
+        let before = match member {
+            Some(member) => self.members.insert(account, member),
             None => self.members.remove(&account),
         };
-        self.owners += usize::from(role == Some(OrganizationRole::Owner));
-        self.owners -= usize::from(before == Some(OrganizationRole::Owner));
+        let is_owner = |member: Option<OrganizationMember>| {
+            usize::from(member.is_some_and(|member| member.role == OrganizationRole::Owner))
+        };
+        self.owners += is_owner(member);
+        self.owners -= is_owner(before);
+    }
+
+    fn join(&mut self, event: &OrganizationMemberJoined) {
+        self.set_member(event.account_id, Some(OrganizationMember { role: event.role, term: self.events }));
+        self.removed.remove(&event.account_id);
+        if let Some(id) = event.invitation_id {
+            self.use_invitation(id);
+        }
+    }
+
+    /// Whoever leaves by themselves may come back by any invitation.
+    fn remove(&mut self, event: &OrganizationMemberRemoved) {
+        self.set_member(event.account_id, None);
+        if event.removed_by != event.account_id && !self.invitations.is_empty() {
+            self.removed.insert(event.account_id, self.events);
+        }
+    }
+
+    fn invite(&mut self, event: &InvitationCreated, at: Timestamp) {
+        self.forget_expired(at);
+        // Removals that every invitation is younger than mean nothing any more.
+        let oldest = self.invitations.values().map(|one| one.revision).min().unwrap_or(self.events);
+        let past = self.removed.iter().filter(|(_, removed)| **removed < oldest);
+        let past: Vec<AccountId> = past.map(|(account, _)| *account).collect();
+        for account in past {
+            self.removed.remove(&account);
+        }
+        let invitation = Invitation {
+            role: event.role,
+            token_hash: event.token_hash,
+            uses_left: event.uses_max,
+            expires_at: event.expires_at,
+            created_by: event.created_by,
+            revision: self.events,
+        };
+        self.invitations.insert(event.invitation_id, invitation);
     }
 
     fn use_invitation(&mut self, id: InvitationId) {
@@ -160,7 +234,7 @@ impl Organization {
 
 impl Aggregate for Organization {
     const CATEGORY: Category = Category::Organization;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 2;
     type Id = OrganizationId;
     type Event = OrganizationEvent;
     type Command = OrganizationCommand;
@@ -185,28 +259,20 @@ impl Aggregate for Organization {
         match event {
             OrganizationEvent::Created(event) => self.organization_id = Some(event.organization_id),
             OrganizationEvent::ProfileChanged(_) => {}
-            OrganizationEvent::MemberJoined(event) => {
-                self.set_role(event.account_id, Some(event.role));
-                if let Some(id) = event.invitation_id {
-                    self.use_invitation(id);
+            OrganizationEvent::MemberJoined(event) => self.join(event),
+            OrganizationEvent::MemberRoleChanged(event) => {
+                if let Some(member) = self.member(event.account_id) {
+                    let member = OrganizationMember { role: event.role, ..member };
+                    self.set_member(event.account_id, Some(member));
                 }
             }
-            OrganizationEvent::MemberRoleChanged(event) => self.set_role(event.account_id, Some(event.role)),
-            OrganizationEvent::MemberRemoved(event) => self.set_role(event.account_id, None),
-            OrganizationEvent::InvitationCreated(event) => {
-                self.forget_expired(at);
-                let invitation = Invitation {
-                    role: event.role,
-                    token_hash: event.token_hash,
-                    uses_left: event.uses_max,
-                    expires_at: event.expires_at,
-                };
-                self.invitations.insert(event.invitation_id, invitation);
-            }
+            OrganizationEvent::MemberRemoved(event) => self.remove(event),
+            OrganizationEvent::InvitationCreated(event) => self.invite(event, at),
             OrganizationEvent::InvitationRevoked(event) => {
                 self.invitations.remove(&event.invitation_id);
             }
         }
+        self.events += 1;
     }
 
     fn organization(&self) -> Option<OrganizationId> {

@@ -52,6 +52,9 @@ pub struct SessionStarted {
     pub refresh_hash: Digest,
     /// From when on the refresh token is refused.
     pub expires_at: Timestamp,
+    /// Revision, in the account's stream, of the password that was verified: when another takes its place, the session ends,
+    /// unless the password was changed in it.
+    pub password_revision: u64,
 }
 
 /// The refresh token was exchanged for its successor.

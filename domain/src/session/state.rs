@@ -23,6 +23,7 @@ pub(super) struct Started {
     /// When the current token took the place of the one before.
     pub(super) rotated_at: Timestamp,
     pub(super) expires_at: Timestamp,
+    pub(super) password_revision: u64,
 }
 
 /// A login session. Of its refresh tokens it knows the last two, by hash.
@@ -63,6 +64,11 @@ impl Session {
         self.started.map(|started| started.expires_at)
     }
 
+    /// Revision, in the account's stream, of the password that it began with.
+    pub fn password_revision(&self) -> Option<u64> {
+        self.started.map(|started| started.password_revision)
+    }
+
     /// Why it was revoked, if it was.
     pub fn revoked(&self) -> Option<SessionRevocationCause> {
         self.revoked
@@ -99,7 +105,7 @@ impl Started {
 
 impl Aggregate for Session {
     const CATEGORY: Category = Category::Session;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 2;
     type Id = SessionId;
     type Event = SessionEvent;
     type Command = SessionCommand;
@@ -132,6 +138,7 @@ impl Aggregate for Session {
                     rotation: 0,
                     rotated_at: at,
                     expires_at: event.expires_at,
+                    password_revision: event.password_revision,
                 });
             }
             SessionEvent::Refreshed(event) => {

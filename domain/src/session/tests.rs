@@ -23,7 +23,14 @@ pub(super) fn token(number: u32) -> Digest {
 
 pub(super) fn start() -> StartSession {
     let origin = SessionOrigin { ip: Some("192.0.2.1".into()), user_agent: None };
-    StartSession { session_id: SESSION, account_id: ANN, device_id: None, refresh_hash: token(0), origin }
+    StartSession {
+        session_id: SESSION,
+        account_id: ANN,
+        device_id: None,
+        refresh_hash: token(0),
+        password_revision: 1,
+        origin,
+    }
 }
 
 pub(super) fn started() -> SessionEvent {
@@ -33,6 +40,7 @@ pub(super) fn started() -> SessionEvent {
         device_id: None,
         refresh_hash: token(0),
         expires_at: NOW.plus_seconds(SESSION_IDLE_SECONDS),
+        password_revision: 1,
     }
     .into()
 }

@@ -64,6 +64,8 @@ pub struct WorkspaceMemberJoined {
     pub account_id: AccountId,
     /// As what.
     pub role: WorkspaceRole,
+    /// Their term as a member of the organization: the membership ends with it.
+    pub organization_term: u64,
 }
 
 /// A member has another role.

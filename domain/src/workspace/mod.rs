@@ -10,4 +10,4 @@ mod tests;
 
 pub use events::*;
 pub use records::*;
-pub use state::Workspace;
+pub use state::{Workspace, WorkspaceMember};

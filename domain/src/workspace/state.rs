@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Category, Context, Draft};
-use crate::organization::OrganizationRole;
+use crate::organization::OrganizationMember;
 use crate::persistent::{self, OrdMap};
 use crate::rejection::Rejection;
 use crate::violation::Violation;
@@ -13,15 +13,28 @@ use super::check;
 use super::commands::WorkspaceCommand;
 use super::{WorkspaceEvent, WorkspaceRole};
 
+/// A member of a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceMember {
+    /// As what.
+    pub role: WorkspaceRole,
+    /// Revision of the event by which they joined: another one each time that they join.
+    pub term: u64,
+    /// Their term as a member of the organization: the membership ends with it.
+    pub organization_term: u64,
+}
+
 /// A workspace: members with roles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Workspace {
     workspace_id: Option<WorkspaceId>,
     organization_id: Option<OrganizationId>,
     #[serde(deserialize_with = "persistent::map")]
-    members: OrdMap<AccountId, WorkspaceRole>,
+    members: OrdMap<AccountId, WorkspaceMember>,
     admins: usize,
     archived: bool,
+    /// How many events there were: the revision of the next one.
+    events: u64,
 }
 
 /// Somebody who may know of the workspace: one of its members, or an owner or admin of its organization.
@@ -56,14 +69,29 @@ impl Workspace {
         self.organization_id
     }
 
-    /// The role of a member; `None` for everybody else.
+    /// The role of a member, whether or not they are in the organization still; `None` for everybody else.
     pub fn role(&self, account: AccountId) -> Option<WorkspaceRole> {
+        self.members.get(&account).map(|member| member.role)
+    }
+
+    /// A member; `None` for everybody else, and for whoever became one in an earlier term in the organization.
+    pub fn member(
+        &self,
+        account: AccountId,
+        in_organization: Option<OrganizationMember>,
+    ) -> Option<WorkspaceMember> {
+        let member = self.members.get(&account).copied()?;
+        in_organization.filter(|one| one.term == member.organization_term).map(|_| member)
+    }
+
+    /// The membership of an account as it is on record, whatever has become of its term in the organization.
+    pub fn recorded(&self, account: AccountId) -> Option<WorkspaceMember> {
         self.members.get(&account).copied()
     }
 
     /// The members with their roles, ordered by id.
     pub fn members(&self) -> impl Iterator<Item = (AccountId, WorkspaceRole)> {
-        self.members.iter().map(|(account, role)| (*account, *role))
+        self.members.iter().map(|(account, member)| (*account, member.role))
     }
 
     /// How many members there are.
@@ -80,13 +108,12 @@ impl Workspace {
     pub(super) fn insider(
         &self,
         context: &Context,
-        organization_role: Option<OrganizationRole>,
+        in_organization: Option<OrganizationMember>,
     ) -> Result<Insider, Rejection> {
         let account_id = context.account()?;
         let workspace_id = self.workspace_id.ok_or(Rejection::WorkspaceNotFound)?;
-        let organization_role = organization_role.ok_or(Rejection::WorkspaceNotFound)?;
-        let role = self.role(account_id);
-        let manages_organization = organization_role.manages();
+        let role = self.member(account_id, in_organization).map(|member| member.role);
+        let manages_organization = in_organization.ok_or(Rejection::WorkspaceNotFound)?.role.manages();
         if role.is_none() && !manages_organization {
             return Err(Rejection::WorkspaceNotFound);
         }
@@ -97,9 +124,9 @@ impl Workspace {
     pub(super) fn manager(
         &self,
         context: &Context,
-        organization_role: Option<OrganizationRole>,
+        in_organization: Option<OrganizationMember>,
     ) -> Result<Insider, Rejection> {
-        let insider = self.insider(context, organization_role)?;
+        let insider = self.insider(context, in_organization)?;
         insider.check_manages()?;
         self.check_open()?;
         Ok(insider)
@@ -120,19 +147,22 @@ impl Workspace {
         if is_last && !actor.manages_organization { Err(Rejection::LastAdmin) } else { Ok(()) }
     }
 
-    fn set_role(&mut self, account: AccountId, role: Option<WorkspaceRole>) {
-        let before = match role {
-            Some(role) => self.members.insert(account, role),
+    fn set_member(&mut self, account: AccountId, member: Option<WorkspaceMember>) {
+        let before = match member {
+            Some(member) => self.members.insert(account, member),
             None => self.members.remove(&account),
         };
-        self.admins += usize::from(role == Some(WorkspaceRole::Admin));
-        self.admins -= usize::from(before == Some(WorkspaceRole::Admin));
+        let is_admin = |member: Option<WorkspaceMember>| {
+            usize::from(member.is_some_and(|member| member.role == WorkspaceRole::Admin))
+        };
+        self.admins += is_admin(member);
+        self.admins -= is_admin(before);
     }
 }
 
 impl Aggregate for Workspace {
     const CATEGORY: Category = Category::Workspace;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 2;
     type Id = WorkspaceId;
     type Event = WorkspaceEvent;
     type Command = WorkspaceCommand;
@@ -160,11 +190,20 @@ impl Aggregate for Workspace {
                 self.organization_id = Some(event.organization_id);
             }
             WorkspaceEvent::ProfileChanged(_) => {}
-            WorkspaceEvent::MemberJoined(event) => self.set_role(event.account_id, Some(event.role)),
-            WorkspaceEvent::MemberRoleChanged(event) => self.set_role(event.account_id, Some(event.role)),
-            WorkspaceEvent::MemberRemoved(event) => self.set_role(event.account_id, None),
+            WorkspaceEvent::MemberJoined(event) => {
+                let (role, organization_term) = (event.role, event.organization_term);
+                let member = WorkspaceMember { role, term: self.events, organization_term };
+                self.set_member(event.account_id, Some(member));
+            }
+            WorkspaceEvent::MemberRoleChanged(event) => {
+                if let Some(member) = self.recorded(event.account_id) {
+                    self.set_member(event.account_id, Some(WorkspaceMember { role: event.role, ..member }));
+                }
+            }
+            WorkspaceEvent::MemberRemoved(event) => self.set_member(event.account_id, None),
             WorkspaceEvent::Archived(_) => self.archived = true,
         }
+        self.events += 1;
     }
 
     fn organization(&self) -> Option<OrganizationId> {

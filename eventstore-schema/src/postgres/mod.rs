@@ -3,7 +3,7 @@
 //! Appends of a whole process go through one writer, which sends everything that waits as one call of `log.append`
 //! (group commit): [`queue`] -> [`batch`] -> [`writer`]. Reads are ordered index scans over a pool: [`reader`]. Whoever
 //! follows the log is woken by the writer, other processes by `NOTIFY`, and looks by itself now and then: [`signals`]. What
-//! this process wrote last it hands to them itself: [`tail`].
+//! this process wrote last it hands to them itself: [`tail`]. Whether streams went on is asked of many at once: [`tails`].
 
 mod batch;
 mod encoding;
@@ -14,6 +14,7 @@ mod room;
 mod rows;
 mod signals;
 mod tail;
+mod tails;
 mod writer;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use room::Room;
 pub(crate) use rows::{category_code, describe};
 use signals::Signals;
 use tail::Tail;
+use tails::Tails;
 
 /// How often an append that expects nothing tries to catch a stream that moves.
 const ANY_ATTEMPTS_MAX: usize = 32;
@@ -87,6 +89,7 @@ struct Shared {
     queue: Queue,
     signals: Signals,
     tail: Tail,
+    tails: Tails,
     room: Room,
     metrics: LogMetrics,
     pool: Pool,
@@ -136,6 +139,7 @@ impl PgEventLog {
             queue: Queue::new(limits, metrics.clone()),
             signals: Signals::new(),
             tail: Tail::default(),
+            tails: Tails::default(),
             room: Room::default(),
             metrics,
             snapshots: Snapshots::new(pool.clone()),
@@ -287,6 +291,19 @@ impl EventLog for PgEventLog {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         reader::read_stream(&self.shared, stream, from, limit).await
+    }
+
+    async fn read_tail(
+        &self,
+        stream: StreamId,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        if tails::goes_on(&self.shared, stream, from).await? {
+            reader::read_stream(&self.shared, stream, from, limit).await
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     async fn last_of_stream(&self, stream: StreamId) -> Result<Option<RecordedEvent>, LogError> {

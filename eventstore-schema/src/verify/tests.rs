@@ -23,7 +23,8 @@ fn stream(number: u8) -> StreamId {
 fn started(number: u8) -> SessionEvent {
     let (refresh_hash, expires_at) = (Digest::from_bytes([0; 32]), Timestamp::from_micros(9));
     let (session_id, account_id) = (session(number), ACCOUNT);
-    SessionStarted { session_id, account_id, device_id: None, refresh_hash, expires_at }.into()
+    let (device_id, password_revision) = (None, 1);
+    SessionStarted { session_id, account_id, device_id, refresh_hash, expires_at, password_revision }.into()
 }
 
 fn refreshed(number: u8, rotation: u32) -> SessionEvent {

@@ -1,6 +1,6 @@
 //! Queries over the conversations. Each shows a conversation to its current members only.
 
-use domain::conversation::{ConversationKind, ConversationRole, RecipientKind, Suite};
+use domain::conversation::{ConversationKind, ConversationRole, RecipientKind, Suite, Terms, WorkspaceTerm};
 use domain::{
     AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, OrganizationId, RecipientId, Signature,
     Timestamp, VerifyKey, WorkspaceId,
@@ -31,6 +31,10 @@ crate::result! {
         members: u32,
         /// The viewer's role.
         role: ConversationRole,
+        /// The viewer's term in the organization, which the membership rests on.
+        organization_term: u64,
+        /// The viewer's term in the workspace, which the membership rests on.
+        workspace_term: Option<u64>,
         /// The generation committed last; 0 for none.
         generation: u32,
         /// Whether a new generation has to be committed before anything can be sent.
@@ -135,6 +139,25 @@ crate::result! {
         joined_position: Position,
         /// Position of the event by which it left; none for members.
         left_position: Option<Position>,
+        /// The conversation's organization.
+        organization_id: OrganizationId,
+        /// The term in the organization that the membership rests on.
+        organization_term: u64,
+        /// The workspace that the conversation lies in.
+        workspace_id: Option<WorkspaceId>,
+        /// The term in the workspace that the membership rests on.
+        workspace_term: Option<u64>,
+        /// Whether the conversation was set aside: there may be events that this row does not show.
+        parked: bool,
+    }
+}
+
+impl MembershipSpan {
+    /// What the membership rests on.
+    pub fn terms(&self) -> Terms {
+        let workspace = self.workspace_id.zip(self.workspace_term);
+        let workspace = workspace.map(|(workspace_id, term)| WorkspaceTerm { workspace_id, term });
+        Terms { organization: self.organization_term, workspace }
     }
 }
 
@@ -142,7 +165,7 @@ macro_rules! conversation_columns {
     ($($rest:literal),+) => {
         concat!(
             "SELECT c.conversation_id, c.organization_id, c.workspace_id, c.kind, c.creator, c.title, c.allows_plaintext, ",
-            "c.members, v.role, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
+            "c.members, v.role, v.organization_term, v.workspace_term, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
             "n.last_sent_at, greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
             "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, 0) AS read_up_to, ",
             "c.created_at, ",
@@ -297,6 +320,9 @@ pub async fn own_wraps(
 /// # Errors
 /// When PostgreSQL cannot be reached.
 pub async fn spans(reader: &Reader, account_id: AccountId) -> Result<Vec<MembershipSpan>, QueryError> {
-    const SQL: &str = "SELECT conversation_id, joined_position, left_position FROM read.conversation_members WHERE account_id = $1";
+    const SQL: &str = "SELECT m.conversation_id, m.joined_position, m.left_position, m.organization_id, \
+         m.organization_term, m.workspace_id, m.workspace_term, EXISTS (SELECT FROM projection.parked_events AS p \
+         WHERE p.projection = 'conversations' AND p.stream = 'conversation-' || m.conversation_id::text) AS parked \
+         FROM read.conversation_members AS m WHERE m.account_id = $1";
     reader.all(&Viewer { account_id, organization_id: None }, SQL, &[&Sql(account_id)]).await
 }

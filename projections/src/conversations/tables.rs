@@ -58,6 +58,12 @@ crate::table! {
             role: ConversationRole,
             /// Who added them, last.
             added_by: AccountId,
+            /// Their term in the organization, which the membership ends with.
+            organization_term: u64,
+            /// The workspace that the conversation lies in.
+            workspace_id: Option<WorkspaceId>,
+            /// Their term in the workspace, which the membership ends with.
+            workspace_term: Option<u64>,
             /// Since when, last.
             joined_at: Timestamp,
             /// Position of the event by which they joined, last.

@@ -56,6 +56,8 @@ impl Room {
             account_id,
             role: ConversationRole::Member,
             added_by: ADA,
+            organization_term: 1,
+            workspace: None,
             recipients: vec![recipient(device)],
         });
     }

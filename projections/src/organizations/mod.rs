@@ -122,6 +122,7 @@ fn join(event: &Decoded, it: &OrganizationMemberJoined, rows: &mut Rows) -> Resu
         organization_id: it.organization_id,
         account_id: it.account_id,
         role: it.role,
+        term: event.recorded.revision.get(),
         invitation_id: it.invitation_id,
         joined_at: event.at(),
         removed_at: None,

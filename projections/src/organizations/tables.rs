@@ -41,6 +41,8 @@ crate::table! {
         columns {
             /// As what.
             role: OrganizationRole,
+            /// Revision of the event by which they joined, last.
+            term: u64,
             /// By which invitation, last.
             invitation_id: Option<InvitationId>,
             /// Since when, last.

@@ -26,6 +26,7 @@ fn folded(more: impl IntoIterator<Item = Event>) -> Fold<Sessions> {
         device_id: None,
         refresh_hash: Digest::from_bytes([0; 32]),
         expires_at: Timestamp::from_micros(9),
+        password_revision: 1,
     };
     for event in [started.into()].into_iter().chain(more) {
         fold.fold(history.record(SESSION, None, Actor::account(ACCOUNT), event)).expect("a fold");

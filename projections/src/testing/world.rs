@@ -99,11 +99,11 @@ impl Recorder {
     }
 
     pub(super) fn by(&mut self, account: AccountId, device: Option<DeviceId>) -> Context {
-        Context { now: self.now(), actor: Actor::account(account), device }
+        Context { device, ..Context::new(self.now(), Actor::account(account)) }
     }
 
     pub(super) fn platform(&mut self) -> Context {
-        Context { now: self.now(), actor: Actor::SYSTEM, device: None }
+        Context::new(self.now(), Actor::SYSTEM)
     }
 
     /// Gives a command; whether anything was recorded. What the rules refuse changes nothing.

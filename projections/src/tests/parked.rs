@@ -45,7 +45,7 @@ async fn poison(bench: &Bench) -> (StreamId, Position) {
 /// Decides about a parked stream as an operator does.
 async fn decide(bench: &Bench, stream: &ParkedStream, discards: bool, id: [u8; 16]) -> Position {
     let command = stream.command();
-    let operator = Context { now: Timestamp::from_micros(2), actor: Actor::OPERATOR, device: None };
+    let operator = Context::new(Timestamp::from_micros(2), Actor::OPERATOR);
     let drafts = if discards {
         Operations::default().decide(&DiscardParkedStream(command.clone()).into(), &operator)
     } else {

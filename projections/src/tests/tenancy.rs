@@ -90,6 +90,8 @@ async fn profiles_and_keys_are_seen_by_those_who_share_an_organization_or_conver
     let admin = bench.database.client().await;
     let were_together = "SELECT EXISTS (SELECT FROM read.conversation_members AS a \
          JOIN read.conversation_members AS b USING (conversation_id) \
+         JOIN read.organization_memberships AS o ON o.organization_id = a.organization_id \
+         AND o.account_id = a.account_id AND o.removed_at IS NULL AND o.term = a.organization_term \
          WHERE a.account_id = $1 AND a.left_at IS NULL AND b.account_id = $2)";
     let (mut visible, mut hidden) = (0, 0);
     for one in bench.world.accounts() {

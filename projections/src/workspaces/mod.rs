@@ -110,6 +110,8 @@ fn join(event: &Decoded, it: &WorkspaceMemberJoined, rows: &mut Rows) -> Result<
         account_id: it.account_id,
         organization_id: event.organization()?,
         role: it.role,
+        term: event.recorded.revision.get(),
+        organization_term: it.organization_term,
         joined_at: event.at(),
         removed_at: None,
         removed_by: None,

@@ -43,6 +43,10 @@ crate::table! {
             organization_id: OrganizationId,
             /// As what.
             role: WorkspaceRole,
+            /// Revision of the event by which they joined, last.
+            term: u64,
+            /// Their term in the organization, which the membership ends with.
+            organization_term: u64,
             /// Since when, last.
             joined_at: Timestamp,
             /// When they left; none for members.

@@ -10,7 +10,8 @@ const CREATOR: AccountId = AccountId::from_bytes([3; 16]);
 const MEMBER: AccountId = AccountId::from_bytes([4; 16]);
 
 fn joined(account_id: AccountId) -> Event {
-    WorkspaceMemberJoined { workspace_id: WORKSPACE, account_id, role: WorkspaceRole::Member }.into()
+    let role = WorkspaceRole::Member;
+    WorkspaceMemberJoined { workspace_id: WORKSPACE, account_id, role, organization_term: 1 }.into()
 }
 
 #[test]

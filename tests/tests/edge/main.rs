@@ -7,6 +7,7 @@
     clippy::unwrap_used
 )]
 
+mod access;
 mod addresses;
 mod anew;
 mod authorization;

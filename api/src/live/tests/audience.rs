@@ -7,6 +7,7 @@ use domain::Event;
 use eventstore_schema::{catalogue, golden};
 
 use super::super::audience::{Audience, Change, Ends};
+use super::site::ORGANIZATION;
 
 /// Name, who sees it, and what it does beside.
 const EVENTS: &[(&str, &str, &str)] = &[
@@ -53,7 +54,7 @@ const EVENTS: &[(&str, &str, &str)] = &[
     ("organization.invitation_created", "nobody", ""),
     ("organization.invitation_revoked", "nobody", ""),
     ("organization.member_joined", "account", ""),
-    ("organization.member_removed", "account", ""),
+    ("organization.member_removed", "account", "ends terms"),
     ("organization.member_role_changed", "account", ""),
     ("organization.profile_changed", "nobody", ""),
     ("session.device_bound", "account", ""),
@@ -63,7 +64,7 @@ const EVENTS: &[(&str, &str, &str)] = &[
     ("workspace.archived", "nobody", ""),
     ("workspace.created", "account", ""),
     ("workspace.member_joined", "account", ""),
-    ("workspace.member_removed", "account", ""),
+    ("workspace.member_removed", "account", "ends terms"),
     ("workspace.member_role_changed", "account", ""),
     ("workspace.profile_changed", "nobody", ""),
 ];
@@ -89,7 +90,8 @@ fn words(audience: &Audience) -> (&'static str, &'static str) {
         (None, None) => "",
         (Some(Change::Joined(..)), None) => "joins",
         (Some(Change::Left(..)), None) => "leaves",
-        (None, Some(Ends::Session(..) | Ends::Device(..))) => "closes",
+        (Some(Change::LeftOrganization(..) | Change::LeftWorkspace(..)), None) => "ends terms",
+        (None, Some(Ends::Session(..) | Ends::Device(..) | Ends::Password(..))) => "closes",
         (Some(_), Some(_)) => "both",
     };
     (who, what)
@@ -100,7 +102,7 @@ fn every_event_has_the_audience_that_is_listed() {
     let found: Vec<_> = samples()
         .iter()
         .map(|(name, event)| {
-            let (who, what) = words(&Audience::of_event(event));
+            let (who, what) = words(&Audience::of_event(event, 3, Some(ORGANIZATION)));
             (*name, who, what)
         })
         .collect();

@@ -4,6 +4,7 @@ mod access;
 mod audience;
 mod frames;
 mod order;
+mod removal;
 mod resume;
 mod signals;
 mod site;

@@ -107,6 +107,7 @@ async fn what_is_secret_stays_on_the_server() {
         device_id: None,
         refresh_hash: domain::Digest::from_bytes([7; 32]),
         expires_at: node.state.clock.now(),
+        password_revision: 0,
     };
     let origin = domain::session::SessionOrigin { ip: Some("192.0.2.1".to_owned()), user_agent: None };
     let stream = eventstore_schema::StreamId::new(domain::Category::Session, other.session_id);

@@ -9,24 +9,27 @@ use commands::clock::Clock;
 use commands::mail::Mailer;
 use commands::request::{CommandIdentity, Content, Request, command_id};
 use commands::{Parts, Services};
+use domain::account::{AccountRegistered, PasswordCause, PasswordSet};
 use domain::conversation::commands::SendMessage;
 use domain::conversation::{
     ConversationCreated, ConversationKind, ConversationMemberJoined, ConversationMemberLeft,
-    ConversationRole, ConversationTitle, MessageBody, Recipient, RecipientKind,
+    ConversationRole, ConversationTitle, MessageBody, Recipient, RecipientKind, WorkspaceTerm,
 };
 use domain::device::{DeviceEnrolled, DeviceLabel, DeviceRenamed};
+use domain::organization::{OrganizationMemberJoined, OrganizationMemberRemoved, OrganizationRole};
 use domain::session::{SessionOrigin, SessionRevocationCause, SessionRevoked, SessionStarted};
+use domain::workspace::{WorkspaceMemberJoined, WorkspaceMemberRemoved, WorkspaceRole};
 use domain::{
     AccountId, Actor, Blob, Category, ConversationId, DeviceId, Digest, Event, EventGroup, HpkeKey,
-    OrganizationId, PersonalRecord, SessionId, Signature, SubjectId, VerifyKey,
+    OrganizationId, PersonalRecord, SessionId, Signature, SubjectId, VerifyKey, WorkspaceId,
 };
 use eventstore_schema::database::Role;
 use eventstore_schema::keyring::{RootKeyFile, Secret};
 use eventstore_schema::lease::Leases;
 use eventstore_schema::testing::TestDatabase;
 use eventstore_schema::{
-    CommandRef, EventLog, Expected, KeyRef, Keyring, NewEvent, Origin, PgEventLog, PgLogConfig, Position,
-    SealHeader, Sealer, StreamAppend, StreamId, catalogue,
+    Appended, CommandRef, EventLog, Expected, KeyRef, Keyring, NewEvent, Origin, PgEventLog, PgLogConfig,
+    Position, SealHeader, Sealer, StreamAppend, StreamId, catalogue,
 };
 use futures_util::{SinkExt, StreamExt};
 use projections::{Feed, Projections, ReadModels};
@@ -67,6 +70,8 @@ pub struct Person {
     pub account_id: AccountId,
     pub device_id: DeviceId,
     pub session_id: SessionId,
+    /// Their term in [`ORGANIZATION`].
+    pub term: u64,
 }
 
 impl Person {
@@ -93,6 +98,21 @@ impl Site {
         })
         .await;
         Self { database, files: tempfile::tempdir().unwrap(), clock: Clock::system() }
+    }
+
+    /// The projection has set the conversation aside since before a member left it.
+    pub async fn set_aside(&self, node: &Node, conversation_id: ConversationId, person: &Person) {
+        let head = node.log.head().await.unwrap().position.unwrap();
+        node.state.projections.wait_for("conversations", head, PATIENCE).await.unwrap();
+        let client = eventstore_schema::database::connect(&self.database.config()).await.unwrap();
+        let (conversation, account) = (conversation_id.as_uuid(), person.account_id.as_uuid());
+        let sql = "UPDATE read.conversation_members SET left_at = NULL, left_position = NULL \
+                   WHERE conversation_id = $1 AND account_id = $2";
+        assert_eq!(client.execute(sql, &[&conversation, &account]).await.unwrap(), 1);
+        let sql = "INSERT INTO projection.parked_events (projection, position, stream, revision, event_type) \
+                   SELECT 'conversations', count(*), 'conversation-' || $1::uuid::text, 0, 'conversation.member_left' \
+                   FROM projection.parked_events";
+        client.execute(sql, &[&conversation]).await.unwrap();
     }
 
     pub async fn node(&self) -> Node {
@@ -170,6 +190,16 @@ impl Node {
         actor: Actor,
         events: Vec<(Event, Option<PersonalRecord>)>,
     ) -> Position {
+        self.record(stream, organization_id, actor, events).await.position
+    }
+
+    async fn record(
+        &self,
+        stream: StreamId,
+        organization_id: Option<OrganizationId>,
+        actor: Actor,
+        events: Vec<(Event, Option<PersonalRecord>)>,
+    ) -> Appended {
         let mut encoded = Vec::new();
         for (event, record) in events {
             let event_id = self.state.clock.new_id();
@@ -196,10 +226,10 @@ impl Node {
             recorded_at: self.state.clock.now(),
         };
         let append = StreamAppend { stream, expected: Expected::Any, command, origin, events: encoded };
-        self.log.append(append).await.unwrap().position
+        self.log.append(append).await.unwrap()
     }
 
-    /// Somebody with a device and a session.
+    /// Somebody in the organization with a device and a session.
     pub async fn person(&self) -> Person {
         let account_id: AccountId = self.state.clock.new_id();
         let (device_id, session_id) = (self.state.clock.new_id(), self.state.clock.new_id());
@@ -220,36 +250,103 @@ impl Node {
             device_id: Some(device_id),
             refresh_hash: Digest::from_bytes([4; 32]),
             expires_at: self.state.clock.now().plus_seconds(3_600),
+            password_revision: 0,
         };
         let origin = SessionOrigin { ip: None, user_agent: None };
         let stream = StreamId::new(Category::Session, session_id);
         self.write(stream, None, actor, vec![(started.into(), Some(origin.into()))]).await;
-        Person { account_id, device_id, session_id }
+        let (organization_id, role) = (ORGANIZATION, OrganizationRole::Member);
+        let joined = OrganizationMemberJoined { organization_id, account_id, role, invitation_id: None };
+        let stream = StreamId::new(Category::Organization, organization_id);
+        let joined = self.record(stream, Some(ORGANIZATION), actor, vec![(joined.into(), None)]).await;
+        Person { account_id, device_id, session_id, term: joined.last_revision.get() }
+    }
+
+    /// Removes somebody from the organization; nothing follows from it by itself.
+    pub async fn remove(&self, person: &Person) {
+        let (organization_id, account_id) = (ORGANIZATION, person.account_id);
+        let removed_by = AccountId::from_bytes([0xad; 16]);
+        let removed = OrganizationMemberRemoved { organization_id, account_id, removed_by };
+        let stream = StreamId::new(Category::Organization, organization_id);
+        self.write(stream, Some(ORGANIZATION), person.actor(), vec![(removed.into(), None)]).await;
+    }
+
+    /// A workspace of these members, with their terms.
+    pub async fn workspace(&self, members: &[&Person]) -> (WorkspaceId, Vec<u64>) {
+        let workspace_id: WorkspaceId = self.state.clock.new_id();
+        let stream = StreamId::new(Category::Workspace, workspace_id);
+        let mut terms = Vec::new();
+        for person in members {
+            let joined = WorkspaceMemberJoined {
+                workspace_id,
+                account_id: person.account_id,
+                role: WorkspaceRole::Member,
+                organization_term: person.term,
+            };
+            let actor = person.actor();
+            let joined = self.record(stream, Some(ORGANIZATION), actor, vec![(joined.into(), None)]).await;
+            terms.push(joined.last_revision.get());
+        }
+        (workspace_id, terms)
+    }
+
+    /// Removes somebody from a workspace; nothing follows from it by itself.
+    pub async fn remove_from_workspace(&self, workspace_id: WorkspaceId, person: &Person) {
+        let account_id = person.account_id;
+        let removed = WorkspaceMemberRemoved { workspace_id, account_id, removed_by: Some(account_id) };
+        let stream = StreamId::new(Category::Workspace, workspace_id);
+        self.write(stream, Some(ORGANIZATION), person.actor(), vec![(removed.into(), None)]).await;
+    }
+
+    /// Sets somebody's password anew, in a session of theirs or by a reset.
+    pub async fn set_password(&self, person: &Person, spared: Option<SessionId>) {
+        let account_id = person.account_id;
+        let cause = if spared.is_some() { PasswordCause::Change } else { PasswordCause::Reset };
+        let registered = AccountRegistered { account_id };
+        let set = PasswordSet { account_id, cause, session_id: spared };
+        let stream = StreamId::new(Category::Account, account_id);
+        let events = vec![(registered.into(), None), (set.into(), None)];
+        self.write(stream, None, person.actor(), events).await;
     }
 
     /// An access token that holds for `seconds` from now.
     pub fn token(&self, person: &Person, seconds: i64) -> String {
         let lasting = commands::auth::access_token::ACCESS_TOKEN_SECONDS;
         let issued = self.state.clock.now().plus_seconds(seconds - lasting);
-        let Person { account_id, session_id, device_id } = *person;
+        let Person { account_id, session_id, device_id, .. } = *person;
         let token = self.state.clock.new_id::<uuid::Uuid>();
         self.state.auth.tokens.issue(account_id, session_id, Some(device_id), issued, token).unwrap().0
     }
 
     /// A group that takes clear messages.
     pub async fn group(&self, members: &[&Person]) -> ConversationId {
+        self.group_in(None, members).await
+    }
+
+    /// A group that takes clear messages, in a workspace of all of its members.
+    pub async fn group_in(
+        &self,
+        workspace: Option<(WorkspaceId, Vec<u64>)>,
+        members: &[&Person],
+    ) -> ConversationId {
+        let workspace_id = workspace.as_ref().map(|(id, _)| *id);
+        let term = |nth: usize| {
+            let (workspace_id, terms) = workspace.as_ref()?;
+            Some(WorkspaceTerm { workspace_id: *workspace_id, term: terms[nth] })
+        };
         let conversation_id: ConversationId = self.state.clock.new_id();
         let created = ConversationCreated {
             conversation_id,
             organization_id: ORGANIZATION,
-            workspace_id: None,
+            workspace_id,
             kind: ConversationKind::Group,
             creator: members[0].account_id,
             allows_plaintext: true,
         };
         let title = ConversationTitle { title: Some("Group".to_owned()), topic: None };
         let mut events = vec![(created.into(), Some(title.into()))];
-        events.extend(members.iter().map(|one| (joined(conversation_id, one), None)));
+        let numbered = members.iter().enumerate();
+        events.extend(numbered.map(|(nth, one)| (joined(conversation_id, one, term(nth)), None)));
         let stream = StreamId::new(Category::Conversation, conversation_id);
         self.write(stream, Some(ORGANIZATION), members[0].actor(), events).await;
         conversation_id
@@ -257,7 +354,7 @@ impl Node {
 
     pub async fn join(&self, conversation_id: ConversationId, person: &Person) -> Position {
         let stream = StreamId::new(Category::Conversation, conversation_id);
-        let event = joined(conversation_id, person);
+        let event = joined(conversation_id, person, None);
         self.write(stream, Some(ORGANIZATION), person.actor(), vec![(event, None)]).await
     }
 
@@ -352,12 +449,14 @@ impl Node {
     }
 }
 
-fn joined(conversation_id: ConversationId, person: &Person) -> Event {
+fn joined(conversation_id: ConversationId, person: &Person, workspace: Option<WorkspaceTerm>) -> Event {
     ConversationMemberJoined {
         conversation_id,
         account_id: person.account_id,
         role: ConversationRole::Member,
         added_by: person.account_id,
+        organization_term: person.term,
+        workspace,
         recipients: vec![person.recipient()],
     }
     .into()

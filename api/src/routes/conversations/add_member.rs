@@ -28,7 +28,7 @@ impl Endpoint for AddMember {
     )
     .who(who::MODERATORS)
     .status(204)
-    .errors(&["conversation_not_found", "role_insufficient", "not_organization_member", "member_exists", "member_limit", "direct_is_fixed", "conversation_deleted", "device_exists", "recipient_limit", "member_not_found"]);
+    .errors(&["conversation_not_found", "role_insufficient", "not_organization_member", "member_exists", "member_limit", "direct_is_fixed", "conversation_deleted", "device_exists", "recipient_limit", "member_not_found", "workspace_archived", "not_workspace_member"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = ConversationPath;

@@ -28,6 +28,7 @@ impl Endpoint for AddWrap {
     .status(204)
     .errors(&[
         "conversation_not_found",
+        "workspace_archived",
         "device_not_in_conversation",
         "stale_generation",
         "recipient_not_found",

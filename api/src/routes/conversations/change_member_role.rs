@@ -26,6 +26,7 @@ impl Endpoint for ChangeMemberRole {
     .who(who::MODERATORS)
     .errors(&[
         "conversation_not_found",
+        "workspace_archived",
         "role_insufficient",
         "member_not_found",
         "last_admin",

@@ -27,7 +27,12 @@ impl Endpoint for ChangeTitle {
         "Replaces the title of a conversation.",
     )
     .who(who::MODERATORS)
-    .errors(&["conversation_not_found", "role_insufficient", "conversation_deleted"]);
+    .errors(&[
+        "conversation_not_found",
+        "workspace_archived",
+        "role_insufficient",
+        "conversation_deleted",
+    ]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = ConversationPath;

@@ -34,7 +34,7 @@ impl Endpoint for CommitGeneration {
     )
     .who(who::PARTICIPANTS)
     .status(204)
-    .errors(&["conversation_not_found", "device_not_in_conversation", "generation_conflict", "transcript_mismatch", "wraps_mismatch", "wrap_invalid", "conversation_deleted"])
+    .errors(&["conversation_not_found", "device_not_in_conversation", "generation_conflict", "transcript_mismatch", "wraps_mismatch", "wrap_invalid", "conversation_deleted", "workspace_archived"])
     .body_bytes_max(limits::GENERATION_BODY_BYTES_MAX);
     type Caller = DeviceBound;
     type Intent = Command;

@@ -42,7 +42,7 @@ impl Endpoint for CreateGroup {
         "Opens a conversation of any number of members.\n\nWhoever does becomes its admin. Nothing can be sent before a first generation is committed.",
     )
     .who(who::ALL_BUT_GUESTS)
-    .errors(&["organization_not_found", "workspace_not_found", "not_organization_member", "role_insufficient", "member_limit", "member_exists", "device_exists", "recipient_limit", "conversation_exists", "workspace_archived"])
+    .errors(&["organization_not_found", "workspace_not_found", "not_organization_member", "role_insufficient", "member_limit", "member_exists", "device_exists", "recipient_limit", "conversation_exists", "workspace_archived", "not_workspace_member"])
     .body_bytes_max(limits::MESSAGE_BODY_BYTES_MAX);
     type Caller = Authenticated;
     type Intent = Command;

@@ -14,7 +14,12 @@ impl Endpoint for DeleteConversation {
         "Deletes a conversation: it takes no commands any more.",
     )
     .who(who::MODERATORS)
-    .errors(&["conversation_not_found", "role_insufficient", "conversation_deleted"]);
+    .errors(&[
+        "conversation_not_found",
+        "workspace_archived",
+        "role_insufficient",
+        "conversation_deleted",
+    ]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = ConversationPath;

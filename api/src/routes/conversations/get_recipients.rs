@@ -1,6 +1,7 @@
 //! `GET /v1/conversations/{conversation_id}/recipients`
 
 use super::ConversationPath;
+use crate::access;
 use domain::conversation::{Conversation, RecipientKind, Suite};
 use domain::{AccountId, AccountRecipient, Digest, HpkeKey, RecipientId, Rejection, VerifyKey};
 
@@ -61,6 +62,7 @@ impl Endpoint for GetRecipients {
 
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<GetRecipientsAnswer>, Problem> {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
+        access::conversation(state, account_id, conversation_id).await?;
         let look = move |state: &Conversation, revision| {
             state.role(account_id).and_then(|_| Some((answer(state)?, revision?)))
         };

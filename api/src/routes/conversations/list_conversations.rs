@@ -50,6 +50,7 @@ impl Endpoint for ListConversations {
         let (viewer, workspace_id) = (&reading.viewer, input.query.workspace_id);
         let rows = queries::mine(&input.intent.reader, viewer, workspace_id, page.query()).await?;
         let last = rows.last().map(|row| row.conversation_id);
+        let rows = access::conversations(state, &reading, rows).await?;
         let items = ConversationAnswer::all(state, rows).await?;
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)
     }

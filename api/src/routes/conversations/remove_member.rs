@@ -14,7 +14,7 @@ impl Endpoint for RemoveMember {
         "Removes a member of a conversation, or leaves it.\n\nNothing can be sent until a new generation is committed.",
     )
     .who(who::MODERATORS)
-    .errors(&["conversation_not_found", "role_insufficient", "member_not_found", "direct_is_fixed", "conversation_deleted", "last_admin"]);
+    .errors(&["conversation_not_found", "role_insufficient", "member_not_found", "direct_is_fixed", "conversation_deleted", "last_admin", "workspace_archived"]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = ConversationMemberPath;

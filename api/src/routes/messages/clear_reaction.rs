@@ -14,7 +14,12 @@ impl Endpoint for ClearReaction {
         "Empties one of the caller's reaction slots on a message.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found", "message_not_found", "conversation_deleted"]);
+    .errors(&[
+        "conversation_not_found",
+        "message_not_found",
+        "conversation_deleted",
+        "workspace_archived",
+    ]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = ReactionPath;

@@ -14,7 +14,13 @@ impl Endpoint for DeleteMessage {
         "Deletes a message for everyone; its sender or an admin.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found", "message_not_found", "not_sender", "conversation_deleted"]);
+    .errors(&[
+        "conversation_not_found",
+        "message_not_found",
+        "not_sender",
+        "conversation_deleted",
+        "workspace_archived",
+    ]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = MessagePath;

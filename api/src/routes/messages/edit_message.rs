@@ -34,6 +34,7 @@ impl Endpoint for EditMessage {
     .who(who::PARTICIPANTS)
     .errors(&[
         "conversation_not_found",
+        "workspace_archived",
         "message_not_found",
         "message_deleted",
         "not_sender",

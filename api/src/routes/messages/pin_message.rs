@@ -20,6 +20,7 @@ impl Endpoint for PinMessage {
         "message_deleted",
         "pin_limit",
         "conversation_deleted",
+        "workspace_archived",
     ]);
     type Caller = Authenticated;
     type Intent = Command;

@@ -44,7 +44,7 @@ impl Endpoint for SendMessage {
         "Sends a message.\n\n`Idempotency-Key` is the message's id, a UUID that the sending client made: within the conversation it belongs to who used it first, and 422 `idempotency_key_reused` says that somebody else did. The answer comes when the message is on disk. 409 `stale_generation` says which generation is current and whether a new one has to be committed first.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found", "conversation_deleted", "device_not_in_conversation", "stale_generation", "plaintext_refused", "message_not_found"])
+    .errors(&["conversation_not_found", "conversation_deleted", "device_not_in_conversation", "stale_generation", "plaintext_refused", "message_not_found", "workspace_archived"])
     .key_is_id()
     .body_bytes_max(limits::MESSAGE_BODY_BYTES_MAX);
     type Caller = DeviceBound;

@@ -39,6 +39,7 @@ impl Endpoint for SetReaction {
         "conversation_deleted",
         "device_not_in_conversation",
         "plaintext_refused",
+        "workspace_archived",
     ]);
     type Caller = DeviceBound;
     type Intent = Command;

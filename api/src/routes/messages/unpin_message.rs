@@ -14,7 +14,12 @@ impl Endpoint for UnpinMessage {
         "Unpins a message.",
     )
     .who(who::PARTICIPANTS)
-    .errors(&["conversation_not_found", "message_not_found", "conversation_deleted"]);
+    .errors(&[
+        "conversation_not_found",
+        "message_not_found",
+        "conversation_deleted",
+        "workspace_archived",
+    ]);
     type Caller = Authenticated;
     type Intent = Command;
     type Path = MessagePath;

@@ -1,6 +1,7 @@
 //! `GET /v1/organizations`
 
 use super::OrganizationAnswer;
+use crate::access;
 use crate::extract::{Page, PageAnswer};
 use projections::Viewer;
 use projections::organizations::queries;
@@ -44,6 +45,7 @@ impl Endpoint for ListOrganizations {
         let viewer = Viewer { account_id, organization_id: None };
         let rows = queries::mine(&input.intent.reader, &viewer, page.query()).await?;
         let last = rows.last().map(|row| row.organization_id);
+        let rows = access::memberships(state, account_id, rows, |row| row.organization_id).await?;
         let items = OrganizationAnswer::all(state, rows).await?;
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)
     }

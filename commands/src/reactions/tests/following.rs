@@ -5,7 +5,7 @@ use domain::account::{Account, AccountContact, AccountPassword, AccountProfile, 
 use domain::conversation::commands::{AddMember, Candidate, ConversationCommand};
 use domain::conversation::{Conversation, ConversationRole, Recipient};
 use domain::limits::SESSION_IDLE_SECONDS;
-use domain::organization::{OrganizationProfile, OrganizationRole};
+use domain::organization::{OrganizationMember, OrganizationProfile, OrganizationRole};
 use domain::session::commands::RefreshSession;
 use domain::session::{Session, SessionRevocationCause};
 use domain::workspace::{Workspace, WorkspaceProfile, WorkspaceRole};
@@ -14,9 +14,9 @@ use eventstore_schema::over_engines;
 use eventstore_schema::testing::Engine;
 
 use super::watch::*;
-use crate::services::NewInvitation;
 use crate::services::facts;
 use crate::services::tests::stage::*;
+use crate::services::{NewConversation, NewInvitation};
 
 over_engines! {
     answering_everything_again_changes_nothing,
@@ -92,11 +92,14 @@ async fn a_member_who_joined_with_outdated_recipients_is_put_right() {
     let id = stage.group(organization, ALICE, &[]).await;
     let member = Candidate {
         account_id: BOB.account(),
-        organization_role: Some(OrganizationRole::Member),
+        in_organization: Some(OrganizationMember { role: OrganizationRole::Member, term: 3 }),
+        in_workspace: None,
         recipients: outdated,
     };
     let command = ConversationCommand::AddMember(AddMember { member, role: ConversationRole::Member });
-    stage.services.executor.execute::<Conversation>(id, command, &stage.by(ALICE, 0)).await.unwrap();
+    let standing = stage.services.conversations.standing(id, ALICE.account()).await.unwrap();
+    let request = stage.by(ALICE, 0).with_standing(standing);
+    stage.services.executor.execute::<Conversation>(id, command, &request).await.unwrap();
     assert!(recipients(&stage, id, BOB).await.contains(&BOB.device(0).into()));
     let (reactions, running) = start(&stage);
     settled(&stage, &reactions).await;
@@ -134,6 +137,37 @@ async fn whoever_leaves_the_organization_leaves_what_they_had_joined_by_then() {
 }
 
 #[tokio::test]
+async fn whoever_leaves_a_workspace_leaves_its_conversations_and_no_others() {
+    let (stage, organization) = stage(&[ALICE, BOB]).await;
+    let profile = WorkspaceProfile { name: "Lab".to_owned(), description: None };
+    let workspaces = &stage.services.workspaces;
+    let created = workspaces.create(&stage.by(ALICE, 0), organization, profile).await.unwrap();
+    let workspace = WorkspaceId::from(created.stream.id);
+    let join = async || {
+        let (by, role) = (stage.by(ALICE, 0), WorkspaceRole::Member);
+        workspaces.add_member(&by, workspace, BOB.account(), role).await.unwrap();
+    };
+    let open = async |workspace_id| {
+        let new = NewConversation { workspace_id, ..stage.new_group(organization, &[BOB]) };
+        let opened = stage.services.conversations.create(&stage.by(ALICE, 0), new).await.unwrap();
+        ConversationId::from(opened.stream.id)
+    };
+    join().await;
+    let (inside, outside) = (open(Some(workspace)).await, open(None).await);
+    workspaces.remove_member(&stage.by(ALICE, 0), workspace, BOB.account()).await.unwrap();
+    // Bob is added again, and to another conversation, before the reaction reads that he had left.
+    join().await;
+    let later = open(Some(workspace)).await;
+    let (reactions, running) = start(&stage);
+    settled(&stage, &reactions).await;
+    assert_eq!(stage.conversation(inside).await.role(BOB.account()), None);
+    for id in [outside, later] {
+        assert_eq!(stage.conversation(id).await.role(BOB.account()), Some(ConversationRole::Member));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn whoever_was_added_on_an_outdated_role_is_let_go() {
     let (stage, organization) = stage(&[ALICE, BOB]).await;
     let organizations = &stage.services.organizations;
@@ -141,11 +175,14 @@ async fn whoever_was_added_on_an_outdated_role_is_let_go() {
     let id = stage.group(organization, ALICE, &[]).await;
     let member = Candidate {
         account_id: BOB.account(),
-        organization_role: Some(OrganizationRole::Member),
+        in_organization: Some(OrganizationMember { role: OrganizationRole::Member, term: 3 }),
+        in_workspace: None,
         recipients: facts::recipients(&stage.services.executor, BOB.account()).await.unwrap(),
     };
     let command = ConversationCommand::AddMember(AddMember { member, role: ConversationRole::Member });
-    stage.services.executor.execute::<Conversation>(id, command, &stage.by(ALICE, 0)).await.unwrap();
+    let standing = stage.services.conversations.standing(id, ALICE.account()).await.unwrap();
+    let request = stage.by(ALICE, 0).with_standing(standing);
+    stage.services.executor.execute::<Conversation>(id, command, &request).await.unwrap();
     let (reactions, running) = start(&stage);
     settled(&stage, &reactions).await;
     assert_eq!(stage.conversation(id).await.role(BOB.account()), None);

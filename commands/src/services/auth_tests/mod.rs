@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alike;
+mod endings;
 mod guessing;
 mod registration;
 mod sessions;

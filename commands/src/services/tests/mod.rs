@@ -1,5 +1,6 @@
 //! Use cases that span aggregates.
 
+mod access;
 mod across;
 mod signatures;
 pub(crate) mod stage;

@@ -60,8 +60,10 @@ async fn group(stage: &Stage) -> ConversationId {
 #[tokio::test]
 async fn thousands_of_signatures_are_verified_and_the_first_that_does_not_hold_is_named() {
     let stage = Stage::new().await;
-    let state = stage.conversation(group(&stage).await).await;
-    let context = stage.by(ALICE, 0).context;
+    let id = group(&stage).await;
+    let state = stage.conversation(id).await;
+    let standing = stage.services.conversations.standing(id, ALICE.account()).await.unwrap();
+    let context = stage.by(ALICE, 0).with_standing(standing).context;
     let signer: WrapSigner = new_generation(&state, ALICE).admit(&state, &context).unwrap();
     let recipient = |number: u32| {
         let mut bytes = [0x77; 16];

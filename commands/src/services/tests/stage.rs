@@ -171,7 +171,9 @@ impl Stage {
         let (session_id, account_id) = (person.session(nth), person.account());
         let origin = SessionOrigin { ip: None, user_agent: None };
         let refresh_hash = Digest::from_bytes([nth; 32]);
-        let command = StartSession { session_id, account_id, device_id, refresh_hash, origin };
+        let password_revision = 0;
+        let command =
+            StartSession { session_id, account_id, device_id, refresh_hash, password_revision, origin };
         let command = SessionCommand::Start(command);
         self.services.executor.execute::<Session>(session_id, command, &self.by(person, nth)).await.unwrap();
     }

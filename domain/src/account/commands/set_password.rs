@@ -98,6 +98,30 @@ mod tests {
     }
 
     #[test]
+    fn a_change_ends_all_sessions_from_before_but_the_one_it_was_made_in() {
+        let mut state = given::<Account>(confirmed());
+        let other = SessionId::from_bytes([0x5f; 16]);
+        assert_eq!(state.password_ending(), None);
+        happen(&mut state, set(PasswordCause::Upgrade, None), &as_actor(Actor::SYSTEM)).expect("taken");
+        assert_eq!(state.password_ending(), None, "it is the same password");
+        happen(&mut state, set(PasswordCause::Change, None), &by(ANN)).expect("taken");
+        let ending = state.password_ending().expect("one");
+        let before = ending.revision - 1;
+        assert!(ending.ends(other, before) && !ending.ends(SESSION, before));
+        assert!(!ending.ends(other, ending.revision));
+        assert_eq!(state.password_place(), Some(ending.revision));
+    }
+
+    #[test]
+    fn a_reset_ends_all_sessions_from_before() {
+        let mut state = given::<Account>(confirmed().into_iter().chain([reset_requested()]));
+        let context = as_actor(Actor::ANONYMOUS);
+        happen(&mut state, set(PasswordCause::Reset, Some(RESET)), &context).expect("taken");
+        let ending = state.password_ending().expect("one");
+        assert!(ending.ends(SESSION, ending.revision - 1));
+    }
+
+    #[test]
     fn a_reset_proves_the_address() {
         let state = given::<Account>(registered().into_iter().chain([reset_requested()]));
         let events = when(&state, set(PasswordCause::Reset, Some(RESET)), &as_actor(Actor::ANONYMOUS));

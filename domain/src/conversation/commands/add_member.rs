@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::conversation::{Conversation, ConversationRole};
 
-use super::{Candidate, Decision, admit};
+use super::{Admission, Candidate, Decision};
 
 /// Adds a member.
 #[derive(Clone, Debug)]
@@ -20,8 +20,12 @@ impl AddMember {
         let caller = state.caller(context)?;
         caller.require_group()?;
         caller.require_admin()?;
-        admit(state, [&self.member])?;
-        Ok(vec![self.member.joins(caller.conversation_id, self.role, caller.account_id)])
+        let admission = Admission {
+            conversation_id: caller.conversation_id,
+            workspace_id: state.workspace(),
+            added_by: caller.account_id,
+        };
+        admission.admit(state, [(&self.member, self.role)].into_iter())
     }
 }
 
@@ -29,7 +33,9 @@ impl AddMember {
 mod tests {
     use crate::conversation::commands::{CreateConversation, RemoveMember};
     use crate::conversation::testing::*;
-    use crate::conversation::{ConversationEvent, ConversationMemberJoined, Recipient};
+    use crate::conversation::{
+        ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, Recipient,
+    };
     use crate::{Rejection, limits};
 
     use super::*;
@@ -46,6 +52,8 @@ mod tests {
             account_id: CAROL.account(),
             role: ConversationRole::Member,
             added_by: ALICE.account(),
+            organization_term: TERM,
+            workspace: None,
             recipients: CAROL.candidate().recipients,
         };
         assert_eq!(given.events(ALICE.on(0), add(CAROL)), Ok(vec![joined.into()]));
@@ -70,10 +78,36 @@ mod tests {
     fn only_members_of_the_organization_are_added_and_once() {
         let given = Given::group(&[ALICE, BOB]);
         let mut outsider = add(CAROL);
-        outsider.member.organization_role = None;
+        outsider.member.in_organization = None;
         let expected = Rejection::NotOrganizationMember { account_id: CAROL.account() };
         assert_eq!(given.refusal(ALICE.on(0), outsider), expected);
         assert_eq!(given.refusal(ALICE.on(0), add(BOB)), Rejection::MemberExists);
+    }
+
+    #[test]
+    fn only_members_of_its_workspace_are_added_to_a_conversation_that_lies_in_one() {
+        let given = Given::in_workspace(&[ALICE, BOB]);
+        let by = in_workspace(ALICE.on(0));
+        let outsider = given.refusal(by, add(CAROL));
+        assert_eq!(outsider, Rejection::NotWorkspaceMember { account_id: CAROL.account() });
+        let member = AddMember { member: of_workspace(CAROL.candidate()), ..add(CAROL) };
+        let events = given.events(by, member).unwrap();
+        let [ConversationEvent::MemberJoined(joined)] = &events[..] else { panic!("one joins: {events:?}") };
+        assert_eq!(joined.workspace, Some(WORKSPACE_TERM));
+    }
+
+    #[test]
+    fn who_came_back_to_the_organization_joins_anew_once_their_old_membership_is_down() {
+        let given = Given::group(&[ALICE, BOB]).committed(ALICE);
+        let back = || AddMember { member: back_again(BOB.candidate()), ..add(BOB) };
+        let left =
+            ConversationMemberLeft { conversation_id: GROUP, account_id: BOB.account(), removed_by: None };
+        let events = given.events(ALICE.on(0), back()).unwrap();
+        assert_eq!(events[0], left.into());
+        assert!(matches!(&events[1..], [ConversationEvent::MemberJoined(_)]));
+        let given = given.and(ALICE.on(0), back());
+        assert!(given.state.commit_required() && given.state.role(BOB.account()).is_some());
+        assert_eq!(given.refusal(ALICE.on(0), back()), Rejection::MemberExists);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Opening a conversation.
 
 use crate::conversation::{
-    Conversation, ConversationCreated, ConversationEvent, ConversationKind, ConversationReopened,
-    ConversationRole, ConversationTitle, direct_conversation_id,
+    Conversation, ConversationCreated, ConversationKind, ConversationReopened, ConversationRole,
+    ConversationTitle, direct_conversation_id,
 };
 use crate::organization::OrganizationRole;
 use crate::{Context, ConversationId, Draft, OrganizationId, Rejection, WorkspaceId};
 
-use super::{Candidate, Decision, admit};
+use super::{Admission, Candidate, Decision};
 
 /// Opens a conversation. Its creator becomes an admin, the others members. For a direct conversation the id must be
 /// `direct_conversation_id` of creator and the one other member.
@@ -17,7 +17,7 @@ pub struct CreateConversation {
     pub conversation_id: ConversationId,
     /// Its organization.
     pub organization_id: OrganizationId,
-    /// Its workspace, if any (the caller has verified that the creator is a member of it).
+    /// Its workspace, if any; it is one of the organization and not archived, as the caller has verified.
     pub workspace_id: Option<WorkspaceId>,
     /// Which kind.
     pub kind: ConversationKind,
@@ -43,7 +43,7 @@ impl CreateConversation {
                 reason: "is whoever opens the conversation",
             });
         }
-        let role = self.creator.organization_role.ok_or(Rejection::OrganizationNotFound)?;
+        let role = self.creator.in_organization.ok_or(Rejection::OrganizationNotFound)?.role;
         match self.kind {
             ConversationKind::Group if role == OrganizationRole::Guest => {
                 return Err(Rejection::RoleInsufficient);
@@ -51,11 +51,14 @@ impl CreateConversation {
             ConversationKind::Group => {}
             ConversationKind::Direct => self.require_direct()?,
         }
+        if self.workspace_id.is_some() && self.creator.in_workspace.is_none() {
+            return Err(Rejection::WorkspaceNotFound);
+        }
         if state.id().is_some() {
             return self.reopen(state);
         }
         self.title.check(self.kind)?;
-        admit(state, self.candidates())?;
+        let joins = self.admission().admit(state, self.candidates().map(|one| (one, self.role_of(one))))?;
         let created = ConversationCreated {
             conversation_id: self.conversation_id,
             organization_id: self.organization_id,
@@ -64,9 +67,8 @@ impl CreateConversation {
             creator,
             allows_plaintext: self.allows_plaintext,
         };
-        let mut drafts = vec![Draft::sealed(created, self.title.clone(), creator)];
-        drafts.extend(self.candidates().map(|candidate| self.joins(candidate)));
-        Ok(drafts)
+        let created = Draft::sealed(created, self.title.clone(), creator);
+        Ok(std::iter::once(created).chain(joins).collect())
     }
 
     fn candidates(&self) -> impl Iterator<Item = &Candidate> {
@@ -74,10 +76,17 @@ impl CreateConversation {
     }
 
     /// The creator of a group is its admin; the members of a direct conversation are equals.
-    fn joins(&self, candidate: &Candidate) -> Draft<ConversationEvent> {
+    fn role_of(&self, candidate: &Candidate) -> ConversationRole {
         let founds = self.kind == ConversationKind::Group && candidate.account_id == self.creator.account_id;
-        let role = if founds { ConversationRole::Admin } else { ConversationRole::Member };
-        candidate.joins(self.conversation_id, role, self.creator.account_id)
+        if founds { ConversationRole::Admin } else { ConversationRole::Member }
+    }
+
+    fn admission(&self) -> Admission {
+        Admission {
+            conversation_id: self.conversation_id,
+            workspace_id: self.workspace_id,
+            added_by: self.creator.account_id,
+        }
     }
 
     fn require_direct(&self) -> Result<(), Rejection> {
@@ -100,7 +109,7 @@ impl CreateConversation {
     }
 
     fn reopen(&self, state: &Conversation) -> Decision {
-        let absent = || self.candidates().filter(|candidate| state.role(candidate.account_id).is_none());
+        let absent = || self.candidates().filter(|candidate| !candidate.is_member(state, None));
         if self.kind == ConversationKind::Group {
             return Err(Rejection::ConversationExists { conversation_id: self.conversation_id });
         }
@@ -110,29 +119,64 @@ impl CreateConversation {
         if absent().next().is_none() {
             return Err(Rejection::ConversationExists { conversation_id: self.conversation_id });
         }
-        admit(state, absent())?;
-        Ok(absent().map(|candidate| self.joins(candidate)).collect())
+        self.admission().admit(state, absent().map(|one| (one, self.role_of(one))))
     }
 
     /// Who was a member and with which recipients is no matter: both join with what they have now.
     fn begin_anew(&self, state: &Conversation) -> Decision {
-        admit(&Conversation::default(), self.candidates())?;
+        let all = self.candidates().map(|one| (one, self.role_of(one)));
+        let joins = self.admission().admit(&Conversation::default(), all)?;
         let reopened = ConversationReopened {
             conversation_id: self.conversation_id,
             reopened_by: self.creator.account_id,
             deleted_up_to: state.last_number(),
         };
-        let joins = self.candidates().map(|candidate| self.joins(candidate));
         Ok(std::iter::once(Draft::open(reopened)).chain(joins).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::conversation::commands::{DeleteConversation, DeleteMessage, PinMessage, RemoveMember};
+    use crate::conversation::ConversationEvent;
+    use crate::conversation::commands::{DeleteConversation, DeleteMessage, PinMessage};
     use crate::conversation::testing::*;
+    use crate::organization::OrganizationMember;
 
     use super::*;
+
+    #[test]
+    fn everybody_in_a_conversation_of_a_workspace_is_a_member_of_the_workspace() {
+        let workspace_id = Some(WORKSPACE);
+        let outsider = CreateConversation { workspace_id, ..create_group(ALICE, &[]) };
+        assert_eq!(Given::default().refusal(ALICE.on(0), outsider), Rejection::WorkspaceNotFound);
+        let creator = of_workspace(ALICE.candidate());
+        let other = CreateConversation { workspace_id, creator, ..create_group(ALICE, &[BOB]) };
+        let expected = Rejection::NotWorkspaceMember { account_id: BOB.account() };
+        assert_eq!(Given::default().refusal(ALICE.on(0), other.clone()), expected);
+        let members = vec![of_workspace(BOB.candidate())];
+        let both = CreateConversation { members, ..other };
+        let events = Given::default().events(ALICE.on(0), both).unwrap();
+        let terms: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                ConversationEvent::MemberJoined(joined) => Some((joined.organization_term, joined.workspace)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(terms, [(TERM, Some(WORKSPACE_TERM)); 2]);
+    }
+
+    #[test]
+    fn who_came_back_to_the_organization_opens_a_direct_conversation_anew() {
+        let given = Given::direct(ALICE, BOB);
+        let create = CreateConversation { creator: back_again(BOB.candidate()), ..create_direct(BOB, ALICE) };
+        let events = given.events(BOB.on(0), create).unwrap();
+        let [ConversationEvent::MemberLeft(left), ConversationEvent::MemberJoined(joined)] = &events[..]
+        else {
+            panic!("Bob leaves and joins: {events:?}");
+        };
+        assert_eq!((left.account_id, joined.account_id), (BOB.account(), BOB.account()));
+    }
 
     #[test]
     fn a_group_opens_with_its_creator_as_admin() {
@@ -148,8 +192,8 @@ mod tests {
         let title = create_group(ALICE, &[]).title;
         let expected = vec![
             Draft::sealed(created, title, ALICE.account()),
-            ALICE.candidate().joins(GROUP, ConversationRole::Admin, ALICE.account()),
-            BOB.candidate().joins(GROUP, ConversationRole::Member, ALICE.account()),
+            Draft::open(joined(&ALICE.candidate(), GROUP, ConversationRole::Admin, ALICE)),
+            Draft::open(joined(&BOB.candidate(), GROUP, ConversationRole::Member, ALICE)),
         ];
         assert_eq!(drafts, expected);
     }
@@ -166,8 +210,8 @@ mod tests {
 
     #[test]
     fn guests_open_no_groups_but_write_to_people() {
-        let role = Some(OrganizationRole::Guest);
-        let guest = Candidate { organization_role: role, ..ALICE.candidate() };
+        let role = Some(OrganizationMember { role: OrganizationRole::Guest, term: TERM });
+        let guest = Candidate { in_organization: role, ..ALICE.candidate() };
         let group = CreateConversation { creator: guest.clone(), ..create_group(ALICE, &[BOB]) };
         assert_eq!(Given::default().refusal(ALICE.on(0), group), Rejection::RoleInsufficient);
         let direct = CreateConversation { creator: guest, ..create_direct(ALICE, BOB) };
@@ -176,7 +220,7 @@ mod tests {
 
     #[test]
     fn everybody_is_a_member_of_the_organization() {
-        let outsider = |person: Person| Candidate { organization_role: None, ..person.candidate() };
+        let outsider = |person: Person| Candidate { in_organization: None, ..person.candidate() };
         let creator = CreateConversation { creator: outsider(ALICE), ..create_group(ALICE, &[BOB]) };
         assert_eq!(Given::default().refusal(ALICE.on(0), creator), Rejection::OrganizationNotFound);
         let member = CreateConversation { members: vec![outsider(BOB)], ..create_group(ALICE, &[]) };
@@ -227,9 +271,9 @@ mod tests {
             given.refusal(BOB.on(0), create_direct(BOB, ALICE)),
             Rejection::ConversationExists { conversation_id }
         );
-        let given = given.committed(ALICE).and(platform(), RemoveMember { account_id: BOB.account() });
-        let joins = BOB.candidate().joins(conversation_id, ConversationRole::Member, BOB.account());
-        assert_eq!(given.when(BOB.on(0), create_direct(BOB, ALICE)), Ok(vec![joins]));
+        let given = given.committed(ALICE).and(platform(), ended(BOB));
+        let joins = joined(&BOB.candidate(), conversation_id, ConversationRole::Member, BOB);
+        assert_eq!(given.when(BOB.on(0), create_direct(BOB, ALICE)), Ok(vec![Draft::open(joins)]));
         let given = given.and(ALICE.on(0), create_direct(ALICE, BOB));
         assert_eq!(given.state.members().len(), 2);
         assert!(given.state.commit_required());
@@ -249,7 +293,8 @@ mod tests {
         create.members[0].recipients = vec![BOB.device_recipient(1)];
         let reopened =
             ConversationReopened { conversation_id, reopened_by: ALICE.account(), deleted_up_to: 2 };
-        let joins = |one: &Candidate| one.joins(conversation_id, ConversationRole::Member, ALICE.account());
+        let joins =
+            |one: &Candidate| Draft::open(joined(one, conversation_id, ConversationRole::Member, ALICE));
         let expected = vec![Draft::open(reopened), joins(&create.creator), joins(&create.members[0])];
         assert_eq!(given.when(ALICE.on(0), create.clone()), Ok(expected));
         let given = given.and(ALICE.on(0), create);
@@ -286,7 +331,7 @@ mod tests {
             Rejection::DirectIdMismatch
         );
         let mut create = create_direct(ALICE, BOB);
-        create.members[0].organization_role = None;
+        create.members[0].in_organization = None;
         let gone = Rejection::NotOrganizationMember { account_id: BOB.account() };
         assert_eq!(given.refusal(ALICE.on(0), create), gone);
     }

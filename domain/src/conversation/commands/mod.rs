@@ -12,6 +12,7 @@ mod create_conversation;
 mod delete_conversation;
 mod delete_message;
 mod edit_message;
+mod end_membership;
 mod pin_message;
 mod record_receipt;
 mod remove_member;
@@ -26,7 +27,7 @@ use crate::{Draft, Rejection, limits};
 
 use super::{Conversation, ConversationEvent};
 
-use candidate::admit;
+use candidate::Admission;
 
 pub use add_member::AddMember;
 pub use add_recipient::AddRecipient;
@@ -40,6 +41,7 @@ pub use create_conversation::CreateConversation;
 pub use delete_conversation::DeleteConversation;
 pub use delete_message::DeleteMessage;
 pub use edit_message::EditMessage;
+pub use end_membership::EndMembership;
 pub use pin_message::PinMessage;
 pub use record_receipt::RecordReceipt;
 pub use remove_member::RemoveMember;
@@ -59,6 +61,7 @@ commands! {
         AddMember(AddMember);
         ChangeRole(ChangeRole);
         RemoveMember(RemoveMember);
+        EndMembership(EndMembership);
         AddRecipient(AddRecipient);
         RemoveRecipient(RemoveRecipient);
         CommitGeneration(CommitGeneration);

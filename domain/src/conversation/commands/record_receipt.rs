@@ -17,7 +17,7 @@ pub struct RecordReceipt {
 impl RecordReceipt {
     /// What was read was delivered: reading further than delivered raises both.
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
-        let by = state.caller_device(context)?;
+        let by = state.reader_device(context)?;
         let delivered_up_to = self.delivered_up_to.max(self.read_up_to);
         if delivered_up_to > state.last_number() {
             return Err(Rejection::InvalidField {

@@ -1,13 +1,11 @@
 //! Removing a member, or leaving.
 
-use crate::conversation::{
-    Conversation, ConversationKind, ConversationMemberLeft, ConversationMemberRoleChanged, ConversationRole,
-};
-use crate::{AccountId, ActorKind, Context, Draft, Rejection};
+use crate::conversation::{Conversation, ConversationMemberLeft};
+use crate::{AccountId, Context, Draft, Rejection};
 
 use super::Decision;
 
-/// Removes a member, or oneself. The platform itself may, when the account left the organization.
+/// Removes a member, or oneself.
 #[derive(Clone, Debug)]
 pub struct RemoveMember {
     /// The member.
@@ -15,17 +13,11 @@ pub struct RemoveMember {
 }
 
 impl RemoveMember {
-    pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
-        match context.actor.kind {
-            ActorKind::System => self.by_platform(state, context),
-            ActorKind::Anonymous | ActorKind::Account | ActorKind::Operator => self.by_member(state, context),
-        }
-    }
-
     /// The last admin of a group stays as long as others do. A sole member may go: the conversation is then out of
-    /// everybody's reach, as if it were unknown.
-    fn by_member(&self, state: &Conversation, context: &Context) -> Decision {
-        let caller = state.caller(context)?;
+    /// everybody's reach, as if it were unknown. Leaving is possible in an archived workspace, too.
+    pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
+        let reader = state.reader(context)?;
+        let caller = if self.account_id == reader.account_id { reader } else { state.caller(context)? };
         caller.require_group()?;
         if self.account_id != caller.account_id {
             caller.require_admin()?;
@@ -39,35 +31,13 @@ impl RemoveMember {
             removed_by: Some(caller.account_id),
         })])
     }
-
-    /// The account left the organization. It goes from direct conversations too, and a group that loses its last admin
-    /// gets the longest-standing member as one.
-    fn by_platform(&self, state: &Conversation, context: &Context) -> Decision {
-        let conversation_id = state.platform(context)?;
-        if state.is_deleted() || state.role(self.account_id).is_none() {
-            return Ok(Vec::new());
-        }
-        let mut drafts = vec![Draft::open(ConversationMemberLeft {
-            conversation_id,
-            account_id: self.account_id,
-            removed_by: None,
-        })];
-        let heir = state.longest_member(self.account_id).filter(|_| {
-            state.kind() == Some(ConversationKind::Group) && state.is_last_admin(self.account_id)
-        });
-        if let Some(account_id) = heir {
-            let role = ConversationRole::Admin;
-            drafts.push(Draft::open(ConversationMemberRoleChanged { conversation_id, account_id, role }));
-        }
-        Ok(drafts)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::conversation::ConversationEvent;
     use crate::conversation::commands::ChangeRole;
     use crate::conversation::testing::*;
+    use crate::conversation::{ConversationEvent, ConversationRole};
 
     use super::*;
 
@@ -78,11 +48,6 @@ mod tests {
     fn left(person: Person, by: Option<Person>) -> ConversationEvent {
         let removed_by = by.map(Person::account);
         ConversationMemberLeft { conversation_id: GROUP, account_id: person.account(), removed_by }.into()
-    }
-
-    fn becomes_admin(person: Person) -> ConversationEvent {
-        let role = ConversationRole::Admin;
-        ConversationMemberRoleChanged { conversation_id: GROUP, account_id: person.account(), role }.into()
     }
 
     #[test]
@@ -120,20 +85,17 @@ mod tests {
     }
 
     #[test]
-    fn the_platform_removes_once_and_leaves_no_group_without_admin() {
-        let given = Given::group(&[BOB, CAROL, ALICE]);
-        assert_eq!(given.events(platform(), remove(ALICE)), Ok(vec![left(ALICE, None)]));
-        let heir = Ok(vec![left(BOB, None), becomes_admin(CAROL)]);
-        assert_eq!(given.events(platform(), remove(BOB)), heir, "Carol has been here longer than Alice");
-        assert_eq!(given.and(platform(), remove(BOB)).events(platform(), remove(BOB)), Ok(vec![]));
+    fn an_archived_workspace_can_be_left_and_nobody_is_removed_from_it() {
+        let given = Given::in_workspace(&[ALICE, BOB]);
+        assert_eq!(given.events(archived(BOB.on(0)), remove(BOB)), Ok(vec![left(BOB, Some(BOB))]));
+        assert_eq!(given.refusal(archived(ALICE.on(0)), remove(BOB)), Rejection::WorkspaceArchived);
     }
 
     #[test]
-    fn a_direct_conversation_is_left_by_the_platform_only() {
+    fn a_direct_conversation_is_not_left() {
         let given = Given::direct(ALICE, BOB);
         assert_eq!(given.refusal(ALICE.on(0), remove(ALICE)), Rejection::DirectIsFixed);
         assert_eq!(given.refusal(ALICE.on(0), remove(BOB)), Rejection::DirectIsFixed);
-        let events = given.events(platform(), remove(ALICE)).unwrap();
-        assert!(matches!(&events[..], [ConversationEvent::MemberLeft(_)]));
+        assert_eq!(given.refusal(platform(), remove(ALICE)), Rejection::AccountRequired);
     }
 }

@@ -141,7 +141,7 @@ mod tests {
         let ready = Given::group(&[ALICE, BOB, CAROL]).committed(ALICE);
         let departures: [(Context, ConversationCommand); 3] = [
             (CAROL.on(0), RemoveMember { account_id: CAROL.account() }.into()),
-            (platform(), RemoveMember { account_id: CAROL.account() }.into()),
+            (platform(), ended(CAROL).into()),
             (
                 platform(),
                 RemoveRecipient { account_id: CAROL.account(), recipient_id: CAROL.device(0).into() }.into(),

@@ -17,6 +17,8 @@ pub struct StartSession {
     pub device_id: Option<DeviceId>,
     /// BLAKE3 of the first refresh token.
     pub refresh_hash: Digest,
+    /// Revision, in the account's stream, of the password that was verified.
+    pub password_revision: u64,
     /// Where from.
     pub origin: SessionOrigin,
 }
@@ -36,6 +38,7 @@ impl StartSession {
             device_id: self.device_id,
             refresh_hash: self.refresh_hash,
             expires_at: context.now.plus_seconds(SESSION_IDLE_SECONDS),
+            password_revision: self.password_revision,
         };
         Ok(vec![Draft::sealed(started, self.origin.clone(), self.account_id)])
     }
@@ -54,6 +57,7 @@ mod tests {
         assert_eq!(when(&Session::default(), start(), &context), Ok(vec![started()]));
         let state = given::<Session>([started()]);
         assert_eq!((state.session_id(), state.account_id()), (Some(SESSION), Some(ANN)));
+        assert_eq!(state.password_revision(), Some(start().password_revision));
         assert!(state.is_active(NOW));
         assert_eq!(when(&state, start(), &context), Err(Rejection::SessionExists));
     }

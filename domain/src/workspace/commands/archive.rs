@@ -1,7 +1,7 @@
 //! Archive a workspace.
 
 use crate::aggregate::{Context, Draft};
-use crate::organization::OrganizationRole;
+use crate::organization::OrganizationMember;
 use crate::rejection::Rejection;
 use crate::workspace::{Workspace, WorkspaceArchived, WorkspaceEvent};
 
@@ -9,8 +9,8 @@ use crate::workspace::{Workspace, WorkspaceArchived, WorkspaceEvent};
 /// nothing.
 #[derive(Clone, Debug)]
 pub struct ArchiveWorkspace {
-    /// The actor's role in the organization.
-    pub actor_organization_role: Option<OrganizationRole>,
+    /// The actor as a member of the organization.
+    pub actor_in_organization: Option<OrganizationMember>,
 }
 
 impl ArchiveWorkspace {
@@ -19,7 +19,7 @@ impl ArchiveWorkspace {
         state: &Workspace,
         context: &Context,
     ) -> Result<Vec<Draft<WorkspaceEvent>>, Rejection> {
-        let actor = state.insider(context, self.actor_organization_role)?;
+        let actor = state.insider(context, self.actor_in_organization)?;
         actor.check_manages()?;
         if state.is_archived() {
             return Ok(Vec::new());
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn those_who_manage_archive_it_once() {
         let mut state = populated();
-        let archive = |role| ArchiveWorkspace { actor_organization_role: role };
+        let archive = |role| ArchiveWorkspace { actor_in_organization: role };
         assert_eq!(when(&state, archive(AS_MEMBER), &by(MEMBER)), Err(Rejection::RoleInsufficient));
         assert_eq!(when(&state, archive(AS_MEMBER), &by(STRANGER)), Err(Rejection::WorkspaceNotFound));
         assert!(when(&state, archive(AS_ADMIN), &by(STRANGER)).is_ok());

@@ -2,7 +2,7 @@
 
 use crate::AccountId;
 use crate::aggregate::{Context, Draft};
-use crate::organization::OrganizationRole;
+use crate::organization::OrganizationMember;
 use crate::rejection::Rejection;
 use crate::workspace::{Workspace, WorkspaceEvent, WorkspaceMemberRoleChanged, WorkspaceRole};
 
@@ -14,8 +14,8 @@ pub struct ChangeWorkspaceMemberRole {
     pub account_id: AccountId,
     /// The role.
     pub role: WorkspaceRole,
-    /// The actor's role in the organization.
-    pub actor_organization_role: Option<OrganizationRole>,
+    /// The actor as a member of the organization.
+    pub actor_in_organization: Option<OrganizationMember>,
 }
 
 impl ChangeWorkspaceMemberRole {
@@ -24,7 +24,7 @@ impl ChangeWorkspaceMemberRole {
         state: &Workspace,
         context: &Context,
     ) -> Result<Vec<Draft<WorkspaceEvent>>, Rejection> {
-        let actor = state.manager(context, self.actor_organization_role)?;
+        let actor = state.manager(context, self.actor_in_organization)?;
         let account_id = self.account_id;
         let before = state.role(account_id).ok_or(Rejection::MemberNotFound)?;
         if before == self.role {
@@ -47,9 +47,9 @@ mod tests {
     fn change(
         account_id: AccountId,
         role: WorkspaceRole,
-        own: Option<OrganizationRole>,
+        own: Option<OrganizationMember>,
     ) -> ChangeWorkspaceMemberRole {
-        ChangeWorkspaceMemberRole { account_id, role, actor_organization_role: own }
+        ChangeWorkspaceMemberRole { account_id, role, actor_in_organization: own }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::aggregate::{Context, Draft};
 use crate::limits::DESCRIPTION_CHARS_MAX;
-use crate::organization::OrganizationRole;
+use crate::organization::OrganizationMember;
 use crate::rejection::Rejection;
 use crate::text::{check_name, check_text};
 use crate::workspace::{Workspace, WorkspaceEvent, WorkspaceProfile, WorkspaceProfileChanged};
@@ -12,8 +12,8 @@ use crate::workspace::{Workspace, WorkspaceEvent, WorkspaceProfile, WorkspacePro
 pub struct ChangeWorkspaceProfile {
     /// The new profile.
     pub profile: WorkspaceProfile,
-    /// The actor's role in the organization.
-    pub actor_organization_role: Option<OrganizationRole>,
+    /// The actor as a member of the organization.
+    pub actor_in_organization: Option<OrganizationMember>,
 }
 
 impl ChangeWorkspaceProfile {
@@ -22,7 +22,7 @@ impl ChangeWorkspaceProfile {
         state: &Workspace,
         context: &Context,
     ) -> Result<Vec<Draft<WorkspaceEvent>>, Rejection> {
-        let actor = state.manager(context, self.actor_organization_role)?;
+        let actor = state.manager(context, self.actor_in_organization)?;
         let organization_id = state.organization_id().ok_or(Rejection::WorkspaceNotFound)?;
         check_profile(&self.profile)?;
         let changed = WorkspaceProfileChanged { workspace_id: actor.workspace_id };
@@ -44,10 +44,10 @@ mod tests {
         ADMIN, AS_ADMIN, AS_GUEST, AS_MEMBER, MEMBER, STRANGER, WORKSPACE, archived, populated,
     };
 
-    fn change(name: &str, role: Option<OrganizationRole>) -> ChangeWorkspaceProfile {
+    fn change(name: &str, role: Option<OrganizationMember>) -> ChangeWorkspaceProfile {
         let description = Some("what for\nand why".into());
         let profile = WorkspaceProfile { name: name.into(), description };
-        ChangeWorkspaceProfile { profile, actor_organization_role: role }
+        ChangeWorkspaceProfile { profile, actor_in_organization: role }
     }
 
     #[test]

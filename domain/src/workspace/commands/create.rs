@@ -1,7 +1,7 @@
 //! Create a workspace.
 
 use crate::aggregate::{Context, Draft};
-use crate::organization::OrganizationRole;
+use crate::organization::{OrganizationMember, OrganizationRole};
 use crate::rejection::Rejection;
 use crate::workspace::{
     Workspace, WorkspaceCreated, WorkspaceEvent, WorkspaceMemberJoined, WorkspaceProfile, WorkspaceRole,
@@ -20,8 +20,8 @@ pub struct CreateWorkspace {
     pub organization_id: OrganizationId,
     /// What it tells of itself.
     pub profile: WorkspaceProfile,
-    /// The creator's role in the organization.
-    pub actor_organization_role: Option<OrganizationRole>,
+    /// The creator as a member of the organization.
+    pub actor_in_organization: Option<OrganizationMember>,
 }
 
 impl CreateWorkspace {
@@ -31,7 +31,9 @@ impl CreateWorkspace {
         context: &Context,
     ) -> Result<Vec<Draft<WorkspaceEvent>>, Rejection> {
         let creator = context.account()?;
-        match self.actor_organization_role.ok_or(Rejection::OrganizationNotFound)? {
+        let OrganizationMember { role, term } =
+            self.actor_in_organization.ok_or(Rejection::OrganizationNotFound)?;
+        match role {
             OrganizationRole::Owner | OrganizationRole::Admin | OrganizationRole::Member => {}
             OrganizationRole::ComplianceOfficer | OrganizationRole::Auditor | OrganizationRole::Guest => {
                 return Err(Rejection::RoleInsufficient);
@@ -43,11 +45,13 @@ impl CreateWorkspace {
         check_profile(&self.profile)?;
         let (workspace_id, organization_id) = (self.workspace_id, self.organization_id);
         let created = WorkspaceCreated { workspace_id, organization_id, creator };
-        let role = WorkspaceRole::Admin;
-        Ok(vec![
-            Draft::sealed(created, self.profile.clone(), organization_id),
-            Draft::open(WorkspaceMemberJoined { workspace_id, account_id: creator, role }),
-        ])
+        let joined = WorkspaceMemberJoined {
+            workspace_id,
+            account_id: creator,
+            role: WorkspaceRole::Admin,
+            organization_term: term,
+        };
+        Ok(vec![Draft::sealed(created, self.profile.clone(), organization_id), Draft::open(joined)])
     }
 }
 
@@ -56,12 +60,12 @@ mod tests {
     use super::*;
     use crate::aggregate::{Actor, Aggregate};
     use crate::testing::{as_actor, by, given, when};
-    use crate::workspace::tests::{ADMIN, ORGANIZATION, WORKSPACE, create, created};
+    use crate::workspace::tests::{ADMIN, ORGANIZATION, WORKSPACE, as_role, create, created};
 
     #[test]
     fn the_creator_becomes_admin() {
         for role in [OrganizationRole::Owner, OrganizationRole::Admin, OrganizationRole::Member] {
-            assert_eq!(when(&Workspace::default(), create(Some(role)), &by(ADMIN)), Ok(created()));
+            assert_eq!(when(&Workspace::default(), create(as_role(role)), &by(ADMIN)), Ok(created()));
         }
         let state = given::<Workspace>(created());
         assert_eq!((state.id(), state.organization()), (Some(WORKSPACE), Some(ORGANIZATION)));
@@ -73,7 +77,7 @@ mod tests {
         let nothing = Workspace::default();
         for role in [OrganizationRole::ComplianceOfficer, OrganizationRole::Auditor, OrganizationRole::Guest]
         {
-            assert_eq!(when(&nothing, create(Some(role)), &by(ADMIN)), Err(Rejection::RoleInsufficient));
+            assert_eq!(when(&nothing, create(as_role(role)), &by(ADMIN)), Err(Rejection::RoleInsufficient));
         }
         assert_eq!(when(&nothing, create(None), &by(ADMIN)), Err(Rejection::OrganizationNotFound));
         let anonymous = as_actor(Actor::ANONYMOUS);
@@ -82,7 +86,7 @@ mod tests {
 
     #[test]
     fn it_is_created_once_with_a_proper_name() {
-        let role = Some(OrganizationRole::Member);
+        let role = as_role(OrganizationRole::Member);
         let again = when(&given::<Workspace>(created()), create(role), &by(ADMIN));
         assert_eq!(again, Err(Rejection::WorkspaceExists));
         let mut nameless = create(role);

@@ -1,22 +1,19 @@
 //! Remove a member from a workspace.
 
 use crate::AccountId;
-use crate::aggregate::{ActorKind, Context, Draft};
-use crate::organization::OrganizationRole;
+use crate::aggregate::{Context, Draft};
+use crate::organization::OrganizationMember;
 use crate::rejection::Rejection;
 use crate::workspace::{Workspace, WorkspaceEvent, WorkspaceMemberRemoved};
 
 /// Removes a member, or oneself. Everybody may leave; the workspace's admins remove others, and so do owners and admins of
 /// the organization; only the latter remove the last admin.
-///
-/// The platform removes whoever left the organization: from an archived workspace, too, and whoever is gone already
-/// without complaint.
 #[derive(Clone, Debug)]
 pub struct RemoveWorkspaceMember {
     /// The member.
     pub account_id: AccountId,
-    /// The actor's role in the organization.
-    pub actor_organization_role: Option<OrganizationRole>,
+    /// The actor as a member of the organization.
+    pub actor_in_organization: Option<OrganizationMember>,
 }
 
 impl RemoveWorkspaceMember {
@@ -26,12 +23,7 @@ impl RemoveWorkspaceMember {
         context: &Context,
     ) -> Result<Vec<Draft<WorkspaceEvent>>, Rejection> {
         let account_id = self.account_id;
-        if context.actor.kind == ActorKind::System {
-            let workspace_id = state.id().ok_or(Rejection::WorkspaceNotFound)?;
-            let removed = WorkspaceMemberRemoved { workspace_id, account_id, removed_by: None };
-            return Ok(state.role(account_id).map(|_| Draft::open(removed)).into_iter().collect());
-        }
-        let actor = state.insider(context, self.actor_organization_role)?;
+        let actor = state.insider(context, self.actor_in_organization)?;
         if actor.account_id != account_id {
             actor.check_manages()?;
         }
@@ -47,14 +39,13 @@ impl RemoveWorkspaceMember {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::Actor;
-    use crate::testing::{as_actor, by, happen, when};
+    use crate::testing::{by, when};
     use crate::workspace::tests::{
-        ADMIN, AS_ADMIN, AS_MEMBER, MEMBER, STRANGER, WORKSPACE, archived, populated,
+        ADMIN, AS_ADMIN, AS_MEMBER, MEMBER, STRANGER, WORKSPACE, archived, back_again, populated,
     };
 
-    fn remove(account_id: AccountId, own: Option<OrganizationRole>) -> RemoveWorkspaceMember {
-        RemoveWorkspaceMember { account_id, actor_organization_role: own }
+    fn remove(account_id: AccountId, own: Option<OrganizationMember>) -> RemoveWorkspaceMember {
+        RemoveWorkspaceMember { account_id, actor_in_organization: own }
     }
 
     fn removed(account_id: AccountId, by: Option<AccountId>) -> Result<Vec<WorkspaceEvent>, Rejection> {
@@ -77,18 +68,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_admin_goes_only_by_the_organizations_managers_or_the_platform() {
-        let state = populated();
-        assert_eq!(when(&state, remove(ADMIN, AS_MEMBER), &by(ADMIN)), Err(Rejection::LastAdmin));
-        assert_eq!(when(&state, remove(ADMIN, AS_ADMIN), &by(STRANGER)), removed(ADMIN, Some(STRANGER)));
-        assert_eq!(when(&state, remove(ADMIN, None), &as_actor(Actor::SYSTEM)), removed(ADMIN, None));
+    fn whoever_is_back_in_the_organization_is_a_stranger_here() {
+        let answer = when(&populated(), remove(MEMBER, back_again(AS_MEMBER)), &by(MEMBER));
+        assert_eq!(answer, Err(Rejection::WorkspaceNotFound));
     }
 
     #[test]
-    fn the_platform_removes_from_an_archived_workspace_too_and_once() {
-        let mut state = archived();
-        let system = as_actor(Actor::SYSTEM);
-        assert_eq!(happen(&mut state, remove(MEMBER, None), &system), removed(MEMBER, None));
-        assert_eq!(when(&state, remove(MEMBER, None), &system), Ok(vec![]));
+    fn the_last_admin_goes_only_by_the_organizations_managers() {
+        let state = populated();
+        assert_eq!(when(&state, remove(ADMIN, AS_MEMBER), &by(ADMIN)), Err(Rejection::LastAdmin));
+        assert_eq!(when(&state, remove(ADMIN, AS_ADMIN), &by(STRANGER)), removed(ADMIN, Some(STRANGER)));
     }
 }

@@ -178,7 +178,14 @@ impl World {
         if self.sessions.len() < SESSIONS_MAX && self.random.below(3) == 0 {
             let session_id = SessionId::from_bytes(self.recorder.id());
             let origin = SessionOrigin { ip: Some("192.0.2.1".to_owned()), user_agent: None };
-            let start = StartSession { session_id, account_id, device_id: None, refresh_hash: hash, origin };
+            let start = StartSession {
+                session_id,
+                account_id,
+                device_id: None,
+                refresh_hash: hash,
+                password_revision: 1,
+                origin,
+            };
             let mut kept = Kept::new(session_id);
             let context = self.recorder.by(account_id, None);
             let done = self.recorder.give(&mut kept, start, context).await;
@@ -282,13 +289,13 @@ impl World {
         let context = self.recorder.by(self.people[who].id, None);
         let organization = self.random.below(self.organizations.len());
         let organization = &self.organizations[organization];
-        let actor_organization_role = organization.state.role(self.people[who].id);
-        let member_organization_role = organization.state.role(other);
+        let actor_in_organization = organization.state.member(self.people[who].id);
+        let member_in_organization = organization.state.member(other);
         let profile = WorkspaceProfile { name: "Crane".to_owned(), description: None };
         if self.workspaces.len() < WORKSPACES_MAX && self.random.below(3) == 0 {
             let workspace_id = WorkspaceId::from_bytes(id);
             let organization_id = OrganizationId::from(organization.id);
-            let create = CreateWorkspace { workspace_id, organization_id, profile, actor_organization_role };
+            let create = CreateWorkspace { workspace_id, organization_id, profile, actor_in_organization };
             let mut kept = Kept::new(workspace_id);
             let done = self.recorder.give(&mut kept, create, context).await;
             if done {
@@ -309,28 +316,24 @@ impl World {
         let kept = &mut *here[place];
         let account_id = other;
         match self.random.below(12) {
-            0 => self.recorder.give(kept, ArchiveWorkspace { actor_organization_role }, context).await,
+            0 => self.recorder.give(kept, ArchiveWorkspace { actor_in_organization }, context).await,
             1 => {
-                let command = ChangeWorkspaceProfile { profile, actor_organization_role };
+                let command = ChangeWorkspaceProfile { profile, actor_in_organization };
                 self.recorder.give(kept, command, context).await
             }
             2 | 3 => {
-                let command = RemoveWorkspaceMember { account_id, actor_organization_role };
+                let command = RemoveWorkspaceMember { account_id, actor_in_organization };
                 self.recorder.give(kept, command, context).await
             }
             4 => {
                 let role = WorkspaceRole::Admin;
-                let command = ChangeWorkspaceMemberRole { account_id, role, actor_organization_role };
+                let command = ChangeWorkspaceMemberRole { account_id, role, actor_in_organization };
                 self.recorder.give(kept, command, context).await
             }
             _ => {
                 let role = WorkspaceRole::Member;
-                let command = AddWorkspaceMember {
-                    account_id,
-                    role,
-                    member_organization_role,
-                    actor_organization_role,
-                };
+                let command =
+                    AddWorkspaceMember { account_id, role, member_in_organization, actor_in_organization };
                 self.recorder.give(kept, command, context).await
             }
         }

@@ -4,7 +4,7 @@ use domain::conversation::binding::WrapBinding;
 use domain::conversation::commands::*;
 use domain::conversation::{
     Cipher, Conversation, ConversationKind, ConversationRole, ConversationTitle, MessageBody, RecipientKind,
-    Suite, Wrap, direct_conversation_id,
+    Standing, Suite, Wrap, direct_conversation_id,
 };
 use domain::{
     AccountDevice, AccountId, AccountRecipient, Blob, Context, ConversationId, DeviceId, Digest, HpkeKey,
@@ -22,7 +22,8 @@ impl World {
         let person = &self.people[who];
         Candidate {
             account_id: person.id,
-            organization_role: self.organizations[organization].state.role(person.id),
+            in_organization: self.organizations[organization].state.member(person.id),
+            in_workspace: None,
             recipients: person.recipients(),
         }
     }
@@ -68,6 +69,16 @@ impl World {
         done
     }
 
+    /// A person acting in a conversation, with their standing in its organization.
+    fn context(&mut self, place: usize, who: usize, device: Option<DeviceId>) -> Context {
+        let account_id = self.people[who].id;
+        let id = domain::Aggregate::organization(&self.conversations[place].state);
+        let here = self.organizations.iter().find(|kept| Some(OrganizationId::from(kept.id)) == id);
+        let organization = here.and_then(|kept| kept.state.member(account_id)).map(|member| member.term);
+        let standing = Standing { organization, workspace: None };
+        Context { standing, ..self.recorder.by(account_id, device) }
+    }
+
     /// A conversation and a person, mostly one of its members.
     fn place(&mut self) -> Option<(usize, usize)> {
         let who = self.person()?;
@@ -89,7 +100,7 @@ impl World {
         let member = self.candidate(organization.expect("its organization"), other);
         let account_id = self.people[other].id;
         let recipients = self.people[other].recipients();
-        let context = self.recorder.by(self.people[who].id, None);
+        let context = self.context(place, who, None);
         let kept = &mut self.conversations[place];
         let role = self.random.of(&[ConversationRole::Member, ConversationRole::Admin]).expect("a role");
         match self.random.below(40) {
@@ -108,12 +119,14 @@ impl World {
     pub(super) async fn change_keys(&mut self) -> bool {
         let Some((place, who)) = self.place() else { return false };
         let account_id = self.people[who].id;
+        let here = device_here(&self.conversations[place].state, account_id);
+        let Some(device_id) = here else { return false };
+        let context = self.context(place, who, Some(device_id));
         let kept = &mut self.conversations[place];
-        let Some(device_id) = device_here(&kept.state, account_id) else { return false };
-        let context = self.recorder.by(account_id, Some(device_id));
         let choice = self.random.below(8);
         if kept.state.commit_required() || choice == 0 {
             let commit = commit(&kept.state, AccountDevice::new(account_id, device_id), &context);
+            let Some(commit) = commit else { return false };
             return self.recorder.give(kept, commit, context).await;
         }
         let generation = kept.state.generation();
@@ -135,10 +148,11 @@ impl World {
         let Some((place, who)) = self.place() else { return false };
         let account_id = self.people[who].id;
         let reaction_id = MessageId::from_bytes(self.recorder.id());
+        let here = device_here(&self.conversations[place].state, account_id);
+        let Some(device_id) = here else { return false };
+        let context = self.context(place, who, Some(device_id));
         let kept = &mut self.conversations[place];
         let id_of = message_ids(kept.id);
-        let Some(device_id) = device_here(&kept.state, account_id) else { return false };
-        let context = self.recorder.by(account_id, Some(device_id));
         let last = kept.state.last_number();
         let number =
             1 + u64::try_from(self.random.below(usize::try_from(last).unwrap_or(0) + 1)).expect("a number");
@@ -197,15 +211,16 @@ fn device_here(state: &Conversation, account_id: AccountId) -> Option<DeviceId> 
     Some(DeviceId::from_bytes(*found.recipient_id.as_bytes()))
 }
 
-fn commit(state: &Conversation, sender: AccountDevice, context: &Context) -> CommitGeneration {
+/// The next generation; `None` where the conversation takes none from them.
+fn commit(state: &Conversation, sender: AccountDevice, context: &Context) -> Option<CommitGeneration> {
     let generation = state.generation() + 1;
-    let transcript = state.next_transcript().expect("an open conversation");
+    let transcript = state.next_transcript()?;
     let keys =
         state.recipients().map(|(account_id, one)| AccountRecipient::new(account_id, one.recipient_id));
     let wraps = keys.map(|key| wrap(state, sender, key, generation, transcript)).collect();
     let new = NewGeneration { generation, suite: Suite::X25519Siv, transcript, wraps };
-    let signer = new.admit(state, context).expect("a generation that is due");
-    CommitGeneration { wraps: signer.verify(new.wraps).expect("signatures that hold") }
+    let signer = new.admit(state, context).ok()?;
+    Some(CommitGeneration { wraps: signer.verify(new.wraps).expect("signatures that hold") })
 }
 
 fn wrap(

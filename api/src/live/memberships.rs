@@ -1,0 +1,122 @@
+//! The conversations that an account sees: its memberships on record, as long as the terms that they rest on go on.
+
+use std::collections::HashMap;
+
+use domain::conversation::Terms;
+use domain::{ConversationId, OrganizationId, WorkspaceId};
+
+/// What a membership rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The organization of the conversation.
+    pub organization_id: OrganizationId,
+    /// The member's terms in organization and workspace.
+    pub terms: Terms,
+}
+
+/// The memberships of one account.
+#[derive(Clone, Debug, Default)]
+pub struct Memberships {
+    conversations: HashMap<ConversationId, Place>,
+    /// Terms in an organization that began before this revision of its stream have ended.
+    organizations: HashMap<OrganizationId, u64>,
+    /// Terms in a workspace that began before this revision of its stream have ended.
+    workspaces: HashMap<WorkspaceId, u64>,
+}
+
+impl Memberships {
+    /// A membership is on record from now on.
+    pub fn join(&mut self, conversation: ConversationId, place: Place) {
+        self.conversations.insert(conversation, place);
+    }
+
+    /// A membership is on record no more; `false` when none was.
+    pub fn leave(&mut self, conversation: ConversationId) -> bool {
+        self.conversations.remove(&conversation).is_some()
+    }
+
+    /// Terms in the organization that began before a revision have ended.
+    pub fn end_organization(&mut self, organization: OrganizationId, before: u64) {
+        let known = self.organizations.entry(organization).or_insert(before);
+        *known = before.max(*known);
+    }
+
+    /// Terms in the workspace that began before a revision have ended.
+    pub fn end_workspace(&mut self, workspace: WorkspaceId, before: u64) {
+        let known = self.workspaces.entry(workspace).or_insert(before);
+        *known = before.max(*known);
+    }
+
+    /// Whether the account sees the conversation.
+    pub fn sees(&self, conversation: &ConversationId) -> bool {
+        self.conversations.get(conversation).is_some_and(|place| self.go_on(place))
+    }
+
+    /// The conversations that the account sees.
+    pub fn seen(&self) -> impl Iterator<Item = ConversationId> {
+        self.conversations.iter().filter(|(_, place)| self.go_on(place)).map(|(id, _)| *id)
+    }
+
+    fn go_on(&self, Place { organization_id, terms }: &Place) -> bool {
+        let ended = self.organizations.get(organization_id).copied().unwrap_or_default();
+        let of_workspace = terms.workspace.is_none_or(|workspace| {
+            workspace.term >= self.workspaces.get(&workspace.workspace_id).copied().unwrap_or_default()
+        });
+        terms.organization >= ended && of_workspace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::conversation::WorkspaceTerm;
+
+    use super::*;
+
+    const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([1; 16]);
+    const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([2; 16]);
+
+    fn conversation(number: u8) -> ConversationId {
+        ConversationId::from_bytes([number; 16])
+    }
+
+    fn place(organization: u64, workspace: Option<u64>) -> Place {
+        let workspace = workspace.map(|term| WorkspaceTerm { workspace_id: WORKSPACE, term });
+        Place { organization_id: ORGANIZATION, terms: Terms { organization, workspace } }
+    }
+
+    fn some() -> Memberships {
+        let mut memberships = Memberships::default();
+        memberships.join(conversation(1), place(4, None));
+        memberships.join(conversation(2), place(4, Some(7)));
+        memberships
+    }
+
+    fn seen(memberships: &Memberships) -> Vec<ConversationId> {
+        let mut seen: Vec<_> = memberships.seen().collect();
+        seen.sort();
+        seen
+    }
+
+    #[test]
+    fn the_end_of_a_term_ends_what_rests_on_it_and_nothing_later() {
+        let mut memberships = some();
+        memberships.end_workspace(WORKSPACE, 9);
+        assert_eq!(seen(&memberships), [conversation(1)]);
+        memberships.join(conversation(3), place(4, Some(10)));
+        assert_eq!(seen(&memberships), [conversation(1), conversation(3)]);
+        memberships.end_organization(ORGANIZATION, 5);
+        assert_eq!(seen(&memberships), []);
+        memberships.join(conversation(4), place(6, None));
+        assert_eq!(seen(&memberships), [conversation(4)]);
+        // What was decided on an outdated look comes to nothing.
+        memberships.join(conversation(5), place(4, None));
+        assert!(!memberships.sees(&conversation(5)));
+    }
+
+    #[test]
+    fn a_membership_that_has_ended_is_on_record_until_it_is_left() {
+        let mut memberships = some();
+        memberships.end_organization(ORGANIZATION, 5);
+        assert!(memberships.leave(conversation(1)) && !memberships.leave(conversation(1)));
+    }
+}

@@ -1,0 +1,101 @@
+//! Whoever was removed sees nothing from then on, while nothing that follows from a removal has happened.
+
+use domain::ConversationId;
+use serde_json::json;
+
+use super::site::{Came, Node, Person, Site};
+
+const SENT: &str = "conversation.message_sent";
+
+/// What somebody gets of three messages, the last of which came after something that took effect in between: on a socket that
+/// followed all the time, on one that resumes, and on a new one.
+async fn seen(
+    node: &Node,
+    conversation: ConversationId,
+    (writer, reader): (&Person, &Person),
+    removal: impl AsyncFnOnce(),
+) -> [Vec<String>; 3] {
+    let mut follows = node.connect_fully(reader).await;
+    let start = follows.cursor();
+    for _ in 0..2 {
+        node.send(writer, conversation, b"before").await;
+    }
+    removal().await;
+    node.send(writer, conversation, b"after").await;
+    let mut resumes = node.resume(reader, &start).await;
+    assert_eq!(resumes.next().await["type"], "welcome");
+    let mut begins = node.connect_fully(reader).await;
+    node.mark(reader).await;
+    let answers =
+        [follows.names_to_mark().await, resumes.names_to_mark().await, begins.names_to_mark().await];
+    // Nor may they tell others there that they type.
+    follows.say(json!({ "type": "typing", "conversation_id": conversation, "active": true })).await;
+    assert_eq!(follows.next().await["problem"]["code"], "conversation_not_found");
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_removed_from_the_organization_sees_nothing_from_then_on() {
+    let site = Site::new().await;
+    let node = site.node().await;
+    let (ann, bob) = (node.person().await, node.person().await);
+    let group = node.group(&[&ann, &bob]).await;
+    let [follows, resumes, begins] = seen(&node, group, (&ann, &bob), async || node.remove(&bob).await).await;
+    let expected = [SENT, SENT, "organization.member_removed"];
+    assert_eq!(follows, expected);
+    // By now the term is over: nothing that was said in it is looked for.
+    assert_eq!(resumes, ["organization.member_removed"]);
+    assert!(begins.is_empty(), "{begins:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_removed_from_the_workspace_sees_nothing_there_from_then_on() {
+    let site = Site::new().await;
+    let node = site.node().await;
+    let (ann, bob) = (node.person().await, node.person().await);
+    let workspace = node.workspace(&[&ann, &bob]).await;
+    let elsewhere = node.group(&[&ann, &bob]).await;
+    let group = node.group_in(Some(workspace.clone()), &[&ann, &bob]).await;
+    let removal = async || {
+        node.remove_from_workspace(workspace.0, &bob).await;
+        node.send(&ann, elsewhere, b"elsewhere").await;
+    };
+    let [follows, resumes, begins] = seen(&node, group, (&ann, &bob), removal).await;
+    assert_eq!(follows, [SENT, SENT, "workspace.member_removed", SENT]);
+    assert_eq!(resumes, ["workspace.member_removed", SENT]);
+    assert!(begins.is_empty(), "{begins:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_a_conversation_that_is_set_aside_sees_nothing_of_it() {
+    let site = Site::new().await;
+    let node = site.node().await;
+    let (ann, bob) = (node.person().await, node.person().await);
+    let (left, stays) = (node.group(&[&ann, &bob]).await, node.group(&[&ann, &bob]).await);
+    node.leave(left, &bob).await;
+    for group in [left, stays] {
+        site.set_aside(&node, group, &bob).await;
+    }
+    let mut client = node.connect_fully(&bob).await;
+    let start = client.cursor();
+    node.send(&ann, left, b"not for bob").await;
+    node.send(&ann, stays, b"for bob").await;
+    node.mark(&bob).await;
+    assert_eq!(client.names_to_mark().await, [SENT]);
+    let mut again = node.resume(&bob, &start).await;
+    assert_eq!(again.next().await["type"], "welcome");
+    assert_eq!(again.names_to_mark().await, [SENT]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_set_anew_closes_the_sockets_of_all_other_sessions() {
+    let site = Site::new().await;
+    let node = site.node().await;
+    let (ann, bob) = (node.person().await, node.person().await);
+    let (mut anns, mut bobs) = (node.connect(&ann).await, node.connect(&bob).await);
+    node.set_password(&ann, None).await;
+    assert_eq!(anns.closed().await, Came::Closed(4403));
+    node.set_password(&bob, Some(bob.session_id)).await;
+    node.mark(&bob).await;
+    assert_eq!(bobs.names_to_mark().await, Vec::<String>::new());
+}

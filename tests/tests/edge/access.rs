@@ -1,0 +1,124 @@
+//! Removal and reset hold at once: on another server than the one that took them, with every reactor dead.
+
+use domain::ConversationId;
+use domain::organization::OrganizationRole;
+use serde_json::{Value, json};
+use tests::http::{Answer, Http};
+use tests::person::{PASSWORD, Person};
+use tests::server::{TestServer, until};
+
+/// Two servers over one database, none of which answers events, and two people in an organization.
+struct Site {
+    here: TestServer,
+    there: TestServer,
+    ann: Person,
+    ben: Person,
+    organization: domain::OrganizationId,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let mut here = TestServer::start().await;
+        let (ann, ben) = tokio::join!(Person::with_device(&here, "ann"), Person::with_device(&here, "ben"));
+        let organization = ann.client.create_organization("Acme").await.unwrap();
+        ann.bring(organization, &ben, OrganizationRole::Member).await;
+        here.stop_reactions().await;
+        let there = here.another().await;
+        Self { here, there, ann, ben, organization }
+    }
+
+    /// Requests of Ben to the other server, which has seen him send there.
+    async fn bens(&self, id: ConversationId) -> Http {
+        let token = self.ben.client.session().token().await.unwrap();
+        let http = self.there.http().with_token(&token);
+        send(&http, id, "while he may").await.expect(201);
+        http
+    }
+
+    async fn group(&self, workspace: Option<domain::WorkspaceId>) -> ConversationId {
+        let body = json!({ "title": "Plans", "allows_plaintext": true, "workspace_id": workspace,
+            "members": [self.ben.id()] });
+        let path = format!("/v1/organizations/{}/conversations", self.organization);
+        let opened = self.ann.http().await.post(&path, &body).await.expect(201);
+        serde_json::from_value(opened.json["conversation_id"].clone()).unwrap()
+    }
+
+    /// A stranger is all that Ben is to the conversation, and nothing that was said since comes to him.
+    async fn is_stranger(&self, bens: &Http, id: ConversationId) {
+        let said = send(&self.ann.http().await, id, "without him").await.expect(201);
+        self.there.settled().await;
+        let path = format!("/v1/conversations/{id}");
+        let message = format!("{path}/messages/{}", said.json["number"]);
+        send(bens, id, "still here").await.refused(404, "conversation_not_found");
+        for path in [&path, &message, &format!("{path}/members"), &format!("{path}/recipients")] {
+            bens.get(path).await.refused(404, "conversation_not_found");
+        }
+    }
+}
+
+async fn send(http: &Http, id: ConversationId, text: &str) -> Answer {
+    use base64::Engine;
+    let content = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text);
+    let body = json!({ "generation": 0, "reply_to": null, "content": content, "cipher": null });
+    http.post(&format!("/v1/conversations/{id}/messages"), &body).await
+}
+
+fn ids(page: &Value, name: &str) -> Vec<Value> {
+    page["items"].as_array().unwrap().iter().map(|item| item[name].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_removed_from_the_organization_is_out_everywhere_at_once() {
+    let site = Site::new().await;
+    let id = site.group(None).await;
+    let bens = site.bens(id).await;
+    let member = format!("/v1/organizations/{}/members/{}", site.organization, site.ben.id());
+    site.ann.http().await.delete(&member).await.expect(204);
+    site.is_stranger(&bens, id).await;
+    let mine = bens.get("/v1/organizations").await.expect(200);
+    assert_eq!(ids(&mine.json, "organization_id"), Vec::<Value>::new());
+    bens.get(&format!("/v1/accounts/{}/profile", site.ann.id())).await.refused(404, "account_not_found");
+    bens.get(&format!("/v1/accounts/{}/keys", site.ann.id())).await.refused(404, "account_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_removed_from_the_workspace_is_out_of_its_conversations_at_once() {
+    let site = Site::new().await;
+    let workspace = site.ann.client.create_workspace(site.organization, "Lab").await.unwrap();
+    let people = format!("/v1/workspaces/{workspace}/members");
+    let anns = site.ann.http().await;
+    let ben = json!({ "account_id": site.ben.id(), "role": "member" });
+    anns.post(&people, &ben).await.expect(204);
+    let (id, elsewhere) = (site.group(Some(workspace)).await, site.group(None).await);
+    let bens = site.bens(id).await;
+    anns.delete(&format!("{people}/{}", site.ben.id())).await.expect(204);
+    site.is_stranger(&bens, id).await;
+    let list = format!("/v1/organizations/{}/conversations", site.organization);
+    let mine = bens.get(&list).await.expect(200);
+    assert_eq!(ids(&mine.json, "conversation_id"), [json!(elsewhere)]);
+    send(&bens, elsewhere, "not from everywhere").await.expect(201);
+    anns.post(&format!("/v1/workspaces/{workspace}/archive"), &json!({})).await.expect(204);
+    send(&anns, id, "too late").await.refused(409, "workspace_archived");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_set_anew_ends_all_other_sessions_everywhere_at_once() {
+    let site = Site::new().await;
+    let thief = json!({ "email": site.ben.email, "password": PASSWORD });
+    let thief = site.there.http().post("/v1/sessions", &thief).await.expect(200).json;
+    let (token, refresh) =
+        (thief["access_token"].as_str().unwrap(), json!({ "refresh_token": thief["refresh_token"] }));
+    let thiefs = site.there.http().with_token(token);
+    thiefs.get("/v1/me").await.expect(200);
+    let change = json!({ "old_password": PASSWORD, "new_password": "brand new password" });
+    site.ben.http().await.put("/v1/me/password", &change).await.expect(204);
+    let profile = json!({ "display_name": "Thief", "locale": null });
+    thiefs.put("/v1/me/profile", &profile).await.refused(401, "unauthenticated");
+    for server in [&site.there, &site.here] {
+        server.http().post("/v1/sessions/refresh", &refresh).await.refused(401, "refresh_refused");
+        let reads = server.http().with_token(token);
+        until(async || (reads.get("/v1/me").await.status == 401).then_some(())).await;
+    }
+    let own = site.there.http().with_token(&site.ben.client.session().token().await.unwrap());
+    own.put("/v1/me/profile", &json!({ "display_name": "Ben", "locale": null })).await.expect(204);
+}
