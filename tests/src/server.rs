@@ -256,7 +256,9 @@ pub async fn migrate(client: &mut Client) {
 async fn follow(projections: &Projections) {
     until(async || {
         let all = projections.progress();
-        all.iter().all(|(_, progress)| progress.state == ProjectionState::Following).then_some(())
+        // One server of several over a database leads; the others stand by.
+        let settled = [ProjectionState::Following, ProjectionState::Standby];
+        all.iter().all(|(_, progress)| settled.contains(&progress.state)).then_some(())
     })
     .await;
 }

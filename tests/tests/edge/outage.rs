@@ -128,7 +128,10 @@ async fn persist(http: Http, group: ConversationId, seen: Arc<Seen>) -> Vec<Mess
             if answer.status == 201 {
                 break;
             }
-            let answer = answer.refused(503, "unavailable");
+            // What its first try left unanswered may still be under way.
+            let (status, code) =
+                if answer.status == 409 { (409, "in_progress") } else { (503, "unavailable") };
+            let answer = answer.refused(status, code);
             assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
             seen.refused.fetch_add(1, Ordering::AcqRel);
             tokio::time::sleep(PAUSE).await;
