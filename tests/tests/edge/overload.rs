@@ -96,7 +96,9 @@ async fn a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing(engine: E
     drop(told);
     // Nobody is acknowledged while the log stands still, and those without a place hear so at once.
     let first = until(async || answers.try_recv().ok()).await;
-    assert_eq!(first.2.status, 503, "{}", first.2.json);
+    // EventStoreDB does not stand still, it takes its time: there somebody may be served after that.
+    let may_be_served = engine == Engine::EventStoreDb && first.2.status == 201;
+    assert!(first.2.status == 503 || may_be_served, "{}", first.2.json);
     stand_still(&mut server, &database, false).await;
     let mut all = vec![first];
     while let Some(answer) = answers.recv().await {
@@ -105,27 +107,37 @@ async fn a_burst_beyond_the_queue_is_refused_in_part_and_loses_nothing(engine: E
     let (acknowledged, refused): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|(_, _, answer)| answer.status == 201);
     assert_eq!(acknowledged.len() + refused.len(), GROUPS * MESSAGES_PER_GROUP);
-    assert!(!acknowledged.is_empty(), "nobody got through");
+    // Over EventStoreDB nothing can be read either while it stands still: there all may have been given up.
+    assert!(!acknowledged.is_empty() || engine == Engine::EventStoreDb, "nobody got through");
     let refused: Vec<_> = refused
         .into_iter()
         .map(|(group, id, answer)| {
-            let answer = answer.refused(503, "overloaded");
+            let is_unknown = answer.json["code"] == "unavailable" && engine == Engine::EventStoreDb;
+            let answer = answer.refused(503, if is_unknown { "unavailable" } else { "overloaded" });
             assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
-            (group, id)
+            (group, id, is_unknown)
         })
         .collect();
-    let there = messages(&*server.log).await;
-    let told: HashSet<MessageId> = acknowledged.iter().map(|(_, id, _)| *id).collect();
-    assert_eq!(there.len(), told.len(), "something is there twice, or nobody was told of it");
-    assert_eq!(there.into_iter().collect::<HashSet<_>>(), told);
+    let recorded = messages(&*server.log).await;
+    let there: HashSet<MessageId> = recorded.iter().copied().collect();
+    assert_eq!(there.len(), recorded.len(), "something is there twice");
+    assert!(
+        acknowledged.iter().all(|(_, id, _)| there.contains(id)),
+        "somebody was told of what is not there"
+    );
+    let not_there = refused.iter().filter(|(_, _, is_unknown)| !is_unknown);
+    assert!(not_there.clone().all(|(_, id, _)| !there.contains(id)), "somebody was refused what is there");
 
     // Under the same key everybody gets through in the end, once.
-    let persist = |(group, id): &(ConversationId, MessageId)| {
+    let persist = |(group, id, _): &(ConversationId, MessageId, bool)| {
         let (http, group, id) = (http.clone(), *group, *id);
         async move { until(async || (send(&http, group, id).await.status == 201).then_some(())).await }
     };
     join_all(refused.iter().map(persist)).await;
-    let again = send(&http, acknowledged[0].0, acknowledged[0].1).await.expect(201);
+    let sent = acknowledged.iter().map(|(group, id, _)| (*group, *id));
+    let (group, id) =
+        sent.chain(refused.iter().map(|(group, id, _)| (*group, *id))).next().expect("a message");
+    let again = send(&http, group, id).await.expect(201);
     assert_eq!(again.header("idempotency-replayed"), "true");
     let there = messages(&*server.log).await;
     assert_eq!(there.len(), GROUPS * MESSAGES_PER_GROUP);
