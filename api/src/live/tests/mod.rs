@@ -2,6 +2,7 @@
 
 mod access;
 mod audience;
+mod client;
 mod frames;
 mod order;
 mod removal;
