@@ -10,6 +10,7 @@ use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, Wo
 use futures_util::{StreamExt, TryStreamExt, stream};
 use projections::Viewer;
 use projections::conversations::queries::ConversationView;
+use projections::workspaces::queries::WorkspaceView;
 
 use crate::limits::LOOKS_AT_ONCE;
 use crate::problem::Problem;
@@ -84,6 +85,27 @@ pub async fn conversations(
         row.organization_term == reading.term && in_workspace
     };
     Ok(rows.into_iter().filter(goes_on).collect())
+}
+
+/// Those of the workspaces in the organization that the reader has been a member of for the present term; read models show a
+/// membership until it is taken down.
+///
+/// # Errors
+/// When something cannot be reached.
+pub async fn workspaces(
+    state: &State,
+    reading: &Reading,
+    rows: Vec<WorkspaceView>,
+) -> Result<Vec<WorkspaceView>, Problem> {
+    let (account_id, term) = (reading.viewer.account_id, reading.term);
+    let rows = stream::iter(rows).map(async |row| {
+        let look = move |workspace: &Workspace, _| workspace.recorded(account_id);
+        let recorded = state.services.executor.view(row.workspace_id, look).await?;
+        let goes_on = recorded.is_some_and(|recorded| recorded.organization_term == term);
+        Ok::<_, ExecuteError>(goes_on.then_some(row))
+    });
+    let rows: Vec<_> = rows.buffered(LOOKS_AT_ONCE).try_collect().await?;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 /// Admits members of the workspace, and those who manage its organization.

@@ -248,7 +248,7 @@ impl From<ExecuteError> for Problem {
             ExecuteError::InFlight { .. } => Self::from(Code::InProgress).retry_after(limits::RETRY_AFTER),
             ExecuteError::TooLarge { .. } => Self::from(Code::BodyTooLarge).detail(cause),
             ExecuteError::Overloaded { retry_after } => Self::from(Code::Overloaded).retry_after(retry_after),
-            ExecuteError::Unavailable { .. } => Self::unavailable(cause),
+            ExecuteError::Undecided | ExecuteError::Unavailable { .. } => Self::unavailable(cause),
             ExecuteError::Seal { .. } | ExecuteError::Corrupt { .. } => Self::internal(cause),
         }
     }

@@ -1,6 +1,6 @@
 //! Signatures by the thousand, verified off the event loop.
 //!
-//! A generation for 1,000 members has some 3,000 signed wraps, which take a core for a fifth of a second. They are verified in
+//! A generation for 1,000 members has some 3,000 signed wraps, which take a core for long. They are verified in
 //! turns of a few, on half of the machine's cores; turns are given out first come, first served, and one generation asks for
 //! no more of them than there are cores to use, so that one for a few people waits for a few turns only.
 

@@ -11,7 +11,8 @@
 //!
 //! # What it deliberately knows nothing of
 //!
-//! Clocks, randomness, I/O, async, SQL, HTTP, keys at rest, storage. Time and ids come in as arguments.
+//! Clocks, randomness, I/O, async, SQL, HTTP, keys at rest, storage. Time and ids come in as arguments, the moment of a command
+//! in its [`Context`].
 //!
 //! # Recipe: a command
 //!

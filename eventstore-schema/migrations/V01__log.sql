@@ -71,6 +71,7 @@ CREATE TABLE log.snapshots (
   id            uuid     NOT NULL,
   category      smallint NOT NULL,
   revision      bigint   NOT NULL,
+  record_hash   bytea    NOT NULL, -- of the event at that revision
   state_version integer  NOT NULL,
   state         bytea    NOT NULL,
   PRIMARY KEY (id, category)
@@ -156,6 +157,13 @@ CREATE TYPE log.new_event AS (
   sealed       bytea
 );
 
+-- Where a stream has to end that a group was decided by: -1 for one without events.
+CREATE TYPE log.condition AS (
+  category smallint,
+  stream   uuid,
+  revision bigint
+);
+
 -- Appends a batch: any number of groups, in order, each by itself. `events` holds the events of all groups in their order.
 -- `known` is a position that the caller has seen, 0 for none: it saves looking for the end of the log. `ceiling` is the
 -- first position that the caller knows no partition for.
@@ -165,11 +173,15 @@ CREATE TYPE log.new_event AS (
 -- a group that was decided as if an earlier one of its stream had happened, which did not. A recorded command that stands
 -- just where its group would have put it happened. Written groups stand behind each other from that position on, in order.
 --
+-- With conditions of which one does not hold nothing is written: the answer is a row with n = -1 for each of those, with its
+-- stream and where that ends, and no row with n = 0.
+--
 -- One writer at a time holds the lock, until its commit is visible: so positions are contiguous and appear in order. It is
 -- an advisory lock and not a row with the last position, because that row would be rewritten with every batch and one long
 -- transaction anywhere in the database would keep all its dead versions in the way. Every statement below sees what was
 -- committed before the lock was had, which holds in read committed only.
-CREATE FUNCTION log.append(known bigint, ceiling bigint, groups log.new_group[], events log.new_event[])
+CREATE FUNCTION log.append(known bigint, ceiling bigint, groups log.new_group[], events log.new_event[],
+  conditions log.condition[] DEFAULT '{}')
 RETURNS TABLE (
   o_n integer, o_position bigint, o_recorded boolean, o_revision bigint, o_fingerprint bytea, o_category smallint,
   o_stream uuid, o_count integer
@@ -195,6 +207,17 @@ BEGIN
     RAISE EXCEPTION 'log.append works in read committed only' USING ERRCODE = 'invalid_transaction_state';
   END IF;
   PERFORM pg_advisory_xact_lock(7163384699741798250);
+
+  IF EXISTS (
+    SELECT FROM unnest(conditions) c LEFT JOIN log.streams s ON s.id = c.stream AND s.category = c.category
+    WHERE coalesce(s.revision, -1) <> c.revision
+  ) THEN
+    RETURN QUERY
+      SELECT -1, NULL::bigint, NULL::boolean, s.revision, NULL::bytea, c.category, c.stream, NULL::integer
+        FROM unnest(conditions) c LEFT JOIN log.streams s ON s.id = c.stream AND s.category = c.category
+        WHERE coalesce(s.revision, -1) <> c.revision;
+    RETURN;
+  END IF;
 
   SELECT max(e.position) INTO base FROM log.events e WHERE e.position >= known;
   IF base IS NULL THEN

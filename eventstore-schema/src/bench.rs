@@ -139,6 +139,7 @@ fn append(ids: Ids, caller: u64, n: u64, last: Option<Revision>) -> StreamAppend
             recorded_at: Timestamp::from_micros(1_790_000_000_000_000),
         },
         events: vec![event],
+        conditions: Vec::new(),
     }
 }
 

@@ -184,6 +184,7 @@ async fn command(from: &dyn EventLog, events: &[RecordedEvent]) -> Result<Option
         command: CommandRef { id, fingerprint },
         origin: first.origin,
         events: events.iter().map(new_event).collect::<Result<_, _>>()?,
+        conditions: Vec::new(),
     };
     for (new, recorded) in append.events.iter().zip(events) {
         let hash: Digest = record_hash(stream, recorded.revision, new, id, &append.origin);
@@ -248,7 +249,8 @@ async fn append(to: &dyn EventLog, batch: Vec<Command>) -> Result<(), CopyError>
                 source:
                     AppendError::Overloaded { .. }
                     | AppendError::Unavailable { .. }
-                    | AppendError::Unfounded { .. },
+                    | AppendError::Unfounded { .. }
+                    | AppendError::Outdated { .. },
                 ..
             }) if attempt < ATTEMPTS_MAX => {
                 attempt += 1;

@@ -9,7 +9,7 @@
 //!
 //! # What it deliberately knows nothing of
 //!
-//! Rules, commands, read models, HTTP.
+//! Commands, read models, HTTP; of the rules only that a history can be examined by them ([`verify`]).
 //!
 //! # Recipe: a changed event or record
 //!
@@ -36,6 +36,7 @@ mod envelope;
 #[cfg(feature = "eventstoredb")]
 mod esdb;
 pub mod golden;
+mod in_order;
 pub mod keyring;
 pub mod lease;
 mod log;
@@ -59,8 +60,8 @@ pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, Stream
 pub use esdb::{EsdbEventLog, EsdbLogConfig, EsdbSettings, EsdbSettingsError};
 pub use keyring::Keyring;
 pub use log::{
-    AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, NewEvent, ReadFilter, Snapshot,
-    StreamAppend, Subscription,
+    AppendError, Appended, Condition, EventLog, Expected, Head, Incarnation, LogError, NewEvent, ReadFilter,
+    Snapshot, StreamAppend, Subscription,
 };
 pub use metrics::LogMetrics;
 pub use migrations::{MigrateError, migrate};

@@ -1,6 +1,5 @@
 //! The log as everything above it sees it, whichever engine runs.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use domain::{Category, CommandId, Digest, EventId};
 use uuid::Uuid;
 
 use crate::envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId};
+use crate::in_order;
 use crate::sealed::KeyRef;
 use crate::verify::{self, Examined, Finding};
 
@@ -72,6 +72,15 @@ impl fmt::Debug for NewEvent {
     }
 }
 
+/// Where a stream that an append was decided by ended when it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// The stream; never the one that is appended to.
+    pub stream: StreamId,
+    /// Its last revision; `None` when it had no events.
+    pub last: Option<Revision>,
+}
+
 /// All events of one command to one stream: recorded together or not at all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamAppend {
@@ -85,6 +94,9 @@ pub struct StreamAppend {
     pub origin: Origin,
     /// The events, at least one, at most [`StreamAppend::EVENTS_MAX`].
     pub events: Vec<NewEvent>,
+    /// Where other streams have to end at the moment of recording; empty for engines that cannot judge that
+    /// ([`EventLog::judges_conditions`]).
+    pub conditions: Vec<Condition>,
 }
 
 impl StreamAppend {
@@ -92,6 +104,12 @@ impl StreamAppend {
     pub const EVENTS_MAX: usize = 2_048;
     /// Largest append in bytes, payloads and sealed parts together; below the 1 MiB default of other engines.
     pub const BYTES_MAX: usize = 1_000_000;
+
+    /// [`crate::record_hash`] of the last event, should it get that revision.
+    pub fn last_record_hash(&self, revision: Revision) -> Option<Digest> {
+        let last = self.events.last()?;
+        Some(crate::record_hash(self.stream, revision, last, self.command.id, &self.origin))
+    }
 
     /// Whether what was appended, now or earlier, stands just where this append was meant to put it: then what was decided as if
     /// it had happened there is right. An append that expects nothing is right wherever it stands in its stream.
@@ -178,6 +196,12 @@ pub enum AppendError {
         /// The stream.
         stream: StreamId,
     },
+    /// A stream that it was decided by has gone on since it was looked at, or this engine cannot tell: nothing was written.
+    #[error("what an append to {stream} was decided by is out of date")]
+    Outdated {
+        /// The stream.
+        stream: StreamId,
+    },
     /// The queue is full: nothing was written; try again after the delay.
     #[error("the log is overloaded")]
     Overloaded {
@@ -258,72 +282,13 @@ pub struct Snapshot {
     pub stream: StreamId,
     /// Revision of the last event folded in.
     pub revision: Revision,
+    /// [`crate::record_hash`] of that event. Beside a log that has another there, as after a restore of one of the two, the
+    /// snapshot is of another history.
+    pub record_hash: Digest,
     /// The aggregate's `STATE_VERSION`.
     pub state_version: u16,
     /// Encoded state.
     pub state: Bytes,
-}
-
-/// The streams of one call of [`EventLog::append_in_order`] on which nothing more can build.
-#[derive(Debug, Default)]
-pub(crate) struct Unfounded {
-    streams: HashSet<StreamId>,
-    is_lost: bool,
-}
-
-impl Unfounded {
-    /// Whether an append to the stream may still be tried.
-    ///
-    /// # Errors
-    /// [`AppendError::Unfounded`] when one before it failed; [`AppendError::Unavailable`] when the engine could not be reached
-    /// for one to another stream: it would come before that one when that is repeated, and be tried in vain for as long again.
-    pub(crate) fn admit(&self, stream: StreamId) -> Result<(), AppendError> {
-        if self.builds_on(stream) {
-            Err(AppendError::Unfounded { stream })
-        } else if self.is_lost {
-            let reason = "an append before it was not answered".to_owned();
-            Err(AppendError::Unavailable { stream, reason })
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Whether an append to the stream would build on one that failed.
-    pub(crate) fn builds_on(&self, stream: StreamId) -> bool {
-        self.streams.contains(&stream)
-    }
-
-    /// Notes what became of an append.
-    pub(crate) fn note(&mut self, append: &StreamAppend, result: &Result<Appended, AppendError>) {
-        if !result.as_ref().is_ok_and(|appended| append.stands(appended)) {
-            self.refuse(append.stream);
-        }
-        self.is_lost |=
-            matches!(result, Err(AppendError::Unavailable { .. } | AppendError::Overloaded { .. }));
-    }
-
-    /// From now on nothing builds on the stream.
-    pub(crate) fn refuse(&mut self, stream: StreamId) {
-        self.streams.insert(stream);
-    }
-}
-
-/// Appends one after the other, as [`EventLog::append_in_order`] says.
-pub(crate) async fn one_by_one<L: EventLog + ?Sized>(
-    log: &L,
-    appends: Vec<StreamAppend>,
-) -> Vec<Result<Appended, AppendError>> {
-    let mut unfounded = Unfounded::default();
-    let mut results = Vec::with_capacity(appends.len());
-    for append in appends {
-        let result = match unfounded.admit(append.stream) {
-            Ok(()) => log.append(append.clone()).await,
-            Err(error) => Err(error),
-        };
-        unfounded.note(&append, &result);
-        results.push(result);
-    }
-    results
 }
 
 /// Events after a position, without end.
@@ -341,7 +306,8 @@ pub trait Subscription: Send {
 /// - G1 an acknowledged append is on disk and never lost;
 /// - G2 per stream, revisions are contiguous from 0; an append with a wrong expectation changes nothing; within one call of
 ///   [`EventLog::append_in_order`], what follows an append to the same stream that was not written, or that was found
-///   elsewhere than expected, is refused as [`AppendError::Unfounded`];
+///   elsewhere than expected, is refused as [`AppendError::Unfounded`]; nothing is written, or answered as recorded before,
+///   unless its [`Condition`]s hold at that moment;
 /// - G3 the global order is total; a reader never sees a later event before an earlier one, and never a gap;
 /// - G4 appending the same command id again returns the first result and writes nothing, from any node;
 /// - G5 events are never updated or deleted;
@@ -360,7 +326,12 @@ pub trait EventLog: Send + Sync + 'static {
     /// [`AppendError::Unfounded`], those that expect nothing, too. One found on record just where it was expected stands.
     /// Streams, and calls, do not touch each other. Engines that batch make this one round trip.
     async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
-        one_by_one(self, appends).await
+        in_order::one_by_one(self, appends).await
+    }
+
+    /// Whether appends may have [`Condition`]s; an engine that cannot judge them refuses every append that has some.
+    fn judges_conditions(&self) -> bool {
+        false
     }
 
     /// What the command did, if it is on record. `stream` is where the caller would append it now; engines that keep
@@ -483,7 +454,7 @@ pub trait EventLog: Send + Sync + 'static {
     /// When the store cannot be reached.
     async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError>;
 
-    /// Stores a snapshot unless a later one is there.
+    /// Stores a snapshot in place of the one that is there.
     ///
     /// # Errors
     /// When the store cannot be reached; nobody depends on it having been stored.

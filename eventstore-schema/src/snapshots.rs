@@ -2,6 +2,7 @@
 
 use crate::database::Pool;
 use bytes::Bytes;
+use domain::Digest;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -23,7 +24,7 @@ impl Snapshots {
     /// See [`crate::EventLog::load_snapshot`].
     pub(crate) async fn load(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
         let attempt = "loading a snapshot";
-        let sql = "SELECT revision, state_version, state FROM log.snapshots WHERE id = $1 AND category = $2";
+        let sql = "SELECT revision, state_version, state, record_hash FROM log.snapshots WHERE id = $1 AND category = $2";
         let rows = self.query(attempt, sql, &[&stream.id, &category_code(stream.category)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let read = || -> Result<Snapshot, tokio_postgres::Error> {
@@ -32,22 +33,25 @@ impl Snapshots {
                 revision: Revision::new(row.try_get::<_, i64>(0)?.cast_unsigned()),
                 state_version: u16::try_from(row.try_get::<_, i32>(1)?).unwrap_or(u16::MAX),
                 state: Bytes::copy_from_slice(row.try_get(2)?),
+                record_hash: Digest::from_bytes(row.try_get::<_, &[u8]>(3)?.try_into().unwrap_or_default()),
             })
         };
         read().map(Some).map_err(|error| LogError::Unavailable { attempt, reason: describe(&error) })
     }
 
-    /// A later revision replaces an earlier one, and another form of the state replaces what this release cannot read.
+    /// Replaces what is there: an earlier one, one of another history, or one in a form that this release cannot read. That two
+    /// processes come out of order costs reading some events more, once.
     pub(crate) async fn store(&self, snapshot: Snapshot) -> Result<(), LogError> {
-        let sql = "INSERT INTO log.snapshots (id, category, revision, state_version, state) VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (id, category) DO UPDATE
-            SET revision = excluded.revision, state_version = excluded.state_version, state = excluded.state
-            WHERE snapshots.revision < excluded.revision OR snapshots.state_version <> excluded.state_version";
-        let Snapshot { stream, revision, state_version, state } = snapshot;
+        let sql = "INSERT INTO log.snapshots (id, category, revision, state_version, state, record_hash)
+            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id, category) DO UPDATE
+            SET revision = excluded.revision, state_version = excluded.state_version, state = excluded.state,
+            record_hash = excluded.record_hash";
+        let Snapshot { stream, revision, record_hash, state_version, state } = snapshot;
         let revision = i64::try_from(revision.get()).unwrap_or(i64::MAX);
         let category = category_code(stream.category);
-        let parameters: [&(dyn ToSql + Sync); 5] =
-            [&stream.id, &category, &revision, &i32::from(state_version), &state.as_ref()];
+        let (state_version, record_hash) = (i32::from(state_version), record_hash.as_bytes().as_slice());
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&stream.id, &category, &revision, &state_version, &state.as_ref(), &record_hash];
         self.query("storing a snapshot", sql, &parameters).await.map(|_| ())
     }
 

@@ -99,11 +99,12 @@ configuration! {
         /// Where trusted proxies tell addresses: `x-forwarded-for`, `forwarded` (RFC 7239) or `any`. Name the one that yours
         /// write: with `any`, of two that tell different addresses neither is believed, and the client counts as the proxy.
         forwarded_header: ForwardedHeader = ForwardedHeader::Any;
-        /// Whether requests are limited in rate, by account and by address.
+        /// Whether requests are limited in rate, by account and by network.
         rate_limits: bool = true;
         /// Requests a second that an account may make on average; ten times as many at once.
         account_requests_per_second: u32 = 50;
-        /// Requests a second that an address may make before it is logged in; ten times as many at once.
+        /// Requests a second that may come from a network (an IPv4 address, the /64 of an IPv6 one) without a login; ten times as many
+        /// at once.
         address_requests_per_second: u32 = 10;
     }
     /// PostgreSQL.

@@ -21,13 +21,13 @@ pub struct Audience {
     pub conversation: Option<ConversationId>,
     /// The account that sees it in any case.
     pub account: Option<AccountId>,
-    /// The membership that it begins or ends.
+    /// The membership that it begins or ends, or the session that it binds.
     pub change: Option<Change>,
     /// The sockets that it closes.
     pub ends: Option<Ends>,
 }
 
-/// A membership that begins or ends.
+/// What an event changes about who sees what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The account is a member from this event on, which it sees.
@@ -38,6 +38,8 @@ pub enum Change {
     LeftOrganization(OrganizationId, AccountId, u64),
     /// The account's terms in the workspace that began before this revision have ended, and with them what it sees there.
     LeftWorkspace(WorkspaceId, AccountId, u64),
+    /// The account's session acts for the device from now on.
+    Bound(AccountId, SessionId, DeviceId),
 }
 
 /// Sockets that have to be closed.
@@ -219,7 +221,10 @@ fn organization(event: &OrganizationEvent, revision: u64) -> Audience {
 fn session(event: &SessionEvent) -> Audience {
     match event {
         SessionEvent::Started(event) => Audience::account(event.account_id),
-        SessionEvent::DeviceBound(event) => Audience::account(event.account_id),
+        SessionEvent::DeviceBound(event) => {
+            let change = Change::Bound(event.account_id, event.session_id, event.device_id);
+            Audience { change: Some(change), ..Audience::account(event.account_id) }
+        }
         SessionEvent::Revoked(event) => Audience {
             ends: Some(Ends::Session(event.account_id, event.session_id)),
             ..Audience::account(event.account_id)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use commands::executor::StandingSession;
 use eventstore_schema::{Position, ReadFilter};
 use projections::{Item, conversations};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -119,7 +120,7 @@ impl Line {
         let standing =
             state.services.executor.standing_session(session_id, account_id, device_id, state.clock.now());
         let standing = standing.await.map_err(|error| self.unavailable(&error))?;
-        let password_revision = standing.ok_or(Close::SessionEnded)?.password_revision;
+        let StandingSession { device_id, password_revision } = standing.ok_or(Close::SessionEnded)?;
         let reader = match after {
             Some(position) => state.read_models.showing(&["conversations"], position),
             None => state.read_models.now(),

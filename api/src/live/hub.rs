@@ -140,7 +140,8 @@ impl Seat {
     /// The socket proved its session anew, perhaps with a device that it had not before.
     pub fn rebind(&self, device_id: Option<DeviceId>) {
         if let Some(link) = self.hub.lock().link(self.account_id, self.id) {
-            link.proved.device_id = device_id;
+            // A token from before the session was bound does not tell.
+            link.proved.device_id = device_id.or(link.proved.device_id);
         }
     }
 
@@ -376,6 +377,13 @@ impl Index {
             }
             Change::LeftWorkspace(workspace, account, before) => {
                 self.curtail(account, |memberships| memberships.end_workspace(workspace, before));
+            }
+            Change::Bound(account, session, device) => {
+                let links =
+                    self.accounts.get_mut(&account).into_iter().flat_map(|present| &mut present.links);
+                for link in links.filter(|link| link.proved.session_id == session) {
+                    link.proved.device_id = Some(device);
+                }
             }
         }
     }

@@ -86,8 +86,14 @@ impl Sight {
             Some(Change::LeftWorkspace(workspace, account, before)) if account == me => {
                 self.memberships.end_workspace(workspace, before);
             }
+            Some(Change::Bound(account, session, device)) if account == me => {
+                if session == self.proved.session_id {
+                    self.proved.device_id = Some(device);
+                }
+            }
             Some(
-                Change::Joined(..)
+                Change::Bound(..)
+                | Change::Joined(..)
                 | Change::Left(..)
                 | Change::LeftOrganization(..)
                 | Change::LeftWorkspace(..),

@@ -1,9 +1,10 @@
 //! Whether the session that a command comes from stands: by the streams themselves, so at once on every node.
 
-use domain::account::Account;
+use domain::account::{Account, PasswordEnding};
 use domain::device::DeviceSet;
 use domain::session::Session;
 use domain::{AccountId, DeviceId, SessionId, Timestamp};
+use eventstore_schema::Condition;
 
 use super::{ExecuteError, Executor};
 use crate::request::Request;
@@ -17,9 +18,36 @@ struct Seen {
     password_revision: u64,
 }
 
+impl Seen {
+    fn of(state: &Session, now: Timestamp) -> Option<Self> {
+        Some(Self {
+            account_id: state.account_id()?,
+            device_id: state.device_id(),
+            is_active: state.is_active(now),
+            password_revision: state.password_revision()?,
+        })
+    }
+
+    /// The session, if it stands by what account and devices say of it.
+    fn standing(
+        self,
+        session_id: SessionId,
+        account_id: AccountId,
+        ending: Option<PasswordEnding>,
+        device: (Option<DeviceId>, bool),
+    ) -> Option<StandingSession> {
+        let (device_id, has_device) = device;
+        let has_ended = ending.is_some_and(|ending| ending.ends(session_id, self.password_revision));
+        let stands = self.is_active && self.account_id == account_id && !has_ended && has_device;
+        stands.then_some(StandingSession { device_id, password_revision: self.password_revision })
+    }
+}
+
 /// A session that stands.
 #[derive(Clone, Copy, Debug)]
 pub struct StandingSession {
+    /// The device that it acts for; an access token from before it was bound to one does not tell.
+    pub device_id: Option<DeviceId>,
     /// Revision, in the account's stream, of the password that it began with.
     pub password_revision: u64,
 }
@@ -66,26 +94,31 @@ impl Executor {
         device_id: Option<DeviceId>,
         now: Timestamp,
     ) -> Result<Option<StandingSession>, ExecuteError> {
-        let session = move |state: &Session, _| {
-            Some(Seen {
-                account_id: state.account_id()?,
-                device_id: state.device_id(),
-                is_active: state.is_active(now),
-                password_revision: state.password_revision()?,
-            })
-        };
         let devices = |state: &DeviceSet, _| state.active_devices().map(|(id, _)| id).collect::<Vec<_>>();
         let (seen, ending, devices) = tokio::try_join!(
-            self.view(session_id, session),
+            self.view(session_id, move |state: &Session, _| Seen::of(state, now)),
             self.view::<Account, _>(account_id, |state, _| state.password_ending()),
             self.view(account_id, devices),
         )?;
-        let Some(seen) = seen.filter(|seen| seen.is_active && seen.account_id == account_id) else {
-            return Ok(None);
-        };
-        let has_ended = ending.is_some_and(|ending| ending.ends(session_id, seen.password_revision));
-        let has_device = seen.device_id.or(device_id).is_none_or(|device_id| devices.contains(&device_id));
-        let password_revision = seen.password_revision;
-        Ok((!has_ended && has_device).then_some(StandingSession { password_revision }))
+        let Some(seen) = seen else { return Ok(None) };
+        let device_id = seen.device_id.or(device_id);
+        let has_device = device_id.is_none_or(|device_id| devices.contains(&device_id));
+        Ok(seen.standing(session_id, account_id, ending, (device_id, has_device)))
+    }
+
+    /// As [`Executor::admit`], by what is cached: where the streams that it rests on ended. Nothing when something is not cached,
+    /// or speaks against it.
+    pub(crate) fn peek_admission(&self, request: &Request) -> Option<Vec<Condition>> {
+        let Some(session_id) = request.session else { return Some(Vec::new()) };
+        let account_id = request.context.account().ok()?;
+        let now = request.context.now;
+        let (seen, session) = self.peek(session_id, |state: &Session| Seen::of(state, now))?;
+        let (ending, account) = self.peek(account_id, Account::password_ending)?;
+        let seen = seen?;
+        let device_id = seen.device_id.or(request.context.device);
+        let is_active = |state: &DeviceSet| device_id.is_none_or(|device_id| state.is_active(device_id));
+        let (has_device, devices) = self.peek(account_id, is_active)?;
+        seen.standing(session_id, account_id, ending, (device_id, has_device))?;
+        Some(vec![session, account, devices])
     }
 }

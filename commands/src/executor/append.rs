@@ -48,7 +48,7 @@ impl Appending<'_> {
         let appends = decided.iter().map(|one| one.append.clone()).collect();
         // While the log writes, the state can be encoded: no command waits for a snapshot.
         let (results, snapshot) = join(self.shared.log.append_in_order(appends), async {
-            cached.snapshot_if_due(&speculative, self.stream)
+            cached.snapshot_if_due(&speculative, &decided.last()?.append)
         })
         .await;
         let confirmed = results.iter().all(|result| matches!(result, Ok(appended) if !appended.replayed));
@@ -98,8 +98,14 @@ impl Appending<'_> {
             for (decided, result) in unknown.into_iter().zip(results) {
                 match result {
                     _ if !still.is_empty() => still.push(decided),
-                    Err(AppendError::Unavailable { .. }) => still.push(decided),
+                    Err(AppendError::Unavailable { .. } | AppendError::Overloaded { .. }) => {
+                        still.push(decided);
+                    }
                     Ok(appended) if decided.append.stands(&appended) => self.recorded(decided, appended),
+                    // It may have been recorded before what it rests on went on.
+                    Err(AppendError::Outdated { .. }) => {
+                        self.recorded_or(decided.pending, ExecuteError::Undecided);
+                    }
                     other => again.extend(self.not_written(decided, other)),
                 }
             }
@@ -135,6 +141,12 @@ impl Appending<'_> {
     ) -> Option<Box<Pending<A>>> {
         let Decided { mut pending, append: _, events: _ } = decided;
         let error = match result {
+            Err(AppendError::CommandReused { .. } | AppendError::Size { .. })
+                if !pending.conditions.is_empty() =>
+            {
+                ExecuteError::Undecided
+            }
+            Err(AppendError::Outdated { .. }) => ExecuteError::Undecided,
             Ok(appended) => {
                 let shared = Arc::clone(self.shared);
                 tokio::spawn(async move {
@@ -145,13 +157,7 @@ impl Appending<'_> {
             }
             Err(AppendError::CommandReused { command_id }) => {
                 // Its fingerprint differs; it may be the same all the same, given before keys were rotated.
-                let (shared, stream) = (Arc::clone(self.shared), self.stream);
-                tokio::spawn(async move {
-                    let otherwise = Err(ExecuteError::CommandReused { command_id });
-                    let command = pending.request.command;
-                    let answer = outcome::recorded_or::<A>(&shared, stream, command, otherwise).await;
-                    shared.answer(*pending, answer);
-                });
+                self.recorded_or(pending, ExecuteError::CommandReused { command_id });
                 return None;
             }
             Err(AppendError::Conflict { .. }) => {
@@ -170,6 +176,16 @@ impl Appending<'_> {
         };
         self.shared.answer(*pending, Err(error));
         None
+    }
+
+    /// Answers what the command did, if it is on record. Nobody waits for that.
+    fn recorded_or<A: Aggregate>(&self, pending: Box<Pending<A>>, otherwise: ExecuteError) {
+        let (shared, stream) = (Arc::clone(self.shared), self.stream);
+        tokio::spawn(async move {
+            let command = pending.request.command;
+            let answer = outcome::recorded_or::<A>(&shared, stream, command, Err(otherwise)).await;
+            shared.answer(*pending, answer);
+        });
     }
 
     fn store<A: Aggregate>(&self, cached: &mut CachedAggregate<A>, snapshot: Option<Snapshot>) {

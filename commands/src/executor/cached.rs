@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use domain::{Aggregate, Timestamp};
-use eventstore_schema::{EventLog, Position, RecordedEvent, Revision, Snapshot, StreamId, catalogue, codec};
+use eventstore_schema::{
+    EventLog, Position, RecordedEvent, Revision, Snapshot, StreamAppend, StreamId, catalogue, codec,
+};
 
 use super::ExecuteError;
 use crate::limits::{LOAD_PAGE_EVENTS, SNAPSHOT_BYTES_PER_EVENT, SNAPSHOT_EVENTS_MIN};
@@ -29,11 +31,12 @@ impl<A: Aggregate> StateAt<A> {
         self.revision.map_or(Revision::new(0), |revision| revision.plus(1))
     }
 
-    /// The state encoded as a snapshot.
-    fn snapshot(&self, stream: StreamId) -> Option<Snapshot> {
+    /// The state encoded as a snapshot, for when `last`, which it ends with, is on record.
+    fn snapshot(&self, last: &StreamAppend) -> Option<Snapshot> {
         let revision = self.revision?;
+        let record_hash = last.last_record_hash(revision)?;
         let state: Bytes = codec::encode(&self.state).ok()?;
-        Some(Snapshot { stream, revision, state_version: A::STATE_VERSION, state })
+        Some(Snapshot { stream: last.stream, revision, record_hash, state_version: A::STATE_VERSION, state })
     }
 }
 
@@ -60,9 +63,11 @@ impl<A: Aggregate> CachedAggregate<A> {
         if let Some(snapshot) = log.load_snapshot(stream).await.map_err(failed)?
             && let Some(mut cached) = Self::from_snapshot(&snapshot)
         {
-            // The snapshot's own event is read again: it gives the position, and shows that the log reaches as far.
+            // The snapshot's own event is read again: it gives the position, and shows that the snapshot is of this history.
             let page = log.read_stream(stream, snapshot.revision, LOAD_PAGE_EVENTS).await.map_err(failed)?;
-            if let Some((first, tail)) = page.split_first() {
+            if let Some((first, tail)) = page.split_first()
+                && first.hash == snapshot.record_hash
+            {
                 cached.position = Some(first.position);
                 cached.fold_all(stream, tail)?;
                 if page.len() == LOAD_PAGE_EVENTS {
@@ -70,6 +75,7 @@ impl<A: Aggregate> CachedAggregate<A> {
                 }
                 return Ok(cached);
             }
+            tracing::warn!(%stream, "a snapshot is not of what the log holds: replaying the stream");
         }
         let mut cached = Self::empty();
         cached.read_on(log, stream).await?;
@@ -149,12 +155,12 @@ impl<A: Aggregate> CachedAggregate<A> {
         self.position = Some(position);
     }
 
-    /// A snapshot of what was decided, for when it is on record: if enough was written since the last one, in relation to
-    /// what one costs.
-    pub(super) fn snapshot_if_due(&self, speculative: &StateAt<A>, stream: StreamId) -> Option<Snapshot> {
+    /// A snapshot of what was decided, for when it is on record, `last` as the last of it: if enough was written since the
+    /// last snapshot, in relation to what one costs.
+    pub(super) fn snapshot_if_due(&self, speculative: &StateAt<A>, last: &StreamAppend) -> Option<Snapshot> {
         let bytes = u64::try_from(self.snapshot_bytes).unwrap_or(u64::MAX);
         let due = SNAPSHOT_EVENTS_MIN.max(bytes / SNAPSHOT_BYTES_PER_EVENT);
-        (self.events_since_snapshot(speculative) >= due).then(|| speculative.snapshot(stream)).flatten()
+        (self.events_since_snapshot(speculative) >= due).then(|| speculative.snapshot(last)).flatten()
     }
 
     /// Notes that a snapshot was handed over for storing.

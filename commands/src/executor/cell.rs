@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use domain::Aggregate;
-use eventstore_schema::{Revision, StreamId};
+use domain::{Aggregate, Category};
+use eventstore_schema::{Condition, Revision, StreamId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::cached::CachedAggregate;
+use super::cached::{CachedAggregate, StateAt};
 use super::in_flight::InFlightGuard;
 use super::{ExecuteError, Executed, locked};
 use crate::limits::{BATCH_COMMANDS_MAX, OVERLOADED_RETRY_AFTER, WAITING_PER_STREAM_MAX};
@@ -20,6 +20,8 @@ pub(super) type Answer<A> = Result<Executed<<A as Aggregate>::Event>, ExecuteErr
 pub(super) struct Pending<A: Aggregate> {
     pub(super) command: A::Command,
     pub(super) request: Request,
+    /// What it rests on beside its own stream, as it was cached; empty for a command whose facts were read.
+    pub(super) conditions: Vec<Condition>,
     /// How often it was decided already and lost to another writer.
     pub(super) conflicts: u32,
     pub(super) reply: oneshot::Sender<Answer<A>>,
@@ -30,7 +32,7 @@ pub(super) struct Pending<A: Aggregate> {
 impl<A: Aggregate> Pending<A> {
     /// Answers; a caller who went away has missed it and may ask again.
     pub(super) fn answer(self, answer: Answer<A>) {
-        let Self { reply, in_flight, permit, command: _, request: _, conflicts: _ } = self;
+        let Self { reply, in_flight, permit, command: _, request: _, conditions: _, conflicts: _ } = self;
         // A caller who has the answer may repeat the command at once.
         drop((in_flight, permit));
         let _ = reply.send(answer);
@@ -60,6 +62,8 @@ struct Inner<A: Aggregate> {
     queue: VecDeque<Job<A>>,
     running: bool,
     cached: Option<Box<CachedAggregate<A>>>,
+    /// The state as far as the present run has come with it, for whoever peeks meanwhile.
+    seen: Option<StateAt<A>>,
 }
 
 /// One stream's state and queue. While a task runs the cell, the state is with the task.
@@ -70,7 +74,7 @@ pub(super) struct Cell<A: Aggregate> {
 
 impl<A: Aggregate> Cell<A> {
     pub(super) fn new(stream: StreamId) -> Self {
-        let inner = Inner { queue: VecDeque::new(), running: false, cached: None };
+        let inner = Inner { queue: VecDeque::new(), running: false, cached: None, seen: None };
         Self { stream, inner: Mutex::new(inner) }
     }
 
@@ -82,6 +86,16 @@ impl<A: Aggregate> Cell<A> {
         }
         inner.queue.push_back(job);
         Ok(!std::mem::replace(&mut inner.running, true))
+    }
+}
+
+impl<A: Aggregate> Cell<A> {
+    /// Looks at the state, if there is one: what the log had at some moment.
+    pub(super) fn peek<R>(&self, look: impl FnOnce(&A) -> R) -> Option<(R, Condition)> {
+        let inner = locked(&self.inner);
+        let at = inner.cached.as_ref().map(|cached| cached.confirmed()).or(inner.seen.as_ref())?;
+        let condition = Condition { stream: self.stream, last: at.revision };
+        Some((look(&at.state), condition))
     }
 }
 
@@ -98,7 +112,10 @@ impl<A: Aggregate> Running<A> {
     }
 
     pub(super) fn take_cached(&self) -> Option<Box<CachedAggregate<A>>> {
-        locked(&self.cell.inner).cached.take()
+        let mut inner = locked(&self.cell.inner);
+        let cached = inner.cached.take();
+        inner.seen = peekable(cached.as_deref());
+        cached
     }
 
     /// Moves waiting jobs to `jobs`. When none wait, leaves the state behind and ends the run: `false`.
@@ -111,13 +128,22 @@ impl<A: Aggregate> Running<A> {
         if inner.queue.is_empty() {
             inner.running = false;
             inner.cached = cached.take();
+            inner.seen = None;
             self.finished = true;
             return false;
         }
+        // A run may go on for as long as somebody looks: whoever peeks meanwhile sees how far it has come.
+        inner.seen = peekable(cached.as_deref());
         let count = inner.queue.len().min(BATCH_COMMANDS_MAX);
         jobs.extend(inner.queue.drain(..count));
         true
     }
+}
+
+/// What whoever peeks may see of a state that a run works with. Nobody's access rests on a conversation, and a state that is
+/// shared costs more to change.
+fn peekable<A: Aggregate>(cached: Option<&CachedAggregate<A>>) -> Option<StateAt<A>> {
+    cached.filter(|_| A::CATEGORY != Category::Conversation).map(|cached| cached.confirmed().clone())
 }
 
 impl<A: Aggregate> Drop for Running<A> {
@@ -129,6 +155,7 @@ impl<A: Aggregate> Drop for Running<A> {
             let mut inner = locked(&self.cell.inner);
             inner.running = false;
             inner.cached = None;
+            inner.seen = None;
             std::mem::take(&mut inner.queue)
         };
         for job in abandoned {

@@ -60,6 +60,13 @@ impl Cells {
         (cell, self.evict())
     }
 
+    /// The stream's cell, if there is one.
+    pub(super) fn find<A: Aggregate>(&mut self, stream: StreamId) -> Option<Arc<Cell<A>>> {
+        let slot = self.slots.get_mut(&stream)?;
+        slot.used = true;
+        Arc::clone(&slot.cell).downcast::<Cell<A>>().ok()
+    }
+
     /// Notes how large a stream's state is.
     pub(super) fn weigh(&mut self, stream: StreamId, bytes: usize) -> Vec<AnyCell> {
         if let Some(slot) = self.slots.get_mut(&stream) {

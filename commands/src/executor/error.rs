@@ -14,6 +14,10 @@ pub enum ExecuteError {
     /// A rule refuses it.
     #[error("the command is refused")]
     Rejected(#[source] Rejection),
+    /// Of a command that was given on what is cached only ([`super::Executor::execute_on`]): it was not recorded, and whether it
+    /// may be is for the streams to say as they are now.
+    #[error("the command was decided by what may be out of date")]
+    Undecided,
     /// The stream is not at the revision that the caller read before.
     #[error("the stream is at {current:?}, not at the expected revision")]
     RevisionMismatch {
@@ -85,6 +89,7 @@ impl ExecuteError {
             | ExecuteError::Overloaded { .. }
             | ExecuteError::Unavailable { .. } => true,
             ExecuteError::SessionEnded
+            | ExecuteError::Undecided
             | ExecuteError::Rejected(_)
             | ExecuteError::RevisionMismatch { .. }
             | ExecuteError::CommandReused { .. }
@@ -98,6 +103,7 @@ impl ExecuteError {
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             ExecuteError::SessionEnded => "session_ended",
+            ExecuteError::Undecided => "undecided",
             ExecuteError::Rejected(_) => "rejected",
             ExecuteError::RevisionMismatch { .. } => "revision_mismatch",
             ExecuteError::CommandReused { .. } => "command_reused",

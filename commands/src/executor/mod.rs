@@ -16,7 +16,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::Aggregate;
-use eventstore_schema::{EventLog, Position, Revision, Sealer, StreamId};
+use eventstore_schema::{Condition, EventLog, Position, Revision, Sealer, StreamId};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -106,11 +106,28 @@ impl Executor {
         request: &Request,
     ) -> Result<Executed<A::Event>, ExecuteError> {
         self.admit(request).await?;
+        self.execute_on::<A>(id, command, request, Vec::new()).await
+    }
+
+    /// Executes a command that was admitted, on the condition that the streams which that rests on end where they were seen to
+    /// ([`Executor::peek`]): the log judges that as it records. So nothing has to be read before, and nobody's access outlives
+    /// its end. With conditions the command is on record, or undecided: no refusal by a rule rests on what may be out of date.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Undecided`]; those of [`Executor::execute`] but for `Rejected` and `RevisionMismatch`.
+    pub(crate) async fn execute_on<A: Aggregate>(
+        &self,
+        id: A::Id,
+        command: A::Command,
+        request: &Request,
+        conditions: Vec<Condition>,
+    ) -> Result<Executed<A::Event>, ExecuteError> {
         let timer = self.shared.metrics.duration.with_label_values(&[A::CATEGORY.name()]).start_timer();
         let in_flight = self.shared.in_flight.enter(request.command)?;
         let permit = self.permit()?;
         let (reply, answer) = oneshot::channel();
-        let pending = Pending { command, request: *request, conflicts: 0, reply, in_flight, permit };
+        let request = *request;
+        let pending = Pending { command, request, conditions, conflicts: 0, reply, in_flight, permit };
         self.enqueue::<A>(id, Job::Command(Box::new(pending)))?;
         let answer = answer.await.unwrap_or_else(|_| Err(cut_short()));
         timer.observe_duration();
@@ -154,6 +171,20 @@ impl Executor {
         });
         self.enqueue::<A>(id, Job::View(view))?;
         answer.await.unwrap_or_else(|_| Err(cut_short()))
+    }
+
+    /// Looks at an aggregate's state as it is cached: what the log had at some moment. Nothing when it is not, and over a log
+    /// that cannot judge conditions.
+    pub(crate) fn peek<A: Aggregate, R>(
+        &self,
+        id: A::Id,
+        look: impl FnOnce(&A) -> R,
+    ) -> Option<(R, Condition)> {
+        if !self.shared.log.judges_conditions() {
+            return None;
+        }
+        let cell = locked(&self.shared.cells).find::<A>(StreamId::new(A::CATEGORY, id))?;
+        cell.peek(look)
     }
 
     /// Copies an aggregate's state as the log has it now. States of long streams are large: prefer [`Executor::view`].
@@ -227,7 +258,9 @@ impl Shared {
 
     /// Counts the answer and gives it.
     fn answer<A: Aggregate>(&self, pending: Pending<A>, answer: Result<Executed<A::Event>, ExecuteError>) {
-        self.count::<A>(&answer);
+        if !matches!(answer, Err(ExecuteError::Undecided)) {
+            self.count::<A>(&answer);
+        }
         pending.answer(answer);
     }
 

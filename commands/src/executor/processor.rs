@@ -161,6 +161,10 @@ impl<A: Aggregate> CommandProcessor<A> {
         let mismatch = expected_revision.is_some() && expected_revision != at.revision;
         let drafts = match at.state.decide(&pending.command, &pending.request.context) {
             Ok(drafts) if !drafts.is_empty() && !mismatch => drafts,
+            _ if !pending.conditions.is_empty() => {
+                self.shared.answer(*pending, Err(ExecuteError::Undecided));
+                return Decision::Answered;
+            }
             _ if !is_final => return Decision::Postponed(Job::Command(pending)),
             Ok(_) if mismatch => {
                 let error = ExecuteError::RevisionMismatch { current: at.revision };
@@ -176,11 +180,16 @@ impl<A: Aggregate> CommandProcessor<A> {
         let stream = self.cell.stream;
         match seal::prepare(&self.shared, stream, &origin, pending.request.command, &drafts).await {
             Ok((command, events)) => {
-                let append = StreamAppend { stream, expected, command, origin, events };
+                let conditions = pending.conditions.clone();
+                let append = StreamAppend { stream, expected, command, origin, events, conditions };
                 let events: Vec<_> = drafts.into_iter().map(|draft| draft.event).collect();
                 let state = speculative.get_or_insert_with(|| cached.confirmed().clone());
                 state.evolve(&events, origin.recorded_at);
                 Decision::Accepted(Box::new(Decided { pending, append, events }))
+            }
+            Err(error) if !error.is_retryable() && !pending.conditions.is_empty() => {
+                self.shared.answer(*pending, Err(ExecuteError::Undecided));
+                Decision::Answered
             }
             Err(error) if error.is_retryable() => {
                 self.shared.answer(*pending, Err(error));

@@ -151,6 +151,7 @@ impl Runner {
                 key_ref: None,
                 sealed: None,
             }],
+            conditions: Vec::new(),
         };
         let answer = timeout(REACTION_PROBE_WAIT_MAX, self.log.append(append)).await;
         matches!(answer, Ok(Err(AppendError::Conflict { .. })))

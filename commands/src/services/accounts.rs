@@ -9,7 +9,7 @@ use eventstore_schema::StreamId;
 use zeroize::Zeroizing;
 
 use super::afterwards::{Afterwards, execute_once};
-use super::credentials::Credentials;
+use super::credentials::{Credentials, Stored};
 use crate::auth::attempts::{Begun, LoginAttempts};
 use crate::auth::email_token::EmailToken;
 use crate::auth::password::{Password, Verdict};
@@ -17,6 +17,7 @@ use crate::auth::turns::Payer;
 use crate::auth::{Auth, AuthError};
 use crate::clock::Clock;
 use crate::executor::{ExecuteError, Executed, Executor};
+use crate::limits::OVERLOADED_RETRY_AFTER;
 use crate::request::Request;
 
 type Answer = Result<Executed<AccountEvent>, ExecuteError>;
@@ -81,8 +82,8 @@ impl Accounts {
         let payer = self.credentials.account_payer(account_id, request.network).await?;
         let password = self.auth.passwords.hash(password, self.clock.random(), payer).await?;
         let reset_token_hash = Some(hash);
-        let command =
-            SetPassword { password, cause: PasswordCause::Reset, reset_token_hash, session_id: None };
+        let (cause, session_id, verified) = (PasswordCause::Reset, None, None);
+        let command = SetPassword { password, cause, reset_token_hash, session_id, verified };
         let executed = execute_once::<Account>(&self.executor, account_id, command.into(), &request).await?;
         self.auth.revocations.password_set(account_id, None, now);
         // Whoever was slowed down by their own guesses, or others', can log in at once.
@@ -110,8 +111,7 @@ impl Accounts {
         let now = request.context.now;
         let (old, new) = (Password::presented(old), Password::new(new)?);
         self.executor.admit(request).await?;
-        let request = request.admitted();
-        if let Some(executed) = self.repeated(account_id, &request).await? {
+        if let Some(executed) = self.repeated(account_id, request).await? {
             return Ok(executed);
         }
         let old = old.map_err(|_| AuthError::Refused)?;
@@ -121,9 +121,9 @@ impl Accounts {
             Begun::Allowed(tried) => tried,
             Begun::Paused { until } => return Err(AuthError::locked(until, now)),
         };
-        match self.verify(account_id, old, payer).await {
-            Ok(Verdict::Right | Verdict::RightButOutdated) => self.attempts.right(&subjects.own).await?,
-            Ok(Verdict::Wrong) => {
+        let verified = match self.verify(account_id, old, payer).await {
+            Ok((Verdict::Right | Verdict::RightButOutdated, place)) => place,
+            Ok((Verdict::Wrong, _)) => {
                 self.attempts.wrong(&tried, now).await?;
                 return Err(AuthError::Refused);
             }
@@ -131,27 +131,37 @@ impl Accounts {
                 self.attempts.give_back(&tried).await;
                 return Err(error);
             }
-        }
+        };
+        self.attempts.right(&subjects.own).await?;
         let password = self.auth.passwords.hash(new, self.clock.random(), payer).await?;
         let command = SetPassword {
             password,
             cause: PasswordCause::Change,
             reset_token_hash: None,
             session_id: Some(session_id),
+            verified,
         };
-        let executed = self.execute(account_id, command.into(), &request).await?;
+        // Hashing takes a while: the session is looked at again.
+        let executed = match self.execute(account_id, command.into(), request).await {
+            // Set anew or upgraded while the old one was being verified: asked again, that one is verified.
+            Err(ExecuteError::Rejected(Rejection::SessionEnded)) => {
+                return Err(AuthError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
+            }
+            answer => answer?,
+        };
         self.auth.revocations.password_set(account_id, Some(session_id), now);
         Ok(executed)
     }
 
+    /// Verifies a password; also where the one stands that it was compared with.
     async fn verify(
         &self,
         account_id: AccountId,
         password: Password,
         payer: Payer,
-    ) -> Result<Verdict, AuthError> {
-        let stored = self.credentials.stored(account_id).await?.password;
-        Ok(self.auth.passwords.verify(stored, password, payer).await?)
+    ) -> Result<(Verdict, Option<u64>), AuthError> {
+        let Stored { place, password: stored, .. } = self.credentials.stored(account_id).await?;
+        Ok((self.auth.passwords.verify(stored, password, payer).await?, place))
     }
 
     /// What the command did, if it is on record: a repeated change would find the old password wrong.

@@ -10,6 +10,7 @@ use domain::conversation::{
     direct_conversation_id,
 };
 use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, WorkspaceId};
+use eventstore_schema::Condition;
 
 use super::facts;
 use crate::executor::{ExecuteError, Executed, Executor};
@@ -186,20 +187,21 @@ impl Conversations {
         id: ConversationId,
         new: NewGeneration,
     ) -> Answer {
-        let request = &self.admitted(request, id).await?;
-        let context = request.context;
+        let admitted = self.admitted(request, id).await?;
+        let context = admitted.context;
         let look = move |state: &Conversation, _| (new.admit(state, &context), new);
-        let (admitted, new) = self.executor.view(id, look).await?;
-        let verified = match admitted {
+        let (signer, new) = self.executor.view(id, look).await?;
+        let verified = match signer {
             Ok(signer) => self.signatures.verify(signer, new.wraps).await?,
             Err(rejection) => Err(rejection),
         };
         match verified {
+            // Verifying takes a while: session and standing are looked at again.
             Ok(wraps) => {
                 let command = ConversationCommand::CommitGeneration(CommitGeneration { wraps });
-                self.executor.execute::<Conversation>(id, command, request).await
+                self.execute_looking(request, id, command).await
             }
-            Err(rejection) => self.executor.refuse::<Conversation>(id, request, rejection.into()).await,
+            Err(rejection) => self.executor.refuse::<Conversation>(id, &admitted, rejection.into()).await,
         }
     }
 
@@ -229,8 +231,9 @@ impl Conversations {
         let sent = self.execute(&request, id, ConversationCommand::SendMessage(command)).await;
         // That an id is taken is for members to know.
         if let Err(ExecuteError::CommandReused { .. }) = sent {
-            let actor = request.context.account()?;
-            let look = move |state: &Conversation, _| state.role(actor).is_some();
+            let context = self.admitted(&request, id).await?.context;
+            let (actor, standing) = (context.account()?, context.standing);
+            let look = move |state: &Conversation, _| state.standing_role(actor, &standing).is_some();
             if !self.executor.view(id, look).await? {
                 return Err(Rejection::ConversationNotFound.into());
             }
@@ -314,9 +317,38 @@ impl Conversations {
         self.execute(request, id, ConversationCommand::Delete(DeleteConversation {})).await
     }
 
+    /// Executes a command of a member. Their session, and their standing in organization and workspace, are taken from what is
+    /// cached, on condition that those streams have not gone on when the command is recorded; else they are looked at first.
+    async fn execute(&self, request: &Request, id: ConversationId, command: ConversationCommand) -> Answer {
+        if let Some((request, conditions)) = self.peek_admitted(request, id) {
+            let command = command.clone();
+            let answer = self.executor.execute_on::<Conversation>(id, command, &request, conditions).await;
+            if !matches!(answer, Err(ExecuteError::Undecided)) {
+                return answer;
+            }
+        }
+        self.execute_looking(request, id, command).await
+    }
+
+    /// As [`Conversations::admitted`], by what is cached: also where the streams that it rests on ended.
+    fn peek_admitted(&self, request: &Request, id: ConversationId) -> Option<(Request, Vec<Condition>)> {
+        let actor = request.context.account().ok()?;
+        let home = self.homes.get(&id)?;
+        let mut conditions = self.executor.peek_admission(request)?;
+        let (standing, places) =
+            facts::peek_standing(&self.executor, home.organization_id, home.workspace_id, actor)?;
+        conditions.extend(places);
+        Some((request.admitted().with_standing(standing), conditions))
+    }
+
     /// Executes a command of a member, whose session, and standing in organization and workspace, are looked at just before, all
     /// at the same time.
-    async fn execute(&self, request: &Request, id: ConversationId, command: ConversationCommand) -> Answer {
+    async fn execute_looking(
+        &self,
+        request: &Request,
+        id: ConversationId,
+        command: ConversationCommand,
+    ) -> Answer {
         let request = self.admitted(request, id).await?;
         self.executor.execute::<Conversation>(id, command, &request).await
     }

@@ -74,7 +74,9 @@ impl Devices {
         device_id: DeviceId,
     ) -> Result<eventstore_schema::Position, ExecuteError> {
         let command = SessionCommand::BindDevice(BindDevice { device_id });
-        Ok(self.executor.execute::<Session>(session_id, command, request).await?.position)
+        let executed = self.executor.execute::<Session>(session_id, command, request).await?;
+        self.auth.revocations.session_bound(session_id, request.context.now);
+        Ok(executed.position)
     }
 
     /// Gives a device another label.

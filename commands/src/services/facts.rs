@@ -1,4 +1,5 @@
-//! Facts that one aggregate's commands carry about another, read from the log just before.
+//! Facts that one aggregate's commands carry about another: read from the log just before, or taken from what is cached, on
+//! condition.
 //!
 //! A fact may be out of date when the command is recorded. Where that matters, a reaction looks again afterwards.
 
@@ -10,6 +11,7 @@ use domain::device::DeviceSet;
 use domain::organization::{Organization, OrganizationMember};
 use domain::workspace::{Workspace, WorkspaceMember};
 use domain::{AccountId, Aggregate, OrganizationId, WorkspaceId};
+use eventstore_schema::Condition;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::executor::{ExecuteError, Executor};
@@ -38,13 +40,36 @@ pub(crate) async fn standing(
         in_organization(executor, Some(organization_id), account_id),
         in_workspace(executor, workspace_id, vec![account_id]),
     )?;
-    let workspace = workspace_id.zip(workspace).map(|(workspace_id, workspace)| WorkspaceStanding {
-        term: workspace
-            .member(account_id, member)
-            .map(|member| WorkspaceTerm { workspace_id, term: member.term }),
-        is_archived: workspace.is_archived,
+    let workspace = workspace_id.zip(workspace).map(|(id, workspace)| (id, workspace, account_id));
+    Ok(standing_of(member, workspace))
+}
+
+/// The same, by what is cached: also where the streams that it rests on ended.
+pub(crate) fn peek_standing(
+    executor: &Executor,
+    organization_id: OrganizationId,
+    workspace_id: Option<WorkspaceId>,
+    account_id: AccountId,
+) -> Option<(Standing, Vec<Condition>)> {
+    let (member, organization) =
+        executor.peek(organization_id, |state: &Organization| state.member(account_id))?;
+    let Some(workspace_id) = workspace_id else {
+        return Some((standing_of(member, None), vec![organization]));
+    };
+    let (seen, workspace) =
+        executor.peek(workspace_id, |state: &Workspace| SeenWorkspace::of(state, &[account_id]))?;
+    Some((standing_of(member, Some((workspace_id, seen, account_id))), vec![organization, workspace]))
+}
+
+fn standing_of(
+    member: Option<OrganizationMember>,
+    workspace: Option<(WorkspaceId, SeenWorkspace, AccountId)>,
+) -> Standing {
+    let workspace = workspace.map(|(workspace_id, seen, account_id)| WorkspaceStanding {
+        term: seen.member(account_id, member).map(|member| WorkspaceTerm { workspace_id, term: member.term }),
+        is_archived: seen.is_archived,
     });
-    Ok(Standing { organization: member.map(|member| member.term), workspace })
+    Standing { organization: member.map(|member| member.term), workspace }
 }
 
 /// What is seen of a workspace.
@@ -57,6 +82,14 @@ pub(crate) struct SeenWorkspace {
 }
 
 impl SeenWorkspace {
+    fn of(state: &Workspace, account_ids: &[AccountId]) -> Self {
+        Self {
+            organization_id: state.organization(),
+            is_archived: state.is_archived(),
+            members: account_ids.iter().filter_map(|id| Some((*id, state.recorded(*id)?))).collect(),
+        }
+    }
+
     /// One of the accounts that were asked about, if it is a member by its present term in the organization.
     pub(crate) fn member(
         &self,
@@ -75,11 +108,7 @@ pub(crate) async fn in_workspace(
     account_ids: Vec<AccountId>,
 ) -> Result<Option<SeenWorkspace>, ExecuteError> {
     let Some(workspace_id) = workspace_id else { return Ok(None) };
-    let look = move |state: &Workspace, _| SeenWorkspace {
-        organization_id: state.organization(),
-        is_archived: state.is_archived(),
-        members: account_ids.iter().filter_map(|id| Some((*id, state.recorded(*id)?))).collect(),
-    };
+    let look = move |state: &Workspace, _| SeenWorkspace::of(state, &account_ids);
     executor.view(workspace_id, look).await.map(Some)
 }
 

@@ -24,6 +24,7 @@ use crate::auth::turns::Payer;
 use crate::auth::{Auth, AuthError, evenly};
 use crate::clock::Clock;
 use crate::executor::{ExecuteError, Executed, Executor};
+use crate::limits::OVERLOADED_RETRY_AFTER;
 use crate::request::Request;
 
 /// Longest user agent that is kept, in characters.
@@ -136,18 +137,18 @@ impl Sessions {
             Judgement::Unknown => {}
         }
         let asked = revocations.ask(&identity);
-        let lives = self.lives(&identity).await.map_err(AuthenticateError::Unavailable)?;
-        if !lives {
-            revocations.session_revoked(identity.session_id, self.clock.now());
+        let Identity { account_id, session_id, device_id, .. } = identity;
+        let now = self.clock.now();
+        let standing = self.executor.standing_session(session_id, account_id, device_id, now).await;
+        let Some(standing) = standing.map_err(AuthenticateError::Unavailable)? else {
+            revocations.session_revoked(session_id, self.clock.now());
             return Err(AuthenticateError::Ended);
+        };
+        // The list knows revoked devices; a token that does not name the session's cannot be judged by it.
+        if standing.device_id == device_id {
+            revocations.vouch(&identity, asked);
         }
-        revocations.vouch(&identity, asked);
         Ok(identity)
-    }
-
-    async fn lives(&self, identity: &Identity) -> Result<bool, ExecuteError> {
-        let Identity { account_id, session_id, device_id, .. } = *identity;
-        self.executor.stands(session_id, account_id, device_id, self.clock.now()).await
     }
 
     /// Logs in. An unknown address, one that nobody has proved, a wrong password and an erased account cost the same and are
@@ -193,7 +194,7 @@ impl Sessions {
         };
         self.attempts.right(&subjects.own).await?;
         let place = match verified {
-            (_, Some(password)) => self.upgrade(&request, account_id, password, payer).await?,
+            (place, Some(password)) => self.upgrade(&request, account_id, (password, place), payer).await?,
             (place, None) => place,
         };
         self.start(&request, account_id, login.device_id, login.origin, place).await
@@ -271,16 +272,23 @@ impl Sessions {
         &self,
         request: &Request,
         account_id: AccountId,
-        password: Password,
+        (password, place): (Password, u64),
         payer: Payer,
     ) -> Result<u64, AuthError> {
         let password: AccountPassword =
             self.auth.passwords.hash(password, self.clock.random(), payer).await?;
         let request = request.step_of_system("upgrade password");
         let (cause, reset_token_hash, session_id) = (PasswordCause::Upgrade, None, None);
-        let command = SetPassword { password, cause, reset_token_hash, session_id };
+        let verified = Some(place);
+        let command = SetPassword { password, cause, reset_token_hash, session_id, verified };
         let command = AccountCommand::SetPassword(command);
-        Ok(self.executor.execute::<Account>(account_id, command, &request).await?.revision.get())
+        match self.executor.execute::<Account>(account_id, command, &request).await {
+            // Set anew or upgraded meanwhile: asked again, that one is verified.
+            Err(ExecuteError::Rejected(Rejection::SessionEnded)) => {
+                Err(AuthError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })
+            }
+            answer => Ok(answer?.revision.get()),
+        }
     }
 
     async fn start(

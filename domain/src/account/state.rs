@@ -158,11 +158,6 @@ impl Account {
         self.account_id.ok_or(Rejection::AccountNotFound)
     }
 
-    /// Whether it was registered.
-    pub fn exists(&self) -> bool {
-        self.account_id.is_some()
-    }
-
     /// How far it has come.
     pub fn standing(&self) -> Standing {
         match (self.account_id, self.email_confirmed) {

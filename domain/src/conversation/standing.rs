@@ -36,7 +36,7 @@ pub struct WorkspaceStanding {
     pub is_archived: bool,
 }
 
-/// What organization and workspace say of whoever gives a command, read from their streams just before.
+/// What organization and workspace say of whoever gives a command, by their streams as the command is decided or recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The term of a member of the organization; none for everybody else.

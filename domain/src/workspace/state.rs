@@ -64,11 +64,6 @@ impl Workspace {
         self.workspace_id
     }
 
-    /// The organization that it is part of.
-    pub fn organization_id(&self) -> Option<OrganizationId> {
-        self.organization_id
-    }
-
     /// The role of a member, whether or not they are in the organization still; `None` for everybody else.
     pub fn role(&self, account: AccountId) -> Option<WorkspaceRole> {
         self.members.get(&account).map(|member| member.role)

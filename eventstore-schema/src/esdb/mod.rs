@@ -12,6 +12,8 @@
 //!   the stream, whichever is more (G4). For ever would take an index over the whole log.
 //! - The server keeps events of others beside ours. Whatever stands in our streams without our metadata is left out of the
 //!   whole log's order, with an error in the log and a metric, and refused where its stream is read.
+//! - Nothing is written on conditions: the server judges the stream that it appends to and no other
+//!   ([`EventLog::judges_conditions`]).
 //! - Snapshots lie in PostgreSQL on both engines: they are no facts.
 
 mod connection;
@@ -36,9 +38,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
+use crate::in_order::Unfounded;
 use crate::log::{
     AppendError, Appended, EventLog, Head, LogError, ReadFilter, Snapshot, StreamAppend, Subscription,
-    Unfounded,
 };
 use crate::metrics::{LogMetrics, Outcome};
 use crate::snapshots::Snapshots;
@@ -278,6 +280,9 @@ impl EventLog for EsdbEventLog {
     async fn append(&self, append: StreamAppend) -> Result<Appended, AppendError> {
         append.checked_bytes()?;
         let stream = append.stream;
+        if !append.conditions.is_empty() {
+            return Err(AppendError::Outdated { stream });
+        }
         let results = self.run(stream, Arc::new([append])).await;
         let missing = || AppendError::Unavailable { stream, reason: "nothing became of it".to_owned() };
         results.into_iter().next().unwrap_or_else(|| Err(missing()))
@@ -287,7 +292,9 @@ impl EventLog for EsdbEventLog {
         let mut results: Vec<Result<Appended, AppendError>> = Vec::with_capacity(appends.len());
         let mut unfounded = Unfounded::default();
         for (stream, run) in writer::runs(appends) {
+            let has_conditions = run.iter().any(|append| !append.conditions.is_empty());
             let tried = match unfounded.admit(stream) {
+                Ok(()) if has_conditions => vec![Err(AppendError::Outdated { stream })],
                 Ok(()) => self.run(stream, Arc::clone(&run)).await,
                 Err(error) => vec![Err(error)],
             };

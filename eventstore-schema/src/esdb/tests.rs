@@ -43,6 +43,7 @@ fn append(number: u128, events: usize) -> StreamAppend {
             recorded_at: Timestamp::from_micros(1_790_000_000_123_456),
         },
         events: (0..events).map(event).collect(),
+        conditions: Vec::new(),
     }
 }
 

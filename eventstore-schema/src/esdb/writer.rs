@@ -11,7 +11,8 @@ use super::metadata;
 use super::reader;
 use super::recent::Tail;
 use crate::envelope::{Position, Revision, StreamId};
-use crate::log::{AppendError, Appended, Expected, LogError, StreamAppend, Unfounded};
+use crate::in_order::Unfounded;
+use crate::log::{AppendError, Appended, Expected, LogError, StreamAppend};
 
 /// How often an append that expects nothing tries to catch a stream that moves.
 const ANY_ATTEMPTS_MAX: usize = 32;

@@ -115,6 +115,10 @@ impl EventLog for MemoryEventLog {
         }
     }
 
+    fn judges_conditions(&self) -> bool {
+        true
+    }
+
     async fn find_command(
         &self,
         _stream: StreamId,

@@ -6,7 +6,8 @@ use domain::{CommandId, Digest};
 
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
 use crate::log::{
-    AppendError, Appended, Expected, Head, Incarnation, NewEvent, ReadFilter, Snapshot, StreamAppend,
+    AppendError, Appended, Condition, Expected, Head, Incarnation, NewEvent, ReadFilter, Snapshot,
+    StreamAppend,
 };
 
 pub(super) struct State {
@@ -50,6 +51,12 @@ impl State {
     }
 
     pub(super) fn append(&mut self, append: StreamAppend) -> Result<Appended, AppendError> {
+        let holds = |condition: &Condition| {
+            self.last_of_stream(condition.stream).map(|event| event.revision) == condition.last
+        };
+        if !append.conditions.iter().all(holds) {
+            return Err(AppendError::Outdated { stream: append.stream });
+        }
         if let Some((appended, fingerprint)) = self.find_command(append.command.id) {
             let is_same = fingerprint == append.command.fingerprint;
             return if is_same {
@@ -121,12 +128,6 @@ impl State {
     }
 
     pub(super) fn store_snapshot(&mut self, snapshot: Snapshot) {
-        let present = self.snapshots.get(&snapshot.stream);
-        let is_better = present.is_none_or(|present| {
-            present.revision < snapshot.revision || present.state_version != snapshot.state_version
-        });
-        if is_better {
-            self.snapshots.insert(snapshot.stream, snapshot);
-        }
+        self.snapshots.insert(snapshot.stream, snapshot);
     }
 }

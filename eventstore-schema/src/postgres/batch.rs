@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use domain::{CommandId, Digest};
 use tokio_postgres::{Client, Row, Statement};
 
-use super::encoding::{Events, Groups};
+use super::encoding::{Conditions, Events, Groups};
 use super::queue::{Queue, Waiting};
 use super::rows::category_from_code;
 use crate::envelope::{Position, Revision, StreamId};
@@ -20,7 +20,7 @@ const _: () = assert!(BATCH_BYTES_MAX >= StreamAppend::BYTES_MAX);
 
 /// The call.
 pub(super) const APPEND: &str = "SELECT o_n, o_position, o_recorded, o_revision, o_fingerprint, o_category, o_stream, \
-    o_count FROM log.append($1, $2, $3, $4)";
+    o_count FROM log.append($1, $2, $3, $4, $5)";
 
 /// Appends that are written together. No two have the same command, and those to one stream are of one call: what they
 /// build on is judged within the batch.
@@ -66,7 +66,8 @@ impl Batch {
         place: Place,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let known = i64::try_from(place.known).unwrap_or(i64::MAX);
-        client.query(statement, &[&known, &place.ceiling, &Groups(self), &Events(self)]).await
+        let (groups, events, conditions) = (Groups(self), Events(self), Conditions(self));
+        client.query(statement, &[&known, &place.ceiling, &groups, &events, &conditions]).await
     }
 }
 
@@ -77,18 +78,23 @@ struct Load {
     events: usize,
     bytes: usize,
     is_alone: bool,
+    is_sifted: bool,
     commands: HashSet<CommandId>,
     calls: HashMap<StreamId, u64>,
 }
 
 impl Load {
-    /// Takes one more if it fits. The same command twice does not: the later one waits until the earlier one is on record.
+    /// Takes one more if it fits. The same command twice does not: the later one waits until the earlier one is on record. Nor
+    /// does what rests on a stream that the batch writes to: conditions are judged before it. Nor newcomers behind what was
+    /// put back because of others' conditions: theirs could fail, too, and so on.
     fn take(&mut self, one: &Waiting) -> bool {
         let fits =
             self.events + one.events() <= BATCH_EVENTS_MAX && self.bytes + one.bytes <= BATCH_BYTES_MAX;
-        let fits = self.appends == 0 || (fits && !self.is_alone && !one.alone);
+        let fits = fits && !self.is_alone && !one.alone && (one.is_sifted || !self.is_sifted);
+        let fits = self.appends == 0 || fits;
         let (call, stream) = one.chain();
         let is_taken = fits
+            && !one.append.conditions.iter().any(|condition| self.calls.contains_key(&condition.stream))
             && self.calls.get(&stream).is_none_or(|other| *other == call)
             && self.commands.insert(one.append.command.id);
         if is_taken {
@@ -97,6 +103,7 @@ impl Load {
             self.events += one.events();
             self.bytes += one.bytes;
             self.is_alone = one.alone;
+            self.is_sifted = one.is_sifted;
         }
         is_taken
     }
@@ -115,12 +122,11 @@ fn fitting(waiting: &VecDeque<Waiting>, under_way: &[u64]) -> (usize, Option<u64
             whole = load.appends;
         }
         if (is_next_call && under_way.contains(&one.call.id)) || !load.take(one) {
-            // A call that alone fills a batch is split.
-            return if whole == 0 && load.appends > 0 {
-                (load.appends, Some(one.call.id))
-            } else {
-                (whole, None)
-            };
+            // A call that alone fills a batch is split. What is behind it may be its rest from an earlier split.
+            let count = if whole == 0 { load.appends } else { whole };
+            let taken = waiting.iter().take(count);
+            let left = waiting.get(count).map(|next| next.call.id);
+            return (count, left.filter(|left| taken.clone().any(|one| one.call.id == *left)));
         }
     }
     (load.appends, None)
@@ -142,29 +148,51 @@ enum Found {
 }
 
 /// What the database said of a batch.
+pub(super) enum Answer {
+    /// Each append was judged.
+    Judged(Outcome),
+    /// Nothing was written: these streams end elsewhere, here, than some of the appends that were decided by them say.
+    Outdated(HashMap<StreamId, Option<Revision>>),
+}
+
+/// What became of each append of a batch.
 pub(super) struct Outcome {
     base: u64,
     unwritten: Vec<Unwritten>,
 }
 
-impl Outcome {
+impl Answer {
     /// Reads the answer; the error says what in it is not of the agreed form.
     pub(super) fn of(rows: &[Row]) -> Result<Self, String> {
+        let text = |error: tokio_postgres::Error| error.to_string();
         let mut base = None;
         let mut unwritten = Vec::new();
+        let mut outdated = HashMap::new();
         for row in rows {
-            let n: i32 = row.try_get(0).map_err(|error| error.to_string())?;
-            match usize::try_from(n).ok().and_then(|n| n.checked_sub(1)) {
-                Some(index) => unwritten.push(Unwritten { index, found: found(row)? }),
-                None => {
-                    base = Some(row.try_get::<_, i64>(1).map_err(|error| error.to_string())?.cast_unsigned());
-                }
+            match row.try_get::<_, i32>(0).map_err(text)? {
+                0 => base = Some(row.try_get::<_, i64>(1).map_err(text)?.cast_unsigned()),
+                n => match usize::try_from(n) {
+                    Ok(n) => unwritten.push(Unwritten { index: n.saturating_sub(1), found: found(row)? }),
+                    Err(_) => {
+                        let category = category_from_code(row.try_get(5).map_err(text)?);
+                        let category = category.ok_or("an unknown category")?;
+                        let last: Option<i64> = row.try_get(3).map_err(text)?;
+                        let stream = StreamId { category, id: row.try_get(6).map_err(text)? };
+                        outdated.insert(stream, last.map(|last| Revision::new(last.cast_unsigned())));
+                    }
+                },
             }
         }
         unwritten.sort_by_key(|one| one.index);
-        Ok(Self { base: base.ok_or("log.append answered without a position")?, unwritten })
+        match base {
+            Some(base) => Ok(Self::Judged(Outcome { base, unwritten })),
+            None if !outdated.is_empty() => Ok(Self::Outdated(outdated)),
+            None => Err("log.append answered without a position".to_owned()),
+        }
     }
+}
 
+impl Outcome {
     /// Pairs each append with its result, in order; also the position of the last event and how many were written.
     pub(super) fn settle(
         self,

@@ -1,9 +1,10 @@
-//! A batch as PostgreSQL reads it: arrays of the composite types `log.new_group` and `log.new_event`, in binary.
+//! A batch as PostgreSQL reads it: arrays of the composite types `log.new_group`, `log.new_event` and `log.condition`,
+//! in binary.
 //!
-//! Two arrays of rows cost the server far less than one array for each column, and are written here straight into the
+//! Arrays of rows cost the server far less than one array for each column, and are written here straight into the
 //! message. Format: `array_recv` and `record_recv` of PostgreSQL's sources.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::batch::Batch;
 use super::rows::{POSTGRES_EPOCH_MICROS, category_code};
 use crate::envelope::StreamId;
+use crate::log::Condition;
 
 type Encoded = Result<IsNull, Box<dyn Error + Sync + Send>>;
 
@@ -23,6 +25,10 @@ pub(super) struct Groups<'a>(pub(super) &'a Batch);
 /// The batch's events.
 #[derive(Debug)]
 pub(super) struct Events<'a>(pub(super) &'a Batch);
+
+/// Where the streams that its appends were decided by have to end.
+#[derive(Debug)]
+pub(super) struct Conditions<'a>(pub(super) &'a Batch);
 
 impl ToSql for Groups<'_> {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Encoded {
@@ -102,6 +108,29 @@ impl ToSql for Events<'_> {
 
     fn accepts(kind: &Type) -> bool {
         member(kind).is_some_and(|member| member.name() == "new_event")
+    }
+
+    to_sql_checked!();
+}
+
+impl ToSql for Conditions<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Encoded {
+        // Many commands of a batch rest on the same stream: it is looked at once.
+        let all = self.0.waiting.iter().flat_map(|one| &one.append.conditions);
+        let conditions: HashSet<&Condition> = all.collect();
+        array_header(kind, conditions.len(), out)?;
+        for condition in conditions {
+            let mut row = RowWriter::start(out, 3);
+            row.int2(category_code(condition.stream.category));
+            row.uuid(condition.stream.id);
+            row.int8(condition.last.map_or(-1, |revision| revision.get().cast_signed()));
+            row.finish()?;
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        member(kind).is_some_and(|member| member.name() == "condition")
     }
 
     to_sql_checked!();

@@ -27,9 +27,10 @@ use tokio::sync::oneshot;
 
 use crate::database::{Pool, PoolOptions, Role};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
+use crate::in_order::{self, Unfounded};
 use crate::log::{
-    self, AppendError, Appended, EventLog, Expected, Head, LogError, ReadFilter, Snapshot, StreamAppend,
-    Subscription, Unfounded,
+    AppendError, Appended, EventLog, Expected, Head, LogError, ReadFilter, Snapshot, StreamAppend,
+    Subscription,
 };
 use crate::metrics::LogMetrics;
 use crate::snapshots::Snapshots;
@@ -179,8 +180,18 @@ impl PgEventLog {
             })
             .collect();
         let (reply, answer) = oneshot::channel();
-        let waiting =
-            Waiting { call, append, expected, first, hashes, bytes, is_doubtful: false, alone: false, reply };
+        let waiting = Waiting {
+            call,
+            append,
+            expected,
+            first,
+            hashes,
+            bytes,
+            is_doubtful: false,
+            is_sifted: false,
+            alone: false,
+            reply,
+        };
         Ok((waiting, answer))
     }
 
@@ -236,7 +247,7 @@ impl EventLog for PgEventLog {
 
     async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
         if appends.iter().any(|append| append.expected == Expected::Any) {
-            return log::one_by_one(self, appends).await;
+            return in_order::one_by_one(self, appends).await;
         }
         let call = self.shared.queue.call();
         let mut unfounded = Unfounded::default();
@@ -274,6 +285,10 @@ impl EventLog for PgEventLog {
             results.push(result);
         }
         results
+    }
+
+    fn judges_conditions(&self) -> bool {
+        true
     }
 
     async fn find_command(

@@ -32,6 +32,8 @@ pub(super) struct Waiting {
     pub(super) bytes: usize,
     /// Was sent before, in a batch of which nobody knows whether it was written.
     pub(super) is_doubtful: bool,
+    /// Was found to rest on nothing that has gone on, when others of its batch did.
+    pub(super) is_sifted: bool,
     /// Goes in a batch by itself, because a batch that it was in was refused as a whole.
     pub(super) alone: bool,
     pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,

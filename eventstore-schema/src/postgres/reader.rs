@@ -231,11 +231,13 @@ pub(super) struct PgSubscription {
     shared: Arc<Shared>,
     after: u64,
     filter: ReadFilter,
+    /// Whether `after` was the end of the log when that was last looked for.
+    was_end: bool,
 }
 
 impl PgSubscription {
     pub(super) fn new(shared: Arc<Shared>, after: Option<Position>, filter: ReadFilter) -> Self {
-        Self { shared, after: after.map_or(0, Position::get), filter }
+        Self { shared, after: after.map_or(0, Position::get), filter, was_end: false }
     }
 }
 
@@ -243,14 +245,16 @@ impl PgSubscription {
 impl Subscription for PgSubscription {
     async fn next(&mut self, limit: usize) -> Result<Vec<RecordedEvent>, LogError> {
         loop {
+            // A follower meets the end with every few events of a busy log: asking the database each time would cost more
+            // than it takes to read them. Whoever writes says so.
+            if self.was_end {
+                self.shared.signals.beyond(self.after).await;
+            }
             let page = read_page(&self.shared, self.after, limit.max(1), &self.filter).await?;
-            let is_end = page.scanned_to <= self.after;
+            self.was_end = page.events.len() < limit.clamp(1, PAGE_EVENTS_MAX);
             self.after = page.scanned_to;
             if !page.events.is_empty() {
                 return Ok(page.events);
-            }
-            if is_end {
-                self.shared.signals.beyond(self.after).await;
             }
         }
     }

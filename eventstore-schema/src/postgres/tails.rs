@@ -45,16 +45,34 @@ impl Tails {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Takes the next questions; without any, the asker ends.
-    fn next(&self) -> Option<Vec<Question>> {
-        let mut waiting = self.waiting();
+/// A task that asks, counted until it ends, also in the middle.
+struct Asker {
+    shared: Arc<Shared>,
+    is_counted: bool,
+}
+
+impl Asker {
+    /// Takes the next questions; without any, the asker has ended.
+    fn next(&mut self) -> Option<Vec<Question>> {
+        let mut waiting = self.shared.tails.waiting();
         if waiting.questions.is_empty() {
+            // Under the lock: a question that comes now finds nobody who would ask it, and begins anew.
             waiting.askers -= 1;
+            self.is_counted = false;
             return None;
         }
         let count = waiting.questions.len().min(STREAMS_MAX);
         Some(waiting.questions.drain(..count).collect())
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        if self.is_counted {
+            self.shared.tails.waiting().askers -= 1;
+        }
     }
 }
 
@@ -76,7 +94,7 @@ pub(super) async fn goes_on(
         begins
     };
     if begins {
-        tokio::spawn(ask(Arc::clone(shared)));
+        tokio::spawn(ask(Asker { shared: Arc::clone(shared), is_counted: true }));
     }
     let unavailable = |reason| LogError::Unavailable { attempt: ATTEMPT, reason };
     match answer.await {
@@ -86,8 +104,9 @@ pub(super) async fn goes_on(
 }
 
 /// Asks until nothing waits.
-async fn ask(shared: Arc<Shared>) {
-    while let Some(questions) = shared.tails.next() {
+async fn ask(mut asker: Asker) {
+    let shared = Arc::clone(&asker.shared);
+    while let Some(questions) = asker.next() {
         let ids: Vec<Uuid> = questions.iter().map(|question| question.stream.id).collect();
         let categories: Vec<i16> =
             questions.iter().map(|question| category_code(question.stream.category)).collect();

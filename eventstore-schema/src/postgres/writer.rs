@@ -1,6 +1,6 @@
 //! The writer: one task that turns the queue into batches and their answers into results.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::Shared;
-use super::batch::{APPEND, Batch, Outcome, Place};
+use super::batch::{APPEND, Answer, Batch, Place};
 use super::queue::Waiting;
 use super::room::Room;
 use super::rows::describe;
 use super::tail;
 use crate::database::{self, Role};
-use crate::envelope::StreamId;
+use crate::envelope::{Revision, StreamId};
+use crate::log::{AppendError, Condition};
 use crate::metrics;
 
 /// Batches on the way at once: while the database writes one, the process prepares the next. More would only make each
@@ -158,6 +159,7 @@ async fn serve(shared: &Arc<Shared>, session: &Session) -> Result<(), Lost> {
                     while let Some(sent) = in_flight.next().await {
                         all.extend(settle(shared, sent).err());
                     }
+                    continued.clear();
                     recover(shared, all)?;
                 }
             }
@@ -174,15 +176,19 @@ async fn send(shared: &Shared, session: &Session, batch: Batch) -> Sent {
 
 /// Answers everybody in a batch.
 fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
-    let outcome = match result {
-        Ok(rows) => Outcome::of(&rows),
+    let answer = match result {
+        Ok(rows) => Answer::of(&rows),
         Err(error) => {
             let refused = is_refusal(&error);
             return Err(Failed { batch, reason: describe(&error), refused });
         }
     };
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
+    let outcome = match answer {
+        Ok(Answer::Judged(outcome)) => outcome,
+        Ok(Answer::Outdated(streams)) => {
+            refuse_outdated(shared, batch, &streams);
+            return Ok(());
+        }
         Err(reason) => return Err(Failed { batch, reason, refused: true }),
     };
     let mut events = Vec::with_capacity(batch.events);
@@ -219,6 +225,33 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
     }
     break_chains(shared, &broken);
     Ok(())
+}
+
+/// Refuses what was decided by streams that have gone on, and what builds on it; the others go into the next batch.
+fn refuse_outdated(shared: &Shared, batch: Batch, ends: &HashMap<StreamId, Option<Revision>>) {
+    let fails =
+        |condition: &Condition| ends.get(&condition.stream).is_some_and(|last| *last != condition.last);
+    let (mut unwritten, mut broken) = (Vec::new(), Vec::new());
+    for one in batch.waiting {
+        let is_refused = broken.contains(&one.chain());
+        if is_refused && !one.is_doubtful {
+            shared.metrics.appended(metrics::Outcome::Conflict, one.call.since.elapsed());
+            one.refuse_unfounded();
+        } else if is_refused || one.append.conditions.iter().any(fails) {
+            shared.metrics.appended(metrics::Outcome::Conflict, one.call.since.elapsed());
+            broken.push(one.chain());
+            let stream = one.append.stream;
+            match one.is_doubtful {
+                // It may have been written before they did.
+                true => one.give_up("what it was decided by has gone on since it was sent"),
+                false => one.answer(Err(AppendError::Outdated { stream })),
+            }
+        } else {
+            unwritten.push(Waiting { is_sifted: true, ..one });
+        }
+    }
+    shared.queue.put_back(unwritten);
+    break_chains(shared, &broken);
 }
 
 /// Puts failed batches back in their order. One that was refused as a whole is tried again append by append, so that one

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use domain::session::{SessionEvent, SessionRefreshed, SessionStarted};
-use domain::{AccountId, Actor, Category, CorrelationId, EventGroup, EventId, SessionId, Timestamp};
+use domain::{AccountId, Actor, Category, CorrelationId, Digest, EventGroup, EventId, SessionId, Timestamp};
 
 use super::*;
 use crate::codec;
@@ -51,7 +51,8 @@ async fn append(log: &MemoryEventLog, to: StreamId, event_type: &'static str, pa
     let event = NewEvent { event_id, event_type, version: 1, payload, key_ref: None, sealed: None };
     let id = CommandId::from_bytes(count.to_be_bytes());
     let command = CommandRef { id, fingerprint: Digest::from_bytes([0; 32]) };
-    let append = StreamAppend { stream: to, expected: Expected::Any, command, origin, events: vec![event] };
+    let (expected, events, conditions) = (Expected::Any, vec![event], Vec::new());
+    let append = StreamAppend { stream: to, expected, command, origin, events, conditions };
     log.append(append).await.unwrap().position
 }
 
@@ -136,7 +137,10 @@ async fn a_snapshot_that_the_events_do_not_make_is_found() {
     let store = async |state: &Session, revision: u64| {
         let (state_version, state) = (Session::STATE_VERSION, codec::encode(state).unwrap());
         let revision = Revision::new(revision);
-        log.store_snapshot(Snapshot { stream: stream(1), revision, state_version, state }).await.unwrap();
+        let recorded = log.read_stream(stream(1), revision, 1).await.unwrap();
+        let record_hash = recorded.first().map_or(Digest::from_bytes([7; 32]), |event| event.hash);
+        let snapshot = Snapshot { stream: stream(1), revision, record_hash, state_version, state };
+        log.store_snapshot(snapshot).await.unwrap();
     };
     store(&state, 0).await;
     assert_eq!(found(&log, RULES).await.1, Vec::new());

@@ -55,6 +55,7 @@ pub fn append(stream: StreamId, count: usize) -> StreamAppend {
         command: command(),
         origin: origin(),
         events: (0..count).map(|n| event(format!("event {n}"))).collect(),
+        conditions: Vec::new(),
     }
 }
 

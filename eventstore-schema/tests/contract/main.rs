@@ -33,6 +33,8 @@ macro_rules! contract {
                 g2_nothing_builds_on_what_another_writer_took_the_place_of,
                 g2_nothing_builds_on_what_is_recorded_elsewhere,
                 g2_a_long_call_is_one_chain,
+                g2_what_an_append_was_decided_by_has_to_stand_still,
+                g2_many_writers_and_one_who_ends_what_they_rest_on,
                 everything_that_was_appended_is_read_back,
                 g1_an_acknowledged_append_is_there_for_another_handle,
                 g1_an_append_whose_answer_nobody_awaits_is_not_torn,
@@ -56,7 +58,7 @@ macro_rules! contract {
                 g6_a_subscriber_that_gives_up_waiting_loses_nothing,
                 g6_a_filter_passes_its_categories_only,
                 g6_a_filter_passes_its_types_only,
-                snapshots_are_kept_until_a_later_one_comes,
+                the_last_snapshot_is_kept,
                 the_head_moves_with_the_log,
             }
         })+

@@ -148,7 +148,8 @@ impl Installation {
             sealed: None,
         };
         let command = CommandRef { id: CommandId::from(id), fingerprint: Digest::from_bytes([0; 32]) };
-        let append = StreamAppend { stream, expected: Expected::Any, command, origin, events: vec![event] };
+        let (expected, events, conditions) = (Expected::Any, vec![event], Vec::new());
+        let append = StreamAppend { stream, expected, command, origin, events, conditions };
         self.block_on(self.log.append(append)).unwrap().position
     }
 

@@ -140,6 +140,7 @@ impl Recorder {
             },
             origin,
             events,
+            conditions: Vec::new(),
         };
         let appended = self.log.append(append).await.expect("the log takes what was decided");
         kept.revision = Some(appended.last_revision);

@@ -31,7 +31,8 @@ fn append(stream: StreamId, event_type: &'static str, payload: Bytes, id: [u8; 1
         sealed: None,
     };
     let command = CommandRef { id: CommandId::from_bytes(id), fingerprint: Digest::from_bytes([0; 32]) };
-    StreamAppend { stream, expected: Expected::Any, command, origin, events: vec![event] }
+    let (expected, events, conditions) = (Expected::Any, vec![event], Vec::new());
+    StreamAppend { stream, expected, command, origin, events, conditions }
 }
 
 /// Appends an event that no release can decode to the first account's stream.

@@ -4,7 +4,7 @@ use domain::ConversationId;
 use domain::organization::OrganizationRole;
 use serde_json::{Value, json};
 use tests::http::{Answer, Http};
-use tests::person::{PASSWORD, Person};
+use tests::person::{CHEAP, PASSPHRASE, PASSWORD, Person};
 use tests::server::{TestServer, until};
 
 /// Two servers over one database, none of which answers events, and two people in an organization.
@@ -99,6 +99,50 @@ async fn whoever_is_removed_from_the_workspace_is_out_of_its_conversations_at_on
     send(&bens, elsewhere, "not from everywhere").await.expect(201);
     anns.post(&format!("/v1/workspaces/{workspace}/archive"), &json!({})).await.expect(204);
     send(&anns, id, "too late").await.refused(409, "workspace_archived");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_to_the_organization_finds_no_workspace_from_before() {
+    let site = Site::new().await;
+    let workspace = site.ann.client.create_workspace(site.organization, "Lab").await.unwrap();
+    let anns = site.ann.http().await;
+    let ben = json!({ "account_id": site.ben.id(), "role": "member" });
+    anns.post(&format!("/v1/workspaces/{workspace}/members"), &ben).await.expect(204);
+    let path = format!("/v1/organizations/{}/workspaces", site.organization);
+    site.here.settled().await;
+    let mine = site.ben.http().await.get(&path).await.expect(200);
+    assert_eq!(ids(&mine.json, "workspace_id"), [json!(workspace)]);
+    let member = format!("/v1/organizations/{}/members/{}", site.organization, site.ben.id());
+    anns.delete(&member).await.expect(204);
+    site.ann.bring(site.organization, &site.ben, OrganizationRole::Member).await;
+    site.here.settled().await;
+    let bens = site.ben.http().await;
+    assert_eq!(ids(&bens.get(&path).await.expect(200).json, "workspace_id"), Vec::<Value>::new());
+    bens.get(&format!("/v1/workspaces/{workspace}")).await.refused(404, "workspace_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_from_before_its_session_had_a_device_ends_with_the_device() {
+    let mut here = TestServer::start().await;
+    let ann = Person::register(&here, "ann").await;
+    here.stop_reactions().await;
+    let there = here.another().await;
+    let before = ann.client.session().token().await.unwrap();
+    ann.client.set_up(PASSPHRASE, CHEAP, "test").await.unwrap();
+    // One that never hears of the binding: it begins to follow behind it.
+    let late = here.another().await;
+    for server in [&here, &there, &late, &late] {
+        server.http().with_token(&before).get("/v1/me").await.expect(200);
+    }
+    let devices = ann.http().await.get("/v1/me/devices").await.expect(200);
+    let device = ids(&devices.json, "device_id").remove(0);
+    let revoke = format!("/v1/me/devices/{}/revoke", device.as_str().unwrap());
+    ann.http().await.post(&revoke, &json!({ "cause": "lost" })).await.expect(204);
+    here.http().with_token(&before).get("/v1/me").await.refused(401, "unauthenticated");
+    for server in [&there, &late] {
+        let reads = server.http().with_token(&before);
+        until(async || (reads.get("/v1/me").await.status == 401).then_some(())).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -244,7 +244,7 @@ fn document() -> String {
          Every route and the roles that get through to it; finer rules are the domain's (a member removes themselves, a sender \
          deletes their own message). `participant` and `moderator` are members and admins of the workspace or conversation that \
          the route is about, and members of its organization; the other roles of the organization are in neither. A `stranger` \
-         is logged in and of another organization; so is, from that moment on, whoever was removed. The test `tests/edge/authorization.rs` asks every route as every role.\n\n",
+         is logged in and of another organization; so is, from that moment on, whoever was removed. The test `tests/tests/edge/authorization.rs` asks every route as every role.\n\n",
     );
     let roles: Vec<_> = Role::ALL.iter().map(|role| role.as_str().replace('_', " ")).collect();
     text += &format!("| route | {} |\n| --- |{}\n", roles.join(" | "), " :-: |".repeat(roles.len()));

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use domain::Event;
+use domain::device::{DeviceRevocationCause, DeviceRevoked};
+use domain::session::SessionDeviceBound;
+use domain::{AccountId, DeviceId, Event, SessionId};
 use eventstore_schema::{catalogue, golden};
 
-use super::super::audience::{Audience, Change, Ends};
+use super::super::audience::{Audience, Change, Ends, Proved};
+use super::super::memberships::Memberships;
+use super::super::sight::{Look, Sight};
 use super::site::ORGANIZATION;
 
 /// Name, who sees it, and what it does beside.
@@ -57,7 +61,7 @@ const EVENTS: &[(&str, &str, &str)] = &[
     ("organization.member_removed", "account", "ends terms"),
     ("organization.member_role_changed", "account", ""),
     ("organization.profile_changed", "nobody", ""),
-    ("session.device_bound", "account", ""),
+    ("session.device_bound", "account", "binds"),
     ("session.refreshed", "nobody", ""),
     ("session.revoked", "account", "closes"),
     ("session.started", "account", ""),
@@ -91,6 +95,7 @@ fn words(audience: &Audience) -> (&'static str, &'static str) {
         (Some(Change::Joined(..)), None) => "joins",
         (Some(Change::Left(..)), None) => "leaves",
         (Some(Change::LeftOrganization(..) | Change::LeftWorkspace(..)), None) => "ends terms",
+        (Some(Change::Bound(..)), None) => "binds",
         (None, Some(Ends::Session(..) | Ends::Device(..) | Ends::Password(..))) => "closes",
         (Some(_), Some(_)) => "both",
     };
@@ -107,6 +112,24 @@ fn every_event_has_the_audience_that_is_listed() {
         })
         .collect();
     assert_eq!(found, EVENTS);
+}
+
+#[test]
+fn a_socket_whose_session_is_bound_later_ends_with_the_device() {
+    let (account_id, session_id) = (AccountId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
+    let device_id = DeviceId::from_bytes([3; 16]);
+    let proved = Proved { session_id, device_id: None, password_revision: 0 };
+    let mut sight = Sight::at(account_id, proved, &[], Memberships::default(), None);
+    let look = |sight: &mut Sight, event: Event| sight.look(&Audience::of_event(&event, 3, None));
+    let revoked = || DeviceRevoked { account_id, device_id, cause: DeviceRevocationCause::Lost };
+    assert_eq!(
+        look(&mut sight, Event::Device(revoked().into())),
+        Look::Shown,
+        "another's, as far as it knows"
+    );
+    let bound = SessionDeviceBound { session_id, account_id, device_id };
+    assert_eq!(look(&mut sight, Event::Session(bound.into())), Look::Shown);
+    assert_eq!(look(&mut sight, Event::Device(revoked().into())), Look::Ended);
 }
 
 #[test]

@@ -224,7 +224,8 @@ impl Node {
             causation_id: None,
             recorded_at: self.state.clock.now(),
         };
-        let append = StreamAppend { stream, expected: Expected::Any, command, origin, events: encoded };
+        let (expected, events, conditions) = (Expected::Any, encoded, Vec::new());
+        let append = StreamAppend { stream, expected, command, origin, events, conditions };
         self.log.append(append).await.unwrap()
     }
 

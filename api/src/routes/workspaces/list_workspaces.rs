@@ -45,12 +45,14 @@ impl Endpoint for ListWorkspaces {
         let reading = access::organization(state, account_id, organization_id).await?;
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
         let (reader, viewer) = (&input.intent.reader, &reading.viewer);
-        let rows = if reading.role.manages() {
+        let manages = reading.role.manages();
+        let rows = if manages {
             queries::of_organization(reader, viewer, organization_id, page.query()).await?
         } else {
             queries::mine(reader, viewer, organization_id, page.query()).await?
         };
         let last = rows.last().map(|row| row.workspace_id);
+        let rows = if manages { rows } else { access::workspaces(state, &reading, rows).await? };
         let items = WorkspaceAnswer::all(state, rows).await?;
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)
     }

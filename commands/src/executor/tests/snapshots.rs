@@ -1,7 +1,7 @@
 //! Loading from a snapshot gives what replaying gives.
 
-use domain::Aggregate;
 use domain::organization::Organization;
+use domain::{Aggregate, Digest};
 use eventstore_schema::{EventLog, Revision, Snapshot, StreamId, codec};
 
 use super::world::*;
@@ -48,11 +48,14 @@ async fn a_snapshot_that_cannot_be_used_is_as_good_as_none() {
     let world = long_stream().await;
     let good = world.log.load_snapshot(stream()).await.unwrap().unwrap();
     let last = Revision::new(world.events().await.len() as u64 - 1);
+    let empty = codec::encode(&Organization::default()).unwrap();
     let useless = [
         Snapshot { revision: last, state_version: u16::MAX, ..good.clone() },
         Snapshot { revision: last, state: bytes::Bytes::from_static(b"?"), ..good.clone() },
         // Of a longer log than this one.
-        Snapshot { revision: last.plus(10), state: codec::encode(&Organization::default()).unwrap(), ..good },
+        Snapshot { revision: last.plus(10), state: empty.clone(), ..good.clone() },
+        // Of another history, as after a restore.
+        Snapshot { state: empty, record_hash: Digest::from_bytes([7; 32]), ..good },
     ];
     for snapshot in useless {
         world.log.store_snapshot(snapshot).await.unwrap();

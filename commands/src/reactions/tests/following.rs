@@ -234,7 +234,8 @@ async fn a_changed_password_ends_the_other_sessions_and_a_reset_ends_all() {
     stage.log_in(ALICE, 4, None).await;
     let set = |cause, reset_token_hash, session_id| {
         let password = password();
-        AccountCommand::SetPassword(SetPassword { password, cause, reset_token_hash, session_id })
+        let verified = Some(1);
+        AccountCommand::SetPassword(SetPassword { password, cause, reset_token_hash, session_id, verified })
     };
     let change = set(PasswordCause::Change, None, Some(ALICE.session(3)));
     account(&stage, change, Actor::account(ALICE.account())).await;

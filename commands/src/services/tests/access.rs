@@ -117,6 +117,31 @@ impl Nodes {
 }
 
 #[tokio::test]
+async fn who_may_is_known_without_reading_as_long_as_nothing_has_changed() {
+    let nodes = Nodes::new(&[ALICE, BOB]).await;
+    let lab = nodes.workspace(&[BOB]).await;
+    for workspace in [None, Some(lab)] {
+        let id = nodes.group(workspace).await;
+        let send = async |by: Person| {
+            let request = nodes.stage.by(by, 0).with_session(Some(by.session(0)));
+            nodes.there.conversations.send(&request, id, hello()).await
+        };
+        send(BOB).await.unwrap();
+        nodes.stage.faulty.faults().fail_reads(true);
+        let sent = send(BOB).await.unwrap();
+        assert_eq!((sent.replayed, sent.events.len()), (false, 1));
+        // Of Alice nothing is known on that node yet.
+        assert!(matches!(send(ALICE).await, Err(ExecuteError::Unavailable { .. })));
+        nodes.stage.faulty.faults().fail_reads(false);
+        // What is refused is refused by what is on record now.
+        let early = SendMessage { reply_to: Some(99), ..hello() };
+        let by = nodes.stage.by(BOB, 0).with_session(Some(BOB.session(0)));
+        let refusal = refused(nodes.there.conversations.send(&by, id, early).await);
+        assert_eq!(refusal, Rejection::MessageNotFound);
+    }
+}
+
+#[tokio::test]
 async fn whoever_was_removed_from_the_organization_is_a_stranger_on_every_node_at_once() {
     let nodes = Nodes::new(&[ALICE, BOB]).await;
     let id = nodes.group(None).await;

@@ -115,8 +115,8 @@ mod tests {
         let later = at(context, NOW.plus_seconds(TOKEN_MAIL_SECONDS_MIN));
         assert_eq!(happen(&mut state, request(OTHER_TOKEN), &later).map(|events| events.len()), Ok(1));
         let password = AccountPassword { phc: "$argon2id$".into() };
-        let (cause, session_id) = (PasswordCause::Reset, None);
-        let set = SetPassword { password, cause, reset_token_hash: Some(RESET), session_id };
+        let (cause, reset_token_hash) = (PasswordCause::Reset, Some(RESET));
+        let set = SetPassword { password, cause, reset_token_hash, session_id: None, verified: None };
         assert!(when(&state, set, &later).is_ok());
     }
 

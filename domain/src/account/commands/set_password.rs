@@ -7,9 +7,10 @@ use crate::{AccountId, Digest, SessionId};
 
 /// Sets the password.
 ///
-/// - [`PasswordCause::Change`]: by the account; the caller has verified the old one.
+/// - [`PasswordCause::Change`]: by the account; the caller has verified the old one. [`Rejection::SessionEnded`] when another
+///   took its place meanwhile.
 /// - [`PasswordCause::Reset`]: by whoever has the token, once. As the token came by e-mail, it proves the address, too.
-/// - [`PasswordCause::Upgrade`]: by the platform, which has just verified the same password.
+/// - [`PasswordCause::Upgrade`]: by the platform, which has just verified the same password; refused as a change is.
 /// - [`PasswordCause::Registration`]: never; [`super::Register`] does it.
 #[derive(Clone, Debug)]
 pub struct SetPassword {
@@ -21,6 +22,9 @@ pub struct SetPassword {
     pub reset_token_hash: Option<Digest>,
     /// The session that goes on, for a change.
     pub session_id: Option<SessionId>,
+    /// Where the password stood that was verified ([`Account::password_place`]), for a change and an upgrade: what rests on a
+    /// password counts as long as it is the account's.
+    pub verified: Option<u64>,
 }
 
 impl SetPassword {
@@ -36,6 +40,11 @@ impl SetPassword {
             PasswordCause::Upgrade => return Err(Rejection::PlatformOnly),
             PasswordCause::Reset => self.redeem(state, context)?,
         };
+        if self.cause != PasswordCause::Reset
+            && (self.verified.is_none() || self.verified != state.password_place())
+        {
+            return Err(Rejection::SessionEnded);
+        }
         let session_id = self.session_id.filter(|_| self.cause == PasswordCause::Change);
         let set = PasswordSet { account_id, cause: self.cause, session_id };
         let mut drafts = vec![Draft::sealed(set, self.password.clone(), account_id)];
@@ -64,7 +73,8 @@ mod tests {
 
     fn set(cause: PasswordCause, token: Option<Digest>) -> SetPassword {
         let password = AccountPassword { phc: "$argon2id$new".into() };
-        SetPassword { password, cause, reset_token_hash: token, session_id: Some(SESSION) }
+        let verified = given::<Account>(confirmed()).password_place();
+        SetPassword { password, cause, reset_token_hash: token, session_id: Some(SESSION), verified }
     }
 
     const SESSION: SessionId = SessionId::from_bytes([0x5e; 16]);
@@ -104,12 +114,31 @@ mod tests {
         assert_eq!(state.password_ending(), None);
         happen(&mut state, set(PasswordCause::Upgrade, None), &as_actor(Actor::SYSTEM)).expect("taken");
         assert_eq!(state.password_ending(), None, "it is the same password");
-        happen(&mut state, set(PasswordCause::Change, None), &by(ANN)).expect("taken");
+        let verified = state.password_place();
+        let change = SetPassword { verified, ..set(PasswordCause::Change, None) };
+        happen(&mut state, change, &by(ANN)).expect("taken");
         let ending = state.password_ending().expect("one");
         let before = ending.revision - 1;
         assert!(ending.ends(other, before) && !ending.ends(SESSION, before));
         assert!(!ending.ends(other, ending.revision));
         assert_eq!(state.password_place(), Some(ending.revision));
+    }
+
+    #[test]
+    fn what_rests_on_a_password_that_was_replaced_meanwhile_is_refused() {
+        let mut state = given::<Account>(confirmed().into_iter().chain([reset_requested()]));
+        let reset = set(PasswordCause::Reset, Some(RESET));
+        happen(&mut state, reset, &as_actor(Actor::ANONYMOUS)).expect("taken");
+        for (cause, context) in
+            [(PasswordCause::Change, by(ANN)), (PasswordCause::Upgrade, as_actor(Actor::SYSTEM))]
+        {
+            let stale = set(cause, None);
+            assert_eq!(when(&state, stale.clone(), &context), Err(Rejection::SessionEnded));
+            let none = SetPassword { verified: None, ..stale.clone() };
+            assert_eq!(when(&state, none, &context), Err(Rejection::SessionEnded));
+            let fresh = SetPassword { verified: state.password_place(), ..stale };
+            assert_eq!(when(&state, fresh, &context), Ok(vec![password_set(cause)]));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Change what a workspace tells of itself.
 
-use crate::aggregate::{Context, Draft};
+use crate::aggregate::{Aggregate, Context, Draft};
 use crate::limits::DESCRIPTION_CHARS_MAX;
 use crate::organization::OrganizationMember;
 use crate::rejection::Rejection;
@@ -23,7 +23,7 @@ impl ChangeWorkspaceProfile {
         context: &Context,
     ) -> Result<Vec<Draft<WorkspaceEvent>>, Rejection> {
         let actor = state.manager(context, self.actor_in_organization)?;
-        let organization_id = state.organization_id().ok_or(Rejection::WorkspaceNotFound)?;
+        let organization_id = state.organization().ok_or(Rejection::WorkspaceNotFound)?;
         check_profile(&self.profile)?;
         let changed = WorkspaceProfileChanged { workspace_id: actor.workspace_id };
         Ok(vec![Draft::sealed(changed, self.profile.clone(), organization_id)])

@@ -22,6 +22,32 @@ async fn an_append_that_the_server_refuses_fails_alone() {
     assert_eq!(given::read_all_after(&log, None).await.len(), 40);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_several_appends_go_on_after_one_that_the_server_refuses() {
+    let database = TestDatabase::create().await;
+    let log = PgEventLog::connect(PgLogConfig::new(database.config())).await.unwrap();
+    let origin = Origin { recorded_at: Timestamp::from_micros(i64::MIN), ..given::origin() };
+    for _ in 0..10 {
+        // More than two batches, of calls that build on themselves, one of them bad at its end.
+        let calls = (0..8).map(|number| {
+            let (stream, log, origin) = (given::stream(), &log, origin);
+            async move {
+                let mut chain: Vec<_> = vec![given::append(stream, 200)];
+                chain.extend((1..4).map(|at| given::append_at(stream, at * 200 - 1, 200)));
+                if number == 3 {
+                    chain[3].origin = origin;
+                }
+                log.append_in_order(chain).await
+            }
+        });
+        for (number, results) in join_all(calls).await.into_iter().enumerate() {
+            let written = results.iter().filter(|result| result.is_ok()).count();
+            assert_eq!(written, if number == 3 { 3 } else { 4 }, "{results:?}");
+        }
+    }
+    log.append(given::append(given::stream(), 1)).await.unwrap();
+}
+
 #[tokio::test]
 async fn connecting_to_a_database_without_a_log_says_so() {
     let database = TestDatabase::create_empty().await;

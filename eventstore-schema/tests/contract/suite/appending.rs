@@ -1,14 +1,16 @@
 //! G1, G2, G4, G7 and the edges of an append.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{
     Actor, ActorKind, Category, ConversationId, DeviceId, Digest, EventId, OrganizationId, Period, SubjectId,
 };
 use eventstore_schema::{
-    AppendError, CommandRef, Expected, KeyRef, NewEvent, Origin, Revision, StreamAppend, StreamId, Tenant,
-    record_hash,
+    AppendError, Appended, CommandRef, Condition, Expected, KeyRef, NewEvent, Origin, Revision, StreamAppend,
+    StreamId, Tenant, record_hash,
 };
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -175,6 +177,94 @@ pub async fn g2_a_long_call_is_one_chain(engine: &dyn Engine) {
     assert!(all_or_none, "{late:?}");
 }
 
+/// A first append to a new stream that rests on where others end.
+fn resting_on(conditions: &[(StreamId, Option<u64>)]) -> StreamAppend {
+    let conditions = conditions
+        .iter()
+        .map(|(stream, last)| Condition { stream: *stream, last: last.map(Revision::new) })
+        .collect();
+    StreamAppend { conditions, ..given::append(given::stream(), 1) }
+}
+
+fn assert_outdated(result: &Result<Appended, AppendError>) {
+    assert!(matches!(result, Err(AppendError::Outdated { .. })), "{result:?}");
+}
+
+pub async fn g2_what_an_append_was_decided_by_has_to_stand_still(engine: &dyn Engine) {
+    let (log, other) = (engine.open().await, engine.open().await);
+    let (seen, empty) = (given::stream(), given::stream());
+    other.append(given::append(seen, 3)).await.unwrap();
+    let good = resting_on(&[(seen, Some(2)), (empty, None)]);
+    if !log.judges_conditions() {
+        assert_outdated(&log.append(good.clone()).await);
+        assert_outdated(&log.append_in_order(vec![good.clone()]).await[0]);
+        assert!(given::read(&*log, good.stream).await.is_empty());
+        return;
+    }
+    log.append(good.clone()).await.unwrap();
+    assert!(log.append(good.clone()).await.unwrap().replayed);
+    for wrong in
+        [[(seen, Some(1)), (empty, None)], [(seen, None), (empty, None)], [(seen, Some(2)), (empty, Some(0))]]
+    {
+        let wrong = resting_on(&wrong);
+        assert_outdated(&log.append(wrong.clone()).await);
+        assert!(given::read(&*log, wrong.stream).await.is_empty());
+        assert_eq!(log.find_command(wrong.stream, wrong.command.id).await.unwrap(), None);
+    }
+    // In one call: what builds on a refused one is refused, other streams are not touched.
+    let (stale, fresh) = (resting_on(&[(seen, Some(1))]), resting_on(&[(seen, Some(2))]));
+    let behind = given::append_at(stale.stream, 0, 1);
+    let results = log.append_in_order(vec![stale.clone(), fresh.clone(), behind]).await;
+    assert_outdated(&results[0]);
+    assert!(results[1].is_ok(), "{:?}", results[1]);
+    assert_unfounded(&results[2]);
+    assert!(given::read(&*log, stale.stream).await.is_empty());
+    // What comes before it in the call counts.
+    let ending = vec![given::append_at(seen, 2, 1), resting_on(&[(seen, Some(2))])];
+    let results = log.append_in_order(ending).await;
+    assert!(results[0].is_ok(), "{:?}", results[0]);
+    assert_outdated(&results[1]);
+    // Once it has gone on, not even what is on record is told to whoever rests on it.
+    assert_outdated(&log.append(good.clone()).await);
+    assert_outdated(&log.append(fresh).await);
+    assert!(log.append(StreamAppend { conditions: Vec::new(), ..good }).await.unwrap().replayed);
+}
+
+/// What is acknowledged after the end was acknowledged does not rest on what was before.
+pub async fn g2_many_writers_and_one_who_ends_what_they_rest_on(engine: &dyn Engine) {
+    const WRITERS: usize = 16;
+    const APPENDS: usize = 40;
+    let (log, other) = (engine.open().await, engine.open().await);
+    if !log.judges_conditions() {
+        return;
+    }
+    let seen = given::stream();
+    other.append(given::append(seen, 1)).await.unwrap();
+    let (log, ended) = (&log, &AtomicBool::new(false));
+    let writers = (0..WRITERS).map(|_| async move {
+        let mut written = 0;
+        for _ in 0..APPENDS {
+            let had_ended = ended.load(Ordering::SeqCst);
+            let result = log.append(resting_on(&[(seen, Some(0))])).await;
+            assert!(!(had_ended && result.is_ok()), "written behind the end");
+            match result {
+                Ok(_) => written += 1,
+                other => assert_outdated(&other),
+            }
+        }
+        written
+    });
+    let ending = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        other.append(given::append_at(seen, 0, 1)).await.unwrap();
+        ended.store(true, Ordering::SeqCst);
+    };
+    let (written, ()) = futures_util::future::join(join_all(writers), ending).await;
+    let last = log.append(resting_on(&[(seen, Some(0))])).await;
+    assert_outdated(&last);
+    assert!(written.iter().sum::<usize>() > 0);
+}
+
 pub async fn everything_that_was_appended_is_read_back(engine: &dyn Engine) {
     let log = engine.open().await;
     let id = |n: u8| [n; 16];
@@ -204,6 +294,7 @@ pub async fn everything_that_was_appended_is_read_back(engine: &dyn Engine) {
                 ..given::event("")
             },
         ],
+        conditions: Vec::new(),
     };
     let appended = log.append(append.clone()).await.unwrap();
     assert_eq!((appended.stream, appended.replayed), (stream, false));

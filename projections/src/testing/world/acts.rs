@@ -100,6 +100,7 @@ impl World {
                     cause: PasswordCause::Reset,
                     reset_token_hash: reset,
                     session_id: None,
+                    verified: None,
                 };
                 self.recorder.give(kept, command, anonymous).await
             }

@@ -9,8 +9,8 @@
 //! account's of the same id. It refuses the tokens that were issued before it was recorded, so that it means nothing any more
 //! once those have expired, whether or not it is still kept.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
+mod list;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use domain::{AccountDevice, AccountId, Category, Event, SessionId, Timestamp};
 use eventstore_schema::{EventLog, LogError, Position, ReadFilter, RecordedEvent, catalogue};
 use tokio::task::JoinHandle;
 
+use self::list::List;
 use super::access_token::{ACCESS_TOKEN_SECONDS, Identity};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -34,10 +35,9 @@ const KEPT_SECONDS: i64 = ACCESS_TOKEN_SECONDS + 2 * CLOCK_SKEW_SECONDS;
 const BATCH_EVENTS: usize = 500;
 /// How long the follower waits before it turns to a lost log again.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
-/// How often entries that concern no token any more are taken out, in seconds: seldom enough to cost nothing.
-const PRUNE_SECONDS: i64 = 60;
 /// What is followed.
-const EVENT_TYPES: [&str; 3] = ["session.revoked", "device.revoked", "account.password_set"];
+const EVENT_TYPES: [&str; 4] =
+    ["session.revoked", "session.device_bound", "device.revoked", "account.password_set"];
 /// Sessions that were looked up and found alive, kept at most.
 const VOUCHED_MAX: u64 = 100_000;
 
@@ -48,8 +48,8 @@ pub enum Judgement {
     Revoked,
     /// Neither was.
     Holds,
-    /// The list does not go back that far, or does not tell whether the session began before the password was set anew: look at
-    /// the session itself.
+    /// The list does not go back that far, or does not tell whether the session began before the password was set anew, or for
+    /// which device it acts by now: look at the session itself.
     Unknown,
 }
 
@@ -66,93 +66,11 @@ struct Shared {
     vouched: moka::sync::Cache<SessionId, ()>,
 }
 
-#[derive(Default)]
-struct List {
-    sessions: Entries<SessionId>,
-    devices: Entries<AccountDevice>,
-    /// Accounts of which something was revoked that cannot be told.
-    accounts: Entries<AccountId>,
-    /// Accounts whose password was set anew.
-    passwords: HashMap<AccountId, NewPassword>,
-    pruned_at: Option<Timestamp>,
-}
-
-impl List {
-    fn refuses(&self, identity: &Identity) -> bool {
-        let issued_at = identity.expires_at.plus_seconds(-ACCESS_TOKEN_SECONDS);
-        let device = identity.device_id.map(|id| AccountDevice::new(identity.account_id, id));
-        self.sessions.refuses(&identity.session_id, issued_at)
-            || device.is_some_and(|device| self.devices.refuses(&device, issued_at))
-            || self.accounts.refuses(&identity.account_id, issued_at)
-    }
-
-    /// Whether the session may have begun with an earlier password than the account's.
-    fn doubts(&self, identity: &Identity) -> bool {
-        let issued_at = identity.expires_at.plus_seconds(-ACCESS_TOKEN_SECONDS);
-        self.passwords.get(&identity.account_id).is_some_and(|password| {
-            issued_at <= password.at.plus_seconds(CLOCK_SKEW_SECONDS)
-                && !password.standing.contains(&identity.session_id)
-        })
-    }
-
-    fn set_password(&mut self, account_id: AccountId, spared: Option<SessionId>, at: Timestamp) {
-        let known = self.passwords.get(&account_id).map(|password| password.at);
-        // This node's own command comes a second time from the log.
-        if known.is_none_or(|known| known < at) {
-            self.passwords.insert(account_id, NewPassword { at, standing: spared.into_iter().collect() });
-        }
-    }
-
-    fn prune(&mut self, now: Timestamp) {
-        if self.pruned_at.is_some_and(|at| (at..at.plus_seconds(PRUNE_SECONDS)).contains(&now)) {
-            return;
-        }
-        let oldest = now.plus_seconds(-KEPT_SECONDS);
-        self.sessions.forget(oldest);
-        self.devices.forget(oldest);
-        self.accounts.forget(oldest);
-        self.passwords.retain(|_, password| password.at > oldest);
-        self.pruned_at = Some(now);
-    }
-}
-
-/// A password that took the place of another.
-struct NewPassword {
-    at: Timestamp,
-    /// Sessions that were found to stand since: the one in which it was changed, and those begun with it.
-    standing: HashSet<SessionId>,
-}
-
 /// What the list knew before a session was looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
     is_following: bool,
     password_at: Option<Timestamp>,
-}
-
-/// When what was revoked last, of one kind.
-struct Entries<K>(HashMap<K, Timestamp>);
-
-impl<K> Default for Entries<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<K: Eq + Hash> Entries<K> {
-    fn insert(&mut self, key: K, at: Timestamp) {
-        let known = self.0.entry(key).or_insert(at);
-        *known = at.max(*known);
-    }
-
-    /// Whether a token issued at `issued_at`, by whichever node's clock, is older than the entry.
-    fn refuses(&self, key: &K, issued_at: Timestamp) -> bool {
-        self.0.get(key).is_some_and(|at| issued_at <= at.plus_seconds(CLOCK_SKEW_SECONDS))
-    }
-
-    fn forget(&mut self, oldest: Timestamp) {
-        self.0.retain(|_, at| *at > oldest);
-    }
 }
 
 impl Default for Revocations {
@@ -178,8 +96,8 @@ impl Drop for Follower {
 impl Revocations {
     /// Starts to follow the log. Without this, every token is judged by its session's stream.
     pub fn follow(&self, log: Arc<dyn EventLog>, clock: Clock, metrics: Metrics) -> Follower {
-        let trail = Trail { revocations: self.clone(), log, clock, metrics };
-        Follower(tokio::spawn(trail.run()))
+        let task = FollowTask { revocations: self.clone(), log, clock, metrics };
+        Follower(tokio::spawn(task.run()))
     }
 
     /// Judges a token whose signature is right.
@@ -239,6 +157,11 @@ impl Revocations {
         self.note(now, |list| list.sessions.insert(session_id, now));
     }
 
+    /// The session acts for a device from now on: tokens from before, which do not tell, are judged by its stream.
+    pub fn session_bound(&self, session_id: SessionId, now: Timestamp) {
+        self.note(now, |list| list.bound.insert(session_id, now));
+    }
+
     /// Refuses the device's tokens from now on.
     pub fn device_revoked(&self, device: AccountDevice, now: Timestamp) {
         self.note(now, |list| list.devices.insert(device, now));
@@ -257,14 +180,14 @@ impl Revocations {
 }
 
 /// What follows the log for the list.
-struct Trail {
+struct FollowTask {
     revocations: Revocations,
     log: Arc<dyn EventLog>,
     clock: Clock,
     metrics: Metrics,
 }
 
-impl Trail {
+impl FollowTask {
     async fn run(self) {
         let shared = &self.revocations.shared;
         let (mut place, mut is_told) = (None, false);
@@ -326,6 +249,9 @@ impl Trail {
             (Ok(Event::Session(SessionEvent::Revoked(event))), _) => {
                 list.sessions.insert(event.session_id, at);
             }
+            (Ok(Event::Session(SessionEvent::DeviceBound(event))), _) => {
+                list.bound.insert(event.session_id, at);
+            }
             (Ok(Event::Device(DeviceEvent::Revoked(event))), _) => {
                 list.devices.insert(AccountDevice::new(event.account_id, event.device_id), at);
             }
@@ -346,6 +272,7 @@ impl Trail {
 mod tests {
     use domain::DeviceId;
 
+    use super::list::PRUNE_SECONDS;
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -380,7 +307,7 @@ mod tests {
 
     fn kept(revocations: &Revocations) -> usize {
         let list = revocations.shared.list.read().unwrap();
-        list.sessions.0.len() + list.devices.0.len() + list.accounts.0.len() + list.passwords.len()
+        list.kept()
     }
 
     #[test]
@@ -452,6 +379,32 @@ mod tests {
         for number in [2, 3] {
             assert_eq!(revocations.judge(&identity(number, None)), Judgement::Unknown);
         }
+    }
+
+    #[test]
+    fn a_token_from_before_its_session_had_a_device_is_looked_up_each_time() {
+        let revocations = following(NOW);
+        revocations.session_bound(session(2), NOW);
+        revocations.vouch(&identity(2, None), revocations.ask(&identity(2, None)));
+        assert_eq!(revocations.judge(&identity(2, None)), Judgement::Unknown);
+        assert_eq!(revocations.judge(&identity(2, Some(device(1, 3)))), Judgement::Holds);
+        assert_eq!(revocations.judge(&identity(3, None)), Judgement::Holds);
+    }
+
+    #[test]
+    fn of_two_passwords_by_clocks_that_differ_neither_vouches_for_anybody() {
+        let revocations = following(NOW);
+        revocations.password_set(account(1), Some(session(2)), NOW.plus_seconds(1));
+        let asked = revocations.ask(&identity(3, None));
+        // The later one, by a node whose clock is behind.
+        revocations.password_set(account(1), Some(session(3)), NOW);
+        revocations.vouch(&identity(3, None), asked);
+        for number in [2, 3] {
+            assert_eq!(revocations.judge(&identity(number, None)), Judgement::Unknown);
+        }
+        let asked = revocations.ask(&identity(3, None));
+        revocations.vouch(&identity(3, None), asked);
+        assert_eq!(revocations.judge(&identity(3, None)), Judgement::Holds);
     }
 
     #[test]
