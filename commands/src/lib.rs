@@ -7,7 +7,7 @@
 //! - A command takes effect once. A repeated one (same [`domain::CommandId`], same content) is answered with what it did
 //!   the first time; the same id with other content is refused.
 //! - What begins after a session, membership or password ended is refused, on whichever node and with every reaction dead: the
-//!   streams themselves are looked at.
+//!   streams themselves are looked at, or where they ended is a condition of the append.
 //! - An answer says what is durable. When that is unknown, the error says so and repeating is safe.
 //! - One command appends to one stream. Work that spans streams is done by [`services`] in steps that can each be repeated,
 //!   or by [`reactions`], which follow the log at least once with ids derived from what they follow.

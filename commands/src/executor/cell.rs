@@ -66,6 +66,17 @@ struct Inner<A: Aggregate> {
     seen: Option<StateAt<A>>,
 }
 
+impl<A: Aggregate> Inner<A> {
+    /// Lets whoever peeks see the state that a run works with. Nobody's access rests on a conversation, and a state that is shared
+    /// costs more to change.
+    fn show(&mut self, cached: Option<&CachedAggregate<A>>) {
+        let at = cached.filter(|_| A::CATEGORY != Category::Conversation).map(CachedAggregate::confirmed);
+        if at.map(|at| at.revision) != self.seen.as_ref().map(|seen| seen.revision) {
+            self.seen = at.cloned();
+        }
+    }
+}
+
 /// One stream's state and queue. While a task runs the cell, the state is with the task.
 pub(super) struct Cell<A: Aggregate> {
     pub(super) stream: StreamId,
@@ -87,9 +98,7 @@ impl<A: Aggregate> Cell<A> {
         inner.queue.push_back(job);
         Ok(!std::mem::replace(&mut inner.running, true))
     }
-}
 
-impl<A: Aggregate> Cell<A> {
     /// Looks at the state, if there is one: what the log had at some moment.
     pub(super) fn peek<R>(&self, look: impl FnOnce(&A) -> R) -> Option<(R, Condition)> {
         let inner = locked(&self.inner);
@@ -114,7 +123,7 @@ impl<A: Aggregate> Running<A> {
     pub(super) fn take_cached(&self) -> Option<Box<CachedAggregate<A>>> {
         let mut inner = locked(&self.cell.inner);
         let cached = inner.cached.take();
-        inner.seen = peekable(cached.as_deref());
+        inner.show(cached.as_deref());
         cached
     }
 
@@ -133,17 +142,11 @@ impl<A: Aggregate> Running<A> {
             return false;
         }
         // A run may go on for as long as somebody looks: whoever peeks meanwhile sees how far it has come.
-        inner.seen = peekable(cached.as_deref());
+        inner.show(cached.as_deref());
         let count = inner.queue.len().min(BATCH_COMMANDS_MAX);
         jobs.extend(inner.queue.drain(..count));
         true
     }
-}
-
-/// What whoever peeks may see of a state that a run works with. Nobody's access rests on a conversation, and a state that is
-/// shared costs more to change.
-fn peekable<A: Aggregate>(cached: Option<&CachedAggregate<A>>) -> Option<StateAt<A>> {
-    cached.filter(|_| A::CATEGORY != Category::Conversation).map(|cached| cached.confirmed().clone())
 }
 
 impl<A: Aggregate> Drop for Running<A> {

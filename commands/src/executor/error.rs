@@ -14,8 +14,8 @@ pub enum ExecuteError {
     /// A rule refuses it.
     #[error("the command is refused")]
     Rejected(#[source] Rejection),
-    /// Of a command that was given on what is cached only ([`super::Executor::execute_on`]): it was not recorded, and whether it
-    /// may be is for the streams to say as they are now.
+    /// Of a command that was given on what is cached only: it was not recorded, and whether it may be is for the streams to say
+    /// as they are now. Within this crate; nobody outside is answered so.
     #[error("the command was decided by what may be out of date")]
     Undecided,
     /// The stream is not at the revision that the caller read before.

@@ -130,7 +130,11 @@ impl Executor {
         let pending = Pending { command, request, conditions, conflicts: 0, reply, in_flight, permit };
         self.enqueue::<A>(id, Job::Command(Box::new(pending)))?;
         let answer = answer.await.unwrap_or_else(|_| Err(cut_short()));
-        timer.observe_duration();
+        match answer {
+            // The command goes on, and is observed as a whole.
+            Err(ExecuteError::Undecided) => timer.stop_and_discard(),
+            _ => timer.stop_and_record(),
+        };
         answer
     }
 

@@ -124,9 +124,9 @@ fn fitting(waiting: &VecDeque<Waiting>, under_way: &[u64]) -> (usize, Option<u64
         if (is_next_call && under_way.contains(&one.call.id)) || !load.take(one) {
             // A call that alone fills a batch is split. What is behind it may be its rest from an earlier split.
             let count = if whole == 0 { load.appends } else { whole };
-            let taken = waiting.iter().take(count);
             let left = waiting.get(count).map(|next| next.call.id);
-            return (count, left.filter(|left| taken.clone().any(|one| one.call.id == *left)));
+            let is_begun = |call: &u64| waiting.iter().take(count).any(|one| one.call.id == *call);
+            return (count, left.filter(is_begun));
         }
     }
     (load.appends, None)

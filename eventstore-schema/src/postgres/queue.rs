@@ -56,10 +56,22 @@ impl Waiting {
         (self.call.id, self.append.stream)
     }
 
-    /// Answers that it builds on what was not written.
+    /// Answers that it builds on what was not written; of one that was sent before, that nobody knows.
     pub(super) fn refuse_unfounded(self) {
         let stream = self.append.stream;
-        self.answer(Err(AppendError::Unfounded { stream }));
+        match self.is_doubtful {
+            true => self.give_up("what it builds on was not written when it was sent again"),
+            false => self.answer(Err(AppendError::Unfounded { stream })),
+        }
+    }
+
+    /// Answers that what it was decided by has gone on; of one that was sent before, that nobody knows.
+    pub(super) fn refuse_outdated(self) {
+        let stream = self.append.stream;
+        match self.is_doubtful {
+            true => self.give_up("what it was decided by has gone on since it was sent"),
+            false => self.answer(Err(AppendError::Outdated { stream })),
+        }
     }
 
     /// Answers the caller, who may have gone.

@@ -18,7 +18,7 @@ use super::rows::describe;
 use super::tail;
 use crate::database::{self, Role};
 use crate::envelope::{Revision, StreamId};
-use crate::log::{AppendError, Condition};
+use crate::log::Condition;
 use crate::metrics;
 
 /// Batches on the way at once: while the database writes one, the process prepares the next. More would only make each
@@ -96,7 +96,7 @@ fn give_up(shared: &Shared, waiting: Vec<Waiting>, reason: &str) {
     let mut chains = HashSet::new();
     for one in waiting {
         shared.metrics.appended(metrics::Outcome::Unavailable, one.call.since.elapsed());
-        if chains.insert(one.chain()) || one.is_doubtful {
+        if chains.insert(one.chain()) {
             one.give_up(reason);
         } else {
             one.refuse_unfounded();
@@ -185,8 +185,8 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
     };
     let outcome = match answer {
         Ok(Answer::Judged(outcome)) => outcome,
-        Ok(Answer::Outdated(streams)) => {
-            refuse_outdated(shared, batch, &streams);
+        Ok(Answer::Outdated(ends)) => {
+            refuse_outdated(shared, batch, &ends);
             return Ok(());
         }
         Err(reason) => return Err(Failed { batch, reason, refused: true }),
@@ -233,21 +233,17 @@ fn refuse_outdated(shared: &Shared, batch: Batch, ends: &HashMap<StreamId, Optio
         |condition: &Condition| ends.get(&condition.stream).is_some_and(|last| *last != condition.last);
     let (mut unwritten, mut broken) = (Vec::new(), Vec::new());
     for one in batch.waiting {
-        let is_refused = broken.contains(&one.chain());
-        if is_refused && !one.is_doubtful {
-            shared.metrics.appended(metrics::Outcome::Conflict, one.call.since.elapsed());
-            one.refuse_unfounded();
-        } else if is_refused || one.append.conditions.iter().any(fails) {
-            shared.metrics.appended(metrics::Outcome::Conflict, one.call.since.elapsed());
-            broken.push(one.chain());
-            let stream = one.append.stream;
-            match one.is_doubtful {
-                // It may have been written before they did.
-                true => one.give_up("what it was decided by has gone on since it was sent"),
-                false => one.answer(Err(AppendError::Outdated { stream })),
-            }
-        } else {
+        let is_unfounded = broken.contains(&one.chain());
+        if !is_unfounded && !one.append.conditions.iter().any(fails) {
             unwritten.push(Waiting { is_sifted: true, ..one });
+            continue;
+        }
+        shared.metrics.appended(metrics::Outcome::Conflict, one.call.since.elapsed());
+        if is_unfounded {
+            one.refuse_unfounded();
+        } else {
+            broken.push(one.chain());
+            one.refuse_outdated();
         }
     }
     shared.queue.put_back(unwritten);

@@ -87,7 +87,8 @@ impl List {
 
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
-        self.sessions.0.len() + self.devices.0.len() + self.accounts.0.len() + self.passwords.len()
+        let sessions = self.sessions.0.len() + self.bound.0.len();
+        sessions + self.devices.0.len() + self.accounts.0.len() + self.passwords.len()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Given / when / then for executing: faults of the log, other writers, repetitions, load.
 
 mod cached;
+mod conditions;
 mod faults;
 mod idempotency;
 mod nodes;
