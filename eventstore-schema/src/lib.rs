@@ -45,6 +45,7 @@ pub mod memory;
 mod metrics;
 pub mod migrations;
 mod postgres;
+mod reservation;
 pub mod schema;
 mod sealed;
 pub mod sealing;
@@ -66,5 +67,6 @@ pub use log::{
 pub use metrics::LogMetrics;
 pub use migrations::{MigrateError, migrate};
 pub use postgres::{PgEventLog, PgLogConfig};
+pub use reservation::Reservation;
 pub use sealed::{InvalidCell, KeyRef, Opened, SealHeader, SealedCell, Tenant};
 pub use sealing::{FingerprintKeys, SealError, Sealer};

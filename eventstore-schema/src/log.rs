@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId};
 use crate::in_order;
+use crate::reservation::Reservation;
 use crate::sealed::KeyRef;
 use crate::verify::{self, Examined, Finding};
 
@@ -327,6 +328,23 @@ pub trait EventLog: Send + Sync + 'static {
     /// Streams, and calls, do not touch each other. Engines that batch make this one round trip.
     async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
         in_order::one_by_one(self, appends).await
+    }
+
+    /// Waits until no other process can append, for some milliseconds: for whoever keeps losing a stream to writers of other
+    /// processes. Nothing when the engine cannot do that, or not now.
+    async fn reserve(&self) -> Option<Reservation> {
+        None
+    }
+
+    /// As [`EventLog::append_in_order`], for what was decided under a reservation, which ends when the appends are under way.
+    /// One that has ended before makes no difference: every append is judged by what it expects.
+    async fn append_reserved(
+        &self,
+        appends: Vec<StreamAppend>,
+        reservation: Reservation,
+    ) -> Vec<Result<Appended, AppendError>> {
+        drop(reservation);
+        self.append_in_order(appends).await
     }
 
     /// Whether appends may have [`Condition`]s; an engine that cannot judge them refuses every append that has some.

@@ -29,6 +29,7 @@ pub struct LogMetrics {
     queue_events: IntGauge,
     queue_bytes: IntGauge,
     reconnects: IntCounter,
+    reservations: IntCounterVec,
     position: IntGauge,
     foreign: IntCounter,
     /// When the last append failed, unless one has been answered since.
@@ -70,6 +71,13 @@ impl LogMetrics {
             queue_events: gauge("envoi_log_queue_events", "Events waiting for the writer.")?,
             queue_bytes: gauge("envoi_log_queue_bytes", "Bytes waiting for the writer.")?,
             reconnects: counter("envoi_log_reconnects_total", "Connections made after one was lost.")?,
+            reservations: IntCounterVec::new(
+                opts(
+                    "envoi_log_reservations_total",
+                    "Times that other processes were kept from appending, by whether all was decided in time.",
+                ),
+                &["outcome"],
+            )?,
             position: gauge("envoi_log_position", "Last known position of the log, as its engine counts.")?,
             foreign: counter(
                 "envoi_log_foreign_events_total",
@@ -91,6 +99,7 @@ impl LogMetrics {
         registry.register(Box::new(self.queue_events.clone()))?;
         registry.register(Box::new(self.queue_bytes.clone()))?;
         registry.register(Box::new(self.reconnects.clone()))?;
+        registry.register(Box::new(self.reservations.clone()))?;
         registry.register(Box::new(self.position.clone()))?;
         registry.register(Box::new(self.foreign.clone()))
     }
@@ -111,6 +120,10 @@ impl LogMetrics {
     pub(crate) fn is_failing(&self) -> bool {
         let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
         failed_at.is_some_and(|at| at.elapsed() < FAILURE_SHOWN)
+    }
+
+    pub(crate) fn reserved(&self, in_time: bool) {
+        self.reservations.with_label_values(&[if in_time { "decided" } else { "late" }]).inc();
     }
 
     pub(crate) fn refused(&self) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::Aggregate;
-use eventstore_schema::{AppendError, Appended, Revision, Snapshot, StreamAppend, StreamId};
+use eventstore_schema::{AppendError, Appended, Reservation, Revision, Snapshot, StreamAppend, StreamId};
 use futures_util::future::join;
 
 use super::cached::{CachedAggregate, StateAt};
@@ -43,20 +43,26 @@ impl Appending<'_> {
         cached: &mut CachedAggregate<A>,
         speculative: StateAt<A>,
         decided: Vec<Decided<A>>,
+        reservation: Option<Reservation>,
     ) -> AfterAppend<A> {
         self.shared.metrics.batch.observe(u32::try_from(decided.len()).map_or(f64::MAX, f64::from));
         let appends = decided.iter().map(|one| one.append.clone()).collect();
         // While the log writes, the state can be encoded: no command waits for a snapshot.
-        let (results, snapshot) = join(self.shared.log.append_in_order(appends), async {
-            cached.snapshot_if_due(&speculative, &decided.last()?.append)
-        })
-        .await;
+        let appending = match reservation {
+            Some(reservation) => self.shared.log.append_reserved(appends, reservation),
+            None => self.shared.log.append_in_order(appends),
+        };
+        let (results, snapshot) =
+            join(appending, async { cached.snapshot_if_due(&speculative, &decided.last()?.append) }).await;
         let confirmed = results.iter().all(|result| matches!(result, Ok(appended) if !appended.replayed));
         let before = cached.confirmed().revision;
         let log_reaches_the_state = !results.iter().any(|result| shows_less_than(before, result));
         if confirmed && let Some(Ok(last)) = results.last() {
             cached.confirm(speculative, last.position);
             self.store(cached, snapshot);
+        }
+        if results.iter().any(|result| matches!(result, Err(AppendError::Conflict { .. }))) {
+            cached.lost();
         }
         let again = self.answer_all(decided, results).await;
         AfterAppend { confirmed, log_reaches_the_state, again }

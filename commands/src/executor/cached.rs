@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use domain::{Aggregate, Timestamp};
 use eventstore_schema::{
-    EventLog, Position, RecordedEvent, Revision, Snapshot, StreamAppend, StreamId, catalogue, codec,
+    EventLog, Position, RecordedEvent, Reservation, Revision, Snapshot, StreamAppend, StreamId, catalogue,
+    codec,
 };
 
 use super::ExecuteError;
-use crate::limits::{LOAD_PAGE_EVENTS, SNAPSHOT_BYTES_PER_EVENT, SNAPSHOT_EVENTS_MIN};
+use crate::limits::{
+    CONTENDED_RESERVATIONS, LOAD_PAGE_EVENTS, SNAPSHOT_BYTES_PER_EVENT, SNAPSHOT_EVENTS_MIN,
+};
 
 /// An aggregate's state at a revision of its stream. Copies share what they have in common.
 #[derive(Clone)]
@@ -49,12 +52,14 @@ pub(super) struct CachedAggregate<A> {
     /// Revision of the newest snapshot that was read or handed over for storing.
     snapshot_revision: Option<Revision>,
     snapshot_bytes: usize,
+    /// For how many reservations more the stream is taken to be written to by other processes, too.
+    contended: u8,
 }
 
 impl<A: Aggregate> CachedAggregate<A> {
     fn empty() -> Self {
         let confirmed = StateAt { state: A::default(), revision: None };
-        Self { confirmed, position: None, snapshot_revision: None, snapshot_bytes: 0 }
+        Self { confirmed, position: None, snapshot_revision: None, snapshot_bytes: 0, contended: 0 }
     }
 
     /// Reads the state from snapshot and tail, or from the whole stream.
@@ -92,6 +97,7 @@ impl<A: Aggregate> CachedAggregate<A> {
                 position: None,
                 snapshot_revision: Some(snapshot.revision),
                 snapshot_bytes: snapshot.state.len(),
+                contended: 0,
             }),
             Err(error) => {
                 tracing::warn!(stream = %snapshot.stream, %error, "a snapshot cannot be read: replaying the stream");
@@ -108,6 +114,29 @@ impl<A: Aggregate> CachedAggregate<A> {
             .map_err(|error| ExecuteError::from_log(stream, &error))?;
         self.fold_all(stream, &page)?;
         if page.len() == LOAD_PAGE_EVENTS { self.read_on(log, stream).await } else { Ok(()) }
+    }
+
+    /// Folds in what others recorded, as far as a reservation shows it; `false` when it does not.
+    pub(super) fn refresh_from(
+        &mut self,
+        reservation: &Reservation,
+        stream: StreamId,
+    ) -> Result<bool, ExecuteError> {
+        let Some(events) = reservation.tail(stream, self.confirmed.next_revision()) else { return Ok(false) };
+        self.contended =
+            if events.is_empty() { self.contended.saturating_sub(1) } else { CONTENDED_RESERVATIONS };
+        self.fold_all(stream, &events)?;
+        Ok(true)
+    }
+
+    /// Whether others keep writing to the stream.
+    pub(super) fn is_contended(&self) -> bool {
+        self.contended > 0
+    }
+
+    /// Somebody else's append came first.
+    pub(super) fn lost(&mut self) {
+        self.contended = CONTENDED_RESERVATIONS;
     }
 
     /// Folds in what follows, however much.

@@ -67,6 +67,12 @@ struct Inner<A: Aggregate> {
 }
 
 impl<A: Aggregate> Inner<A> {
+    /// Moves waiting jobs to `jobs`, as many as a run takes at once.
+    fn move_to(&mut self, jobs: &mut VecDeque<Job<A>>) {
+        let count = self.queue.len().min(BATCH_COMMANDS_MAX.saturating_sub(jobs.len()));
+        jobs.extend(self.queue.drain(..count));
+    }
+
     /// Lets whoever peeks see the state that a run works with. Nobody's access rests on a conversation, and a state that is shared
     /// costs more to change.
     fn show(&mut self, cached: Option<&CachedAggregate<A>>) {
@@ -143,9 +149,13 @@ impl<A: Aggregate> Running<A> {
         }
         // A run may go on for as long as somebody looks: whoever peeks meanwhile sees how far it has come.
         inner.show(cached.as_deref());
-        let count = inner.queue.len().min(BATCH_COMMANDS_MAX);
-        jobs.extend(inner.queue.drain(..count));
+        inner.move_to(jobs);
         true
+    }
+
+    /// Moves those that came in since to `jobs`, too.
+    pub(super) fn more_jobs(&self, jobs: &mut VecDeque<Job<A>>) {
+        locked(&self.cell.inner).move_to(jobs);
     }
 }
 

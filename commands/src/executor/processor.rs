@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::{Aggregate, Draft, Rejection};
-use eventstore_schema::{Expected, Origin, StreamAppend};
+use eventstore_schema::{Expected, Origin, Reservation, StreamAppend};
 
 use super::append::{Appending, Decided};
 use super::cached::{CachedAggregate, StateAt};
@@ -35,7 +35,11 @@ pub(super) async fn run<A: Aggregate>(shared: Arc<Shared>, cell: Arc<Cell<A>>) {
                 return;
             }
         }
-        processor.step().await;
+        let reservation = processor.reserve().await;
+        if reservation.is_some() {
+            running.more_jobs(&mut processor.jobs);
+        }
+        processor.step(reservation).await;
     }
 }
 
@@ -48,6 +52,8 @@ enum Currency {
     Unchecked,
     /// The tail has to be read before anything is decided.
     Behind,
+    /// A job is about to be refused, which only what is read from the log now allows.
+    Refusing,
 }
 
 struct CommandProcessor<A: Aggregate> {
@@ -68,10 +74,20 @@ enum Decision<A: Aggregate> {
 }
 
 impl<A: Aggregate> CommandProcessor<A> {
+    /// The right to append before other processes, for a stream that they keep writing to.
+    async fn reserve(&mut self) -> Option<Reservation> {
+        let is_contended = self.cached.as_ref().is_some_and(|cached| cached.is_contended());
+        let is_refusing = self.currency == Currency::Refusing;
+        if !is_contended || is_refusing || !self.jobs.iter().any(|job| matches!(job, Job::Command(_))) {
+            return None;
+        }
+        self.shared.log.reserve().await
+    }
+
     /// Decides as many jobs as go into one append and appends them; one that needs the log's current state waits for the
     /// next step, which reads it.
-    async fn step(&mut self) {
-        let mut cached = match self.up_to_date().await {
+    async fn step(&mut self, reservation: Option<Reservation>) {
+        let mut cached = match self.up_to_date(reservation.as_ref()).await {
             Ok(cached) => cached,
             Err(error) => return self.fail_all(&error),
         };
@@ -89,7 +105,7 @@ impl<A: Aggregate> CommandProcessor<A> {
                 Decision::Postponed(job) => {
                     self.jobs.push_front(job);
                     if speculative.is_none() {
-                        self.currency = Currency::Behind;
+                        self.currency = Currency::Refusing;
                     }
                     break;
                 }
@@ -100,7 +116,7 @@ impl<A: Aggregate> CommandProcessor<A> {
             return;
         };
         let appending = Appending { shared: &self.shared, stream: self.cell.stream };
-        let appended = appending.run(&mut cached, speculative, decided).await;
+        let appended = appending.run(&mut cached, speculative, decided, reservation).await;
         self.currency = if appended.confirmed { Currency::Current } else { Currency::Behind };
         self.cached = appended.log_reaches_the_state.then_some(cached);
         for pending in appended.again.into_iter().rev() {
@@ -109,7 +125,10 @@ impl<A: Aggregate> CommandProcessor<A> {
     }
 
     /// The cached state, with the log's tail where it is known to be behind.
-    async fn up_to_date(&mut self) -> Result<Box<CachedAggregate<A>>, ExecuteError> {
+    async fn up_to_date(
+        &mut self,
+        reservation: Option<&Reservation>,
+    ) -> Result<Box<CachedAggregate<A>>, ExecuteError> {
         let (log, stream) = (self.shared.log.as_ref(), self.cell.stream);
         let Some(mut cached) = self.cached.take() else {
             self.shared.metrics.loads.with_label_values(&[A::CATEGORY.name()]).inc();
@@ -118,7 +137,14 @@ impl<A: Aggregate> CommandProcessor<A> {
             self.currency = Currency::Current;
             return Ok(Box::new(cached));
         };
-        if self.currency == Currency::Behind {
+        if let Some(reservation) = reservation {
+            // It may end at any moment: good enough to decide on, not to refuse on.
+            self.currency = match cached.refresh_from(reservation, stream)? {
+                true => Currency::Unchecked,
+                false => Currency::Behind,
+            };
+        }
+        if matches!(self.currency, Currency::Behind | Currency::Refusing) {
             if let Err(error) = cached.refresh(log, stream).await {
                 // What was folded in so far is on record, unless the stream itself is not what it was.
                 self.cached = error.is_retryable().then_some(cached);

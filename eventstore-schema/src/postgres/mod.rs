@@ -4,12 +4,14 @@
 //! (group commit): [`queue`] -> [`batch`] -> [`writer`]. Reads are ordered index scans over a pool: [`reader`]. Whoever
 //! follows the log is woken by the writer, other processes by `NOTIFY`, and looks by itself now and then: [`signals`]. What
 //! this process wrote last it hands to them itself: [`tail`]. Whether streams went on is asked of many at once: [`tails`].
+//! Streams that several processes write to are decided with the end of the log reserved: [`reserve`].
 
 mod batch;
 mod encoding;
 mod examine;
 mod queue;
 mod reader;
+mod reserve;
 mod room;
 mod rows;
 mod signals;
@@ -33,6 +35,7 @@ use crate::log::{
     Subscription,
 };
 use crate::metrics::LogMetrics;
+use crate::reservation::Reservation;
 use crate::snapshots::Snapshots;
 use crate::verify::{Examined, Finding};
 use queue::{Call, Queue, QueueLimits, Waiting};
@@ -47,6 +50,8 @@ use tails::Tails;
 const ANY_ATTEMPTS_MAX: usize = 32;
 /// What a refused caller waits: about the time in which a full queue is written.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(250);
+/// Longest that a reservation is waited for: many batches of all processes.
+const RESERVING_MAX: Duration = Duration::from_secs(1);
 /// Options of every connection that reads. All reads are index scans in order; statistics of a young table must not talk
 /// the planner into anything else.
 const READER_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_sort=off -c enable_seqscan=off \
@@ -69,6 +74,8 @@ pub struct PgLogConfig {
     pub queue_bytes_max: usize,
     /// How long an append waits for a lost connection to come back before it fails as unavailable.
     pub patience: Duration,
+    /// How long the commands that wait for a [`Reservation`] are given to be decided, while other processes cannot append.
+    pub deciding_max: Duration,
 }
 
 impl PgLogConfig {
@@ -80,6 +87,7 @@ impl PgLogConfig {
             queue_events_max: 16_384,
             queue_bytes_max: 64 * 1024 * 1024,
             patience: Duration::from_secs(5),
+            deciding_max: Duration::from_millis(5),
         }
     }
 }
@@ -227,25 +235,12 @@ impl PgEventLog {
             attempt += 1;
         }
     }
-}
 
-type Reply = oneshot::Receiver<Result<Appended, AppendError>>;
-
-async fn answer_of(stream: StreamId, answer: Reply) -> Result<Appended, AppendError> {
-    let gone = |_| AppendError::Unavailable { stream, reason: "the writer has ended".to_owned() };
-    answer.await.map_err(gone)?
-}
-
-#[async_trait]
-impl EventLog for PgEventLog {
-    async fn append(&self, append: StreamAppend) -> Result<Appended, AppendError> {
-        match append.expected {
-            Expected::Any => self.append_any(Arc::new(append)).await,
-            expected => self.append_expecting(Arc::new(append), expected).await,
-        }
-    }
-
-    async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
+    async fn append_all(
+        &self,
+        appends: Vec<StreamAppend>,
+        reservation: Option<Reservation>,
+    ) -> Vec<Result<Appended, AppendError>> {
         if appends.iter().any(|append| append.expected == Expected::Any) {
             return in_order::one_by_one(self, appends).await;
         }
@@ -270,6 +265,8 @@ impl EventLog for PgEventLog {
             }
         }
         let is_full = self.submit(waiting).is_err();
+        // What it was for waits in the queue now.
+        drop(reservation);
         let mut unfounded = Unfounded::default();
         let mut results = Vec::with_capacity(answers.len());
         for (append, answer) in answers {
@@ -285,6 +282,39 @@ impl EventLog for PgEventLog {
             results.push(result);
         }
         results
+    }
+}
+
+type Reply = oneshot::Receiver<Result<Appended, AppendError>>;
+
+async fn answer_of(stream: StreamId, answer: Reply) -> Result<Appended, AppendError> {
+    let gone = |_| AppendError::Unavailable { stream, reason: "the writer has ended".to_owned() };
+    answer.await.map_err(gone)?
+}
+
+#[async_trait]
+impl EventLog for PgEventLog {
+    async fn append(&self, append: StreamAppend) -> Result<Appended, AppendError> {
+        match append.expected {
+            Expected::Any => self.append_any(Arc::new(append)).await,
+            expected => self.append_expecting(Arc::new(append), expected).await,
+        }
+    }
+
+    async fn reserve(&self) -> Option<Reservation> {
+        tokio::time::timeout(RESERVING_MAX, self.shared.queue.reserve()).await.ok()?.ok()
+    }
+
+    async fn append_reserved(
+        &self,
+        appends: Vec<StreamAppend>,
+        reservation: Reservation,
+    ) -> Vec<Result<Appended, AppendError>> {
+        self.append_all(appends, Some(reservation)).await
+    }
+
+    async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
+        self.append_all(appends, None).await
     }
 
     fn judges_conditions(&self) -> bool {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::envelope::{Revision, StreamId};
 use crate::log::{AppendError, Appended, Expected, StreamAppend};
 use crate::metrics::LogMetrics;
+use crate::reservation::Reservation;
 
 /// One call of an appender. Its appends wait one behind the other and build on one another, stream by stream.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +104,8 @@ struct State {
     events: usize,
     bytes: usize,
     closed: bool,
+    /// Those who want to decide while nobody else writes.
+    reserving: Vec<oneshot::Sender<Reservation>>,
 }
 
 /// The queue.
@@ -190,13 +193,42 @@ impl Queue {
         self.metrics.waiting(state.events, state.bytes);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.state().waiting.is_empty()
+    /// Asks for the end of the log; nothing comes once the writer has lost its connection or ended.
+    pub(super) fn reserve(&self) -> oneshot::Receiver<Reservation> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.state();
+        if !state.closed {
+            state.reserving.push(sender);
+            drop(state);
+            self.arrived.notify_one();
+        }
+        receiver
+    }
+
+    /// Takes those who ask for the end of the log.
+    pub(super) fn take_reserving(&self) -> Vec<oneshot::Sender<Reservation>> {
+        std::mem::take(&mut self.state().reserving)
+    }
+
+    /// Leaves those who ask for the end of the log without.
+    pub(super) fn refuse_reserving(&self) {
+        drop(self.take_reserving());
+    }
+
+    /// Whether somebody asks for the end of the log.
+    pub(super) fn is_reserved(&self) -> bool {
+        !self.state().reserving.is_empty()
     }
 
     /// Waits until something is there or the queue is closed. For one waiter.
     pub(super) async fn arrival(&self) {
-        while self.is_empty() && !self.is_closed() {
+        loop {
+            {
+                let state = self.state();
+                if !state.waiting.is_empty() || !state.reserving.is_empty() || state.closed {
+                    return;
+                }
+            }
             self.arrived.notified().await;
         }
     }

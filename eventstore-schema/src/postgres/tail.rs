@@ -1,9 +1,10 @@
-//! The events that this process wrote last: who follows the log at its end need not ask the database for them.
+//! The newest events that this process wrote, or read while it kept others from writing: who follows the log at its end, or
+//! decides, need not ask the database for them.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::envelope::{Position, RecordedEvent};
+use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
 use crate::log::{Appended, ReadFilter};
 
 use super::queue::Waiting;
@@ -13,7 +14,7 @@ const EVENTS_MAX: usize = 4_096;
 /// Most bytes of payloads and sealed parts that are kept.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// A run of events without gap that ends with the last one that this process wrote.
+/// A run of events without gap that ends with the last one that this process wrote or read under a reservation.
 #[derive(Default)]
 pub(super) struct Tail {
     run: Mutex<Run>,
@@ -34,8 +35,8 @@ impl Tail {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what was written and is on disk, in order. Another process's events in between begin a new run.
-    pub(super) fn wrote(&self, events: Vec<RecordedEvent>) {
+    /// Takes in what is on disk, in order. Events in between that are not here begin a new run.
+    pub(super) fn add(&self, events: Vec<RecordedEvent>) {
         let mut run = self.run();
         for event in events {
             let follows =
@@ -50,6 +51,25 @@ impl Tail {
                 run.bytes -= bytes(&oldest);
             }
         }
+    }
+
+    /// The position of the last event that is here; 0 for none.
+    pub(super) fn end(&self) -> u64 {
+        self.run().events.back().map_or(0, |last| last.position.get())
+    }
+
+    /// Events of a stream from a revision on, if the one before it is here, too: then none is missing.
+    pub(super) fn of_stream(&self, stream: StreamId, from: Revision) -> Option<Vec<RecordedEvent>> {
+        let run = self.run();
+        let mut found = Vec::new();
+        for event in run.events.iter().rev().filter(|event| event.stream == stream) {
+            if event.revision < from {
+                found.reverse();
+                return Some(found);
+            }
+            found.push(event.clone());
+        }
+        None
     }
 
     /// The next events after a position that pass, at most `limit`, and the position of the last that was looked at; `None`

@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Row, Statement};
 use super::Shared;
 use super::batch::{APPEND, Answer, Batch, Place};
 use super::queue::Waiting;
+use super::reserve;
 use super::room::Room;
 use super::rows::describe;
 use super::tail;
@@ -27,14 +28,18 @@ const BATCHES_IN_FLIGHT_MAX: usize = 2;
 /// Pause between attempts to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Durability and isolation that the guarantees rest on, whatever the server's defaults; a batch that takes longer than
-/// the timeout waits for somebody else's lock.
+/// the timeout waits for somebody else's lock. A process that stops in the middle of a reservation keeps others waiting for
+/// the second timeout, no longer. What is read then is planned once, as for readers.
 const WRITER_OPTIONS: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
-    -c default_transaction_read_only=off -c statement_timeout=10s";
+    -c default_transaction_read_only=off -c statement_timeout=10s -c idle_in_transaction_session_timeout=500ms \
+    -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off";
 
 /// A live connection with the statement prepared.
-struct Session {
-    client: Client,
-    statement: Statement,
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) statement: Statement,
+    /// Reads what others appended.
+    pub(super) others: Statement,
 }
 
 /// Writes until the engine is closed and nothing waits.
@@ -63,6 +68,7 @@ async fn connect(shared: &Arc<Shared>) -> Option<Session> {
         if shared.queue.is_closed() {
             let (all, ()) = shared.queue.take(|waiting| (waiting.len(), ()));
             give_up(shared, all, "the engine is closed");
+            shared.queue.refuse_reserving();
             return None;
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -76,8 +82,9 @@ async fn open(shared: &Arc<Shared>) -> Result<Session, String> {
     config.application_name("envoi log writer");
     let client = database::connect(&config).await.map_err(text)?;
     let statement = client.prepare(APPEND).await.map_err(text)?;
+    let others = client.prepare(&reserve::others()).await.map_err(text)?;
     shared.room.make(&client, shared.signals.position()).await.map_err(text)?;
-    Ok(Session { client, statement })
+    Ok(Session { client, statement, others })
 }
 
 /// Fails what has waited longer than callers are made to wait.
@@ -89,6 +96,7 @@ fn fail_impatient(shared: &Shared, reason: &str) {
         (waiting.iter().take_while(|one| now.duration_since(one.call.since) >= patience).count(), ())
     });
     give_up(shared, impatient, reason);
+    shared.queue.refuse_reserving();
 }
 
 /// Gives calls up, whole. What was never sent, behind something of its stream that was, is known not to be there.
@@ -116,10 +124,10 @@ fn break_chains(shared: &Shared, chains: &[(u64, StreamId)]) {
 }
 
 /// The connection is of no use any more.
-struct Lost;
+pub(super) struct Lost;
 
 /// A batch that was sent, and the answer.
-type Sent = (Batch, Result<Vec<Row>, tokio_postgres::Error>);
+pub(super) type Sent = (Batch, Result<Vec<Row>, tokio_postgres::Error>);
 
 /// A batch that was not written, or of which nobody knows.
 struct Failed {
@@ -136,8 +144,18 @@ async fn serve(shared: &Arc<Shared>, session: &Session) -> Result<(), Lost> {
     // Calls of which a part is on the way, in the order of the batches.
     let mut continued = VecDeque::new();
     loop {
-        let mut is_blocked = false;
-        while in_flight.len() < BATCHES_IN_FLIGHT_MAX {
+        let is_reserved = shared.queue.is_reserved();
+        if is_reserved && in_flight.is_empty() {
+            if let Some(sent) = reserve::decide_and_send(shared, session).await?
+                && let Err(failed) = settle(shared, sent)
+            {
+                recover(shared, vec![failed])?;
+            }
+            continue;
+        }
+        // A reservation begins when what is under way is answered: nothing more is sent before.
+        let mut is_blocked = is_reserved;
+        while !is_blocked && in_flight.len() < BATCHES_IN_FLIGHT_MAX {
             let under_way: Vec<_> = continued.iter().copied().flatten().collect();
             let Some(batch) = Batch::take(&shared.queue, &under_way) else {
                 is_blocked = !under_way.is_empty();
@@ -215,7 +233,7 @@ fn settle(shared: &Arc<Shared>, (batch, result): Sent) -> Result<(), Failed> {
     });
     if written > 0 {
         shared.metrics.batch(written, position);
-        shared.tail.wrote(events);
+        shared.tail.add(events);
         shared.signals.appended(position);
         Room::look_ahead(shared, position);
     }

@@ -34,6 +34,8 @@ pub struct LogOptions {
     pub waiting_max: Option<usize>,
     /// How long an append is tried while the engine cannot be reached.
     pub patience: Option<Duration>,
+    /// How long others wait for what is decided under a reservation.
+    pub deciding_max: Option<Duration>,
 }
 
 /// A log of a test's own in some engine.
@@ -69,6 +71,7 @@ impl TestLog {
             let mut config = PgLogConfig::new(self.database.clone());
             config.queue_events_max = options.waiting_max.unwrap_or(config.queue_events_max);
             config.patience = options.patience.unwrap_or(config.patience);
+            config.deciding_max = options.deciding_max.unwrap_or(config.deciding_max);
             let log = PgEventLog::connect(config).await.expect("the log opens");
             log.metrics().register(registry).expect("metrics");
             return Arc::new(log);

@@ -3,6 +3,7 @@
 mod crashes;
 mod partitions;
 mod refusals;
+mod reservations;
 mod rights;
 
 use std::sync::Arc;

@@ -1,10 +1,11 @@
 //! The same over the engines that run in production: several nodes, each with connections of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::organization::Organization;
 use domain::{Aggregate, OrganizationId};
-use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
+use eventstore_schema::testing::{Engine, LogOptions, TestDatabase, TestLog};
 use eventstore_schema::{EventLog, Revision, StreamId, over_engines};
 use futures_util::future::join_all;
 
@@ -17,7 +18,13 @@ over_engines! {
     a_command_takes_effect_once_whichever_node_gets_it,
     a_long_stream_is_loaded_from_its_snapshot,
     two_nodes_write_to_the_same_streams_at_once,
+    a_refusal_on_a_contended_stream_is_by_what_the_log_holds,
 }
+
+/// Commands to one stream that each of two nodes has under way.
+const SENDERS: usize = 3;
+/// Commands of each of them.
+const COMMANDS: usize = 40;
 
 /// A log, and nodes over it.
 struct Nodes {
@@ -108,6 +115,57 @@ async fn two_nodes_write_to_the_same_streams_at_once(engine: Engine) {
             Engine::Postgres => assert_eq!(executed.position, first.position),
             Engine::EventStoreDb => assert!(executed.position <= first.position),
         }
+    }
+}
+
+/// Has two nodes write to one stream at once, until each has lost to the other and won.
+async fn contend(world: &World, nodes: [&Executor; 2]) {
+    let senders = nodes.into_iter().flat_map(|node| std::iter::repeat_n(node, SENDERS));
+    join_all(senders.map(async |node| {
+        for _ in 0..COMMANDS {
+            let request = world.request(OWNER);
+            while let Err(error) = execute(node, rename(), &request).await {
+                assert!(error.is_retryable(), "{error}");
+            }
+        }
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_nodes_write_to_at_once_is_decided_once_where_the_log_can_be_reserved() {
+    let nodes = Nodes::over(Engine::Postgres).await;
+    let unhurried = LogOptions { deciding_max: Some(Duration::from_secs(60)), ..LogOptions::default() };
+    let open = async || nodes.engine.open_with(unhurried, &prometheus::Registry::new()).await;
+    let (here, there) = (open().await, open().await);
+    let here = nodes.world.executor_over(here, Cells::default());
+    let there = nodes.world.executor_over(there, Cells::default());
+    execute(&here, found(ORGANIZATION), &nodes.world.request(OWNER)).await.unwrap();
+    contend(&nodes.world, [&here, &there]).await;
+    let lost = here.shared.metrics.conflicts.get() + there.shared.metrics.conflicts.get();
+    let all = 2 * SENDERS * COMMANDS;
+    assert!(lost < all as u64 / 10, "{lost} of {all} commands lost to the other node");
+}
+
+async fn a_refusal_on_a_contended_stream_is_by_what_the_log_holds(engine: Engine) {
+    let nodes = Nodes::over(engine).await;
+    let world = &nodes.world;
+    let ((here, _), (there, _)) = (nodes.node().await, nodes.node().await);
+    execute(&here, found(ORGANIZATION), &world.request(OWNER)).await.unwrap();
+    for number in 1..20 {
+        contend_once(world, [&here, &there]).await;
+        execute(&there, invite(world, number), &world.request(OWNER)).await.unwrap();
+        // Here nobody has seen that yet: withdrawing what is not there would be refused.
+        execute(&here, withdraw(number), &world.request(OWNER)).await.unwrap();
+        let again = execute(&there, withdraw(number), &world.request(OWNER)).await;
+        assert!(again.is_err() || again.unwrap().events.is_empty());
+    }
+}
+
+/// Has either node lose to the other once.
+async fn contend_once(world: &World, [here, there]: [&Executor; 2]) {
+    for node in [here, there, here, there] {
+        execute(node, rename(), &world.request(OWNER)).await.unwrap();
     }
 }
 

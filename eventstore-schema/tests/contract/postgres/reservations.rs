@@ -1,0 +1,130 @@
+//! Reservations: one process decides while others wait, and nobody waits for long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventstore_schema::testing::TestDatabase;
+use eventstore_schema::{AppendError, EventLog, Revision, StreamId};
+use tokio::task::JoinHandle;
+
+use super::Postgres;
+use crate::engine::Engine;
+use crate::given;
+
+/// Longer than a test takes.
+const LONG: Duration = Duration::from_secs(600);
+
+struct Given {
+    engine: Postgres,
+    /// Gives decisions as long as they take.
+    here: Arc<dyn EventLog>,
+    there: Arc<dyn EventLog>,
+    /// Its first event is written here, its second there.
+    stream: StreamId,
+}
+
+impl Given {
+    async fn with_deciding(longest: Duration) -> Self {
+        let engine = Postgres::create().await;
+        let here = engine.connect(|config| config.deciding_max = longest).await;
+        let there = engine.open().await;
+        let stream = given::stream();
+        here.append(given::append(stream, 1)).await.unwrap();
+        there.append(given::append_at(stream, 0, 1)).await.unwrap();
+        Self { engine, here, there, stream }
+    }
+
+    /// Appends the stream's third event there, and waits until that waits for the lock.
+    async fn append_there(&self) -> JoinHandle<Result<(), AppendError>> {
+        let (there, append) = (Arc::clone(&self.there), given::append_at(self.stream, 1, 1));
+        let appending = tokio::spawn(async move { there.append(append).await.map(|_| ()) });
+        let client = self.database().client().await;
+        const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'";
+        while client.query_one(WAITING, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        appending
+    }
+
+    fn database(&self) -> &TestDatabase {
+        &self.engine.0
+    }
+
+    async fn revisions(&self) -> usize {
+        given::read(self.there.as_ref(), self.stream).await.len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_decided_under_a_reservation_comes_before_what_others_append() {
+    let given = Given::with_deciding(LONG).await;
+    let reservation = given.here.reserve().await.unwrap();
+    let tail = reservation.tail(given.stream, Revision::new(1)).unwrap();
+    assert_eq!(tail, given.there.read_stream(given.stream, Revision::new(1), 9).await.unwrap());
+    assert_eq!(tail.len(), 1);
+    let late = given.append_there().await;
+    let results = given.here.append_reserved(vec![given::append_at(given.stream, 1, 2)], reservation).await;
+    assert!(matches!(results.as_slice(), [Ok(appended)] if !appended.replayed), "{results:?}");
+    let late = late.await.unwrap();
+    let end = Some(Revision::new(3));
+    assert!(matches!(late, Err(AppendError::Conflict { actual, .. }) if actual == end), "{late:?}");
+    assert_eq!(given.revisions().await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_at_hand_is_not_made_up() {
+    let given = Given::with_deciding(LONG).await;
+    let other = given::stream();
+    given.there.append(given::append(other, 3)).await.unwrap();
+    let fresh = given.engine.connect(|config| config.deciding_max = LONG).await;
+    let reservation = fresh.reserve().await.unwrap();
+    // From the start on: nothing says that what is at hand is all.
+    assert!(reservation.tail(other, Revision::new(0)).is_none());
+    assert!(reservation.tail(given::stream(), Revision::new(0)).is_none());
+    assert_eq!(reservation.tail(other, Revision::new(1)).unwrap().len(), 2);
+    assert_eq!(reservation.tail(other, Revision::new(3)).unwrap(), Vec::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reservation_that_is_given_back_unused_lets_others_go_on() {
+    let given = Given::with_deciding(LONG).await;
+    let reservation = given.here.reserve().await.unwrap();
+    let waiting = given.append_there().await;
+    let (here, append) = (Arc::clone(&given.here), given::append(given::stream(), 1));
+    let of_others = tokio::spawn(async move { here.append(append).await });
+    drop(reservation);
+    waiting.await.unwrap().unwrap();
+    of_others.await.unwrap().unwrap();
+    assert_eq!(given.revisions().await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reservation_ends_by_itself_and_what_comes_late_is_judged() {
+    let given = Given::with_deciding(Duration::from_millis(5)).await;
+    let reservation = given.here.reserve().await.unwrap();
+    given.there.append(given::append_at(given.stream, 1, 1)).await.unwrap();
+    let results = given.here.append_reserved(vec![given::append_at(given.stream, 1, 1)], reservation).await;
+    assert!(matches!(results.as_slice(), [Err(AppendError::Conflict { .. })]), "{results:?}");
+    assert_eq!(given.revisions().await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_stops_while_it_has_the_end_of_the_log_is_not_waited_for() {
+    let given = Given::with_deciding(LONG).await;
+    let reservation = given.here.reserve().await.unwrap();
+    given.there.append(given::append_at(given.stream, 1, 1)).await.unwrap();
+    // It goes on with what it believes to be its own: its connection is gone, and what it decided is judged.
+    let results = given.here.append_reserved(vec![given::append_at(given.stream, 1, 1)], reservation).await;
+    assert!(matches!(results.as_slice(), [Err(AppendError::Conflict { .. })]), "{results:?}");
+    given.here.append(given::append_at(given.stream, 2, 1)).await.unwrap();
+    assert_eq!(given.revisions().await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_have_the_end_of_the_log_soon_goes_on_without() {
+    let given = Given::with_deciding(LONG).await;
+    let client = given.database().client().await;
+    client.batch_execute("SELECT pg_advisory_lock(7163384699741798250)").await.unwrap();
+    assert!(given.here.reserve().await.is_none());
+}
