@@ -18,9 +18,8 @@ pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const CONFLICT_ATTEMPTS_MAX: u32 = 10;
 /// Signatures verified in one turn: some milliseconds of a core, so that a large generation holds up no small one.
 pub const SIGNATURES_PER_TURN: usize = 64;
-/// Reservations of the log's end in a row without news from other processes, after which a stream is taken to be this one's
-/// again.
-pub const CONTENDED_RESERVATIONS: u8 = 8;
+/// Times in a row under the append lock without news from other processes, after which a stream is taken to be this one's again.
+pub const CONTENDED_LOCKS: u8 = 8;
 /// Waits before an append of unknown outcome is repeated; after the last the caller is told.
 pub const UNKNOWN_OUTCOME_DELAYS: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];

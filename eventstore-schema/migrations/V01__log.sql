@@ -308,12 +308,12 @@ END
 $$;
 
 -- Keeps others from appending until the transaction ends, which has to be soon.
-CREATE FUNCTION log.reserve() RETURNS void LANGUAGE sql
+CREATE FUNCTION log.lock_appends() RETURNS void LANGUAGE sql
 SET search_path = pg_catalog, pg_temp AS 'SELECT pg_advisory_xact_lock(7163384699741798250)';
 
-REVOKE ALL ON FUNCTION log.append, log.reserve FROM PUBLIC;
+REVOKE ALL ON FUNCTION log.append, log.lock_appends FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA log TO envoi_app;
 GRANT SELECT ON log.identity, log.events, log.streams, log.commands TO envoi_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON log.snapshots TO envoi_app;
-GRANT EXECUTE ON FUNCTION log.make_room, log.append, log.reserve TO envoi_app;
+GRANT EXECUTE ON FUNCTION log.make_room, log.append, log.lock_appends TO envoi_app;

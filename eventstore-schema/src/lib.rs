@@ -25,6 +25,7 @@
 //! 1. One module that implements [`EventLog`]; positions are its own, ordered, with or without gaps.
 //! 2. A file in `tests/contract/` that implements `Engine`, and a line in that directory's `main.rs`: the whole suite.
 
+mod append_lock;
 pub mod bench;
 pub mod catalogue;
 pub mod cluster;
@@ -45,7 +46,6 @@ pub mod memory;
 mod metrics;
 pub mod migrations;
 mod postgres;
-mod reservation;
 pub mod schema;
 mod sealed;
 pub mod sealing;
@@ -56,6 +56,7 @@ pub mod testing;
 mod vectors;
 pub mod verify;
 
+pub use append_lock::AppendLock;
 pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId, record_hash};
 #[cfg(feature = "eventstoredb")]
 pub use esdb::{EsdbEventLog, EsdbLogConfig, EsdbSettings, EsdbSettingsError};
@@ -67,6 +68,5 @@ pub use log::{
 pub use metrics::LogMetrics;
 pub use migrations::{MigrateError, migrate};
 pub use postgres::{PgEventLog, PgLogConfig};
-pub use reservation::Reservation;
 pub use sealed::{InvalidCell, KeyRef, Opened, SealHeader, SealedCell, Tenant};
 pub use sealing::{FingerprintKeys, SealError, Sealer};

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use domain::{Category, CommandId, Digest, EventId};
 use uuid::Uuid;
 
+use crate::append_lock::AppendLock;
 use crate::envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId};
 use crate::in_order;
-use crate::reservation::Reservation;
 use crate::sealed::KeyRef;
 use crate::verify::{self, Examined, Finding};
 
@@ -331,19 +331,19 @@ pub trait EventLog: Send + Sync + 'static {
     }
 
     /// Waits until no other process can append, for some milliseconds: for whoever keeps losing a stream to writers of other
-    /// processes. Nothing when the engine cannot do that, or not now.
-    async fn reserve(&self) -> Option<Reservation> {
+    /// processes. Nothing when the engine cannot do that, or not soon.
+    async fn lock_appends(&self) -> Option<AppendLock> {
         None
     }
 
-    /// As [`EventLog::append_in_order`], for what was decided under a reservation, which ends when the appends are under way.
-    /// One that has ended before makes no difference: every append is judged by what it expects.
-    async fn append_reserved(
+    /// As [`EventLog::append_in_order`], for what was decided under the lock, which ends with it. That it may have
+    /// ended before makes no difference: every append is judged by what it expects.
+    async fn append_locked(
         &self,
         appends: Vec<StreamAppend>,
-        reservation: Reservation,
+        lock: AppendLock,
     ) -> Vec<Result<Appended, AppendError>> {
-        drop(reservation);
+        drop(lock);
         self.append_in_order(appends).await
     }
 

@@ -29,7 +29,7 @@ pub struct LogMetrics {
     queue_events: IntGauge,
     queue_bytes: IntGauge,
     reconnects: IntCounter,
-    reservations: IntCounterVec,
+    append_locks: IntCounterVec,
     position: IntGauge,
     foreign: IntCounter,
     /// When the last append failed, unless one has been answered since.
@@ -71,9 +71,9 @@ impl LogMetrics {
             queue_events: gauge("envoi_log_queue_events", "Events waiting for the writer.")?,
             queue_bytes: gauge("envoi_log_queue_bytes", "Bytes waiting for the writer.")?,
             reconnects: counter("envoi_log_reconnects_total", "Connections made after one was lost.")?,
-            reservations: IntCounterVec::new(
+            append_locks: IntCounterVec::new(
                 opts(
-                    "envoi_log_reservations_total",
+                    "envoi_log_append_locks_total",
                     "Times that other processes were kept from appending, by whether all was decided in time.",
                 ),
                 &["outcome"],
@@ -99,7 +99,7 @@ impl LogMetrics {
         registry.register(Box::new(self.queue_events.clone()))?;
         registry.register(Box::new(self.queue_bytes.clone()))?;
         registry.register(Box::new(self.reconnects.clone()))?;
-        registry.register(Box::new(self.reservations.clone()))?;
+        registry.register(Box::new(self.append_locks.clone()))?;
         registry.register(Box::new(self.position.clone()))?;
         registry.register(Box::new(self.foreign.clone()))
     }
@@ -122,8 +122,8 @@ impl LogMetrics {
         failed_at.is_some_and(|at| at.elapsed() < FAILURE_SHOWN)
     }
 
-    pub(crate) fn reserved(&self, in_time: bool) {
-        self.reservations.with_label_values(&[if in_time { "decided" } else { "late" }]).inc();
+    pub(crate) fn locked(&self, in_time: bool) {
+        self.append_locks.with_label_values(&[if in_time { "decided" } else { "late" }]).inc();
     }
 
     pub(crate) fn refused(&self) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::Aggregate;
-use eventstore_schema::{AppendError, Appended, Reservation, Revision, Snapshot, StreamAppend, StreamId};
+use eventstore_schema::{AppendError, AppendLock, Appended, Revision, Snapshot, StreamAppend, StreamId};
 use futures_util::future::join;
 
 use super::cached::{CachedAggregate, StateAt};
@@ -43,13 +43,13 @@ impl Appending<'_> {
         cached: &mut CachedAggregate<A>,
         speculative: StateAt<A>,
         decided: Vec<Decided<A>>,
-        reservation: Option<Reservation>,
+        lock: Option<AppendLock>,
     ) -> AfterAppend<A> {
         self.shared.metrics.batch.observe(u32::try_from(decided.len()).map_or(f64::MAX, f64::from));
         let appends = decided.iter().map(|one| one.append.clone()).collect();
         // While the log writes, the state can be encoded: no command waits for a snapshot.
-        let appending = match reservation {
-            Some(reservation) => self.shared.log.append_reserved(appends, reservation),
+        let appending = match lock {
+            Some(lock) => self.shared.log.append_locked(appends, lock),
             None => self.shared.log.append_in_order(appends),
         };
         let (results, snapshot) =

@@ -3,14 +3,12 @@
 use bytes::Bytes;
 use domain::{Aggregate, Timestamp};
 use eventstore_schema::{
-    EventLog, Position, RecordedEvent, Reservation, Revision, Snapshot, StreamAppend, StreamId, catalogue,
+    AppendLock, EventLog, Position, RecordedEvent, Revision, Snapshot, StreamAppend, StreamId, catalogue,
     codec,
 };
 
 use super::ExecuteError;
-use crate::limits::{
-    CONTENDED_RESERVATIONS, LOAD_PAGE_EVENTS, SNAPSHOT_BYTES_PER_EVENT, SNAPSHOT_EVENTS_MIN,
-};
+use crate::limits::{CONTENDED_LOCKS, LOAD_PAGE_EVENTS, SNAPSHOT_BYTES_PER_EVENT, SNAPSHOT_EVENTS_MIN};
 
 /// An aggregate's state at a revision of its stream. Copies share what they have in common.
 #[derive(Clone)]
@@ -52,7 +50,7 @@ pub(super) struct CachedAggregate<A> {
     /// Revision of the newest snapshot that was read or handed over for storing.
     snapshot_revision: Option<Revision>,
     snapshot_bytes: usize,
-    /// For how many reservations more the stream is taken to be written to by other processes, too.
+    /// For how many times under the append lock more the stream is taken to be written to by other processes, too.
     contended: u8,
 }
 
@@ -116,17 +114,18 @@ impl<A: Aggregate> CachedAggregate<A> {
         if page.len() == LOAD_PAGE_EVENTS { self.read_on(log, stream).await } else { Ok(()) }
     }
 
-    /// Folds in what others recorded, as far as a reservation shows it; `false` when it does not.
-    pub(super) fn refresh_from(
+    /// Folds in what others recorded, as whoever holds the append lock has it at hand; `false` when it is not.
+    pub(super) fn refresh_under(
         &mut self,
-        reservation: &Reservation,
+        lock: &AppendLock,
         stream: StreamId,
     ) -> Result<bool, ExecuteError> {
-        let Some(events) = reservation.tail(stream, self.confirmed.next_revision()) else { return Ok(false) };
-        self.contended =
-            if events.is_empty() { self.contended.saturating_sub(1) } else { CONTENDED_RESERVATIONS };
-        self.fold_all(stream, &events)?;
-        Ok(true)
+        let tail = lock.tail(stream, self.confirmed.next_revision());
+        let has_news = tail.as_ref().is_some_and(|events| !events.is_empty());
+        self.contended = if has_news { CONTENDED_LOCKS } else { self.contended.saturating_sub(1) };
+        let is_at_hand = tail.is_some();
+        self.fold_all(stream, &tail.unwrap_or_default())?;
+        Ok(is_at_hand)
     }
 
     /// Whether others keep writing to the stream.
@@ -136,7 +135,7 @@ impl<A: Aggregate> CachedAggregate<A> {
 
     /// Somebody else's append came first.
     pub(super) fn lost(&mut self) {
-        self.contended = CONTENDED_RESERVATIONS;
+        self.contended = CONTENDED_LOCKS;
     }
 
     /// Folds in what follows, however much.

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::{Aggregate, Draft, Rejection};
-use eventstore_schema::{Expected, Origin, Reservation, StreamAppend};
+use eventstore_schema::{AppendLock, Expected, Origin, StreamAppend};
 
 use super::append::{Appending, Decided};
 use super::cached::{CachedAggregate, StateAt};
@@ -35,11 +35,11 @@ pub(super) async fn run<A: Aggregate>(shared: Arc<Shared>, cell: Arc<Cell<A>>) {
                 return;
             }
         }
-        let reservation = processor.reserve().await;
-        if reservation.is_some() {
+        let lock = processor.lock_appends().await;
+        if lock.is_some() {
             running.more_jobs(&mut processor.jobs);
         }
-        processor.step(reservation).await;
+        processor.step(lock).await;
     }
 }
 
@@ -52,8 +52,6 @@ enum Currency {
     Unchecked,
     /// The tail has to be read before anything is decided.
     Behind,
-    /// A job is about to be refused, which only what is read from the log now allows.
-    Refusing,
 }
 
 struct CommandProcessor<A: Aggregate> {
@@ -74,20 +72,19 @@ enum Decision<A: Aggregate> {
 }
 
 impl<A: Aggregate> CommandProcessor<A> {
-    /// The right to append before other processes, for a stream that they keep writing to.
-    async fn reserve(&mut self) -> Option<Reservation> {
+    /// The append lock, for commands to a stream that other processes keep writing to.
+    async fn lock_appends(&mut self) -> Option<AppendLock> {
         let is_contended = self.cached.as_ref().is_some_and(|cached| cached.is_contended());
-        let is_refusing = self.currency == Currency::Refusing;
-        if !is_contended || is_refusing || !self.jobs.iter().any(|job| matches!(job, Job::Command(_))) {
+        if !is_contended || !self.jobs.iter().any(|job| matches!(job, Job::Command(_))) {
             return None;
         }
-        self.shared.log.reserve().await
+        self.shared.log.lock_appends().await
     }
 
-    /// Decides as many jobs as go into one append and appends them; one that needs the log's current state waits for the
-    /// next step, which reads it.
-    async fn step(&mut self, reservation: Option<Reservation>) {
-        let mut cached = match self.up_to_date(reservation.as_ref()).await {
+    /// Decides as many jobs as go into one append and appends them. The log is read for one that needs its current state; behind
+    /// others that are to be appended it waits for the next step.
+    async fn step(&mut self, lock: Option<AppendLock>) {
+        let mut cached = match self.up_to_date(lock.as_ref()).await {
             Ok(cached) => cached,
             Err(error) => return self.fail_all(&error),
         };
@@ -104,10 +101,13 @@ impl<A: Aggregate> CommandProcessor<A> {
                 Decision::Answered => {}
                 Decision::Postponed(job) => {
                     self.jobs.push_front(job);
-                    if speculative.is_none() {
-                        self.currency = Currency::Refusing;
+                    if speculative.is_some() {
+                        break;
                     }
-                    break;
+                    cached = match self.refreshed(cached).await {
+                        Ok(cached) => cached,
+                        Err(error) => return self.fail_all(&error),
+                    };
                 }
             }
         }
@@ -116,7 +116,7 @@ impl<A: Aggregate> CommandProcessor<A> {
             return;
         };
         let appending = Appending { shared: &self.shared, stream: self.cell.stream };
-        let appended = appending.run(&mut cached, speculative, decided, reservation).await;
+        let appended = appending.run(&mut cached, speculative, decided, lock).await;
         self.currency = if appended.confirmed { Currency::Current } else { Currency::Behind };
         self.cached = appended.log_reaches_the_state.then_some(cached);
         for pending in appended.again.into_iter().rev() {
@@ -127,7 +127,7 @@ impl<A: Aggregate> CommandProcessor<A> {
     /// The cached state, with the log's tail where it is known to be behind.
     async fn up_to_date(
         &mut self,
-        reservation: Option<&Reservation>,
+        lock: Option<&AppendLock>,
     ) -> Result<Box<CachedAggregate<A>>, ExecuteError> {
         let (log, stream) = (self.shared.log.as_ref(), self.cell.stream);
         let Some(mut cached) = self.cached.take() else {
@@ -137,21 +137,27 @@ impl<A: Aggregate> CommandProcessor<A> {
             self.currency = Currency::Current;
             return Ok(Box::new(cached));
         };
-        if let Some(reservation) = reservation {
+        if let Some(lock) = lock {
             // It may end at any moment: good enough to decide on, not to refuse on.
-            self.currency = match cached.refresh_from(reservation, stream)? {
+            self.currency = match cached.refresh_under(lock, stream)? {
                 true => Currency::Unchecked,
                 false => Currency::Behind,
             };
         }
-        if matches!(self.currency, Currency::Behind | Currency::Refusing) {
-            if let Err(error) = cached.refresh(log, stream).await {
-                // What was folded in so far is on record, unless the stream itself is not what it was.
-                self.cached = error.is_retryable().then_some(cached);
-                return Err(error);
-            }
-            self.currency = Currency::Current;
+        if self.currency == Currency::Behind { self.refreshed(cached).await } else { Ok(cached) }
+    }
+
+    /// The cached state with the log's tail read.
+    async fn refreshed(
+        &mut self,
+        mut cached: Box<CachedAggregate<A>>,
+    ) -> Result<Box<CachedAggregate<A>>, ExecuteError> {
+        if let Err(error) = cached.refresh(self.shared.log.as_ref(), self.cell.stream).await {
+            // What was folded in so far is on record, unless the stream itself is not what it was.
+            self.cached = error.is_retryable().then_some(cached);
+            return Err(error);
         }
+        self.currency = Currency::Current;
         Ok(cached)
     }
 

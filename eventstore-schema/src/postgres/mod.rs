@@ -4,14 +4,14 @@
 //! (group commit): [`queue`] -> [`batch`] -> [`writer`]. Reads are ordered index scans over a pool: [`reader`]. Whoever
 //! follows the log is woken by the writer, other processes by `NOTIFY`, and looks by itself now and then: [`signals`]. What
 //! this process wrote last it hands to them itself: [`tail`]. Whether streams went on is asked of many at once: [`tails`].
-//! Streams that several processes write to are decided with the end of the log reserved: [`reserve`].
+//! Streams that several processes write to are decided while this one holds the append lock: [`locking`].
 
 mod batch;
 mod encoding;
 mod examine;
+mod locking;
 mod queue;
 mod reader;
-mod reserve;
 mod room;
 mod rows;
 mod signals;
@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use domain::{CommandId, Digest};
 use tokio::sync::oneshot;
 
+use crate::append_lock::AppendLock;
 use crate::database::{Pool, PoolOptions, Role};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
 use crate::in_order::{self, Unfounded};
@@ -35,7 +36,6 @@ use crate::log::{
     Subscription,
 };
 use crate::metrics::LogMetrics;
-use crate::reservation::Reservation;
 use crate::snapshots::Snapshots;
 use crate::verify::{Examined, Finding};
 use queue::{Call, Queue, QueueLimits, Waiting};
@@ -50,8 +50,8 @@ use tails::Tails;
 const ANY_ATTEMPTS_MAX: usize = 32;
 /// What a refused caller waits: about the time in which a full queue is written.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(250);
-/// Longest that a reservation is waited for: many batches of all processes.
-const RESERVING_MAX: Duration = Duration::from_secs(1);
+/// Longest that the append lock is waited for: many batches of all processes.
+const LOCKING_MAX: Duration = Duration::from_secs(1);
 /// Options of every connection that reads. All reads are index scans in order; statistics of a young table must not talk
 /// the planner into anything else.
 const READER_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_sort=off -c enable_seqscan=off \
@@ -74,7 +74,8 @@ pub struct PgLogConfig {
     pub queue_bytes_max: usize,
     /// How long an append waits for a lost connection to come back before it fails as unavailable.
     pub patience: Duration,
-    /// How long the commands that wait for a [`Reservation`] are given to be decided, while other processes cannot append.
+    /// How long the commands that wait for an [`AppendLock`] are given to be decided, while other processes cannot append. The
+    /// server ends the connection of who takes half a second.
     pub deciding_max: Duration,
 }
 
@@ -203,8 +204,8 @@ impl PgEventLog {
         Ok((waiting, answer))
     }
 
-    fn submit(&self, waiting: Vec<Waiting>) -> Result<(), AppendError> {
-        self.shared.queue.push(waiting).map_err(|_full| {
+    fn submit(&self, waiting: Vec<Waiting>, is_locked: bool) -> Result<(), AppendError> {
+        self.shared.queue.push(waiting, is_locked).map_err(|_full| {
             self.shared.metrics.refused();
             AppendError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }
         })
@@ -217,7 +218,7 @@ impl PgEventLog {
     ) -> Result<Appended, AppendError> {
         let stream = append.stream;
         let (waiting, answer) = self.prepare(self.shared.queue.call(), append, expected)?;
-        self.submit(vec![waiting])?;
+        self.submit(vec![waiting], false)?;
         answer_of(stream, answer).await
     }
 
@@ -239,9 +240,10 @@ impl PgEventLog {
     async fn append_all(
         &self,
         appends: Vec<StreamAppend>,
-        reservation: Option<Reservation>,
+        lock: Option<AppendLock>,
     ) -> Vec<Result<Appended, AppendError>> {
         if appends.iter().any(|append| append.expected == Expected::Any) {
+            drop(lock);
             return in_order::one_by_one(self, appends).await;
         }
         let call = self.shared.queue.call();
@@ -264,9 +266,9 @@ impl PgEventLog {
                 unfounded.refuse(append.stream);
             }
         }
-        let is_full = self.submit(waiting).is_err();
+        let is_full = self.submit(waiting, lock.is_some()).is_err();
         // What it was for waits in the queue now.
-        drop(reservation);
+        drop(lock);
         let mut unfounded = Unfounded::default();
         let mut results = Vec::with_capacity(answers.len());
         for (append, answer) in answers {
@@ -301,16 +303,16 @@ impl EventLog for PgEventLog {
         }
     }
 
-    async fn reserve(&self) -> Option<Reservation> {
-        tokio::time::timeout(RESERVING_MAX, self.shared.queue.reserve()).await.ok()?.ok()
+    async fn lock_appends(&self) -> Option<AppendLock> {
+        tokio::time::timeout(LOCKING_MAX, self.shared.queue.lock_appends()).await.ok()?.ok()
     }
 
-    async fn append_reserved(
+    async fn append_locked(
         &self,
         appends: Vec<StreamAppend>,
-        reservation: Reservation,
+        lock: AppendLock,
     ) -> Vec<Result<Appended, AppendError>> {
-        self.append_all(appends, Some(reservation)).await
+        self.append_all(appends, Some(lock)).await
     }
 
     async fn append_in_order(&self, appends: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {

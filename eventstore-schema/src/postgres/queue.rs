@@ -8,10 +8,10 @@ use domain::Digest;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use crate::append_lock::AppendLock;
 use crate::envelope::{Revision, StreamId};
 use crate::log::{AppendError, Appended, Expected, StreamAppend};
 use crate::metrics::LogMetrics;
-use crate::reservation::Reservation;
 
 /// One call of an appender. Its appends wait one behind the other and build on one another, stream by stream.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +104,10 @@ struct State {
     events: usize,
     bytes: usize,
     closed: bool,
-    /// Those who want to decide while nobody else writes.
-    reserving: Vec<oneshot::Sender<Reservation>>,
+    /// Those who wait for the append lock.
+    lockers: Vec<oneshot::Sender<AppendLock>>,
+    /// Whether the writer is connected.
+    is_served: bool,
 }
 
 /// The queue.
@@ -131,9 +133,10 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all of them, in order, or none. What is already waiting does not keep a single large append out for ever: an
+    /// Takes all of them, in order, or none; in front of the others those that were decided under the append lock, which is to end with
+    /// the next batch. What is already waiting does not keep a single large append out for ever: an
     /// empty queue takes any append that is within the limits of one.
-    pub(super) fn push(&self, more: Vec<Waiting>) -> Result<(), Full> {
+    pub(super) fn push(&self, more: Vec<Waiting>, is_locked: bool) -> Result<(), Full> {
         let events: usize = more.iter().map(Waiting::events).sum();
         let bytes: usize = more.iter().map(|one| one.bytes).sum();
         let mut state = self.state();
@@ -145,7 +148,11 @@ impl Queue {
         state.events += events;
         state.bytes += bytes;
         let was_empty = state.waiting.is_empty();
-        state.waiting.extend(more);
+        if is_locked {
+            more.into_iter().rev().for_each(|one| state.waiting.push_front(one));
+        } else {
+            state.waiting.extend(more);
+        }
         drop(state);
         if was_empty {
             self.arrived.notify_one();
@@ -193,31 +200,39 @@ impl Queue {
         self.metrics.waiting(state.events, state.bytes);
     }
 
-    /// Asks for the end of the log; nothing comes once the writer has lost its connection or ended.
-    pub(super) fn reserve(&self) -> oneshot::Receiver<Reservation> {
+    /// Asks for the append lock; nothing comes while the writer has no connection.
+    pub(super) fn lock_appends(&self) -> oneshot::Receiver<AppendLock> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state();
-        if !state.closed {
-            state.reserving.push(sender);
+        if state.is_served && !state.closed {
+            state.lockers.push(sender);
             drop(state);
             self.arrived.notify_one();
         }
         receiver
     }
 
-    /// Takes those who ask for the end of the log.
-    pub(super) fn take_reserving(&self) -> Vec<oneshot::Sender<Reservation>> {
-        std::mem::take(&mut self.state().reserving)
+    /// Takes those who wait for the append lock.
+    pub(super) fn take_lockers(&self) -> Vec<oneshot::Sender<AppendLock>> {
+        std::mem::take(&mut self.state().lockers)
     }
 
-    /// Leaves those who ask for the end of the log without.
-    pub(super) fn refuse_reserving(&self) {
-        drop(self.take_reserving());
+    /// Leaves those who wait for the append lock without.
+    pub(super) fn refuse_lockers(&self) {
+        drop(self.take_lockers());
     }
 
-    /// Whether somebody asks for the end of the log.
-    pub(super) fn is_reserved(&self) -> bool {
-        !self.state().reserving.is_empty()
+    /// Whether somebody waits for the append lock.
+    pub(super) fn wants_lock(&self) -> bool {
+        !self.state().lockers.is_empty()
+    }
+
+    /// Whether the writer is connected from now on.
+    pub(super) fn serve(&self, is_served: bool) {
+        self.state().is_served = is_served;
+        if !is_served {
+            self.refuse_lockers();
+        }
     }
 
     /// Waits until something is there or the queue is closed. For one waiter.
@@ -225,7 +240,7 @@ impl Queue {
         loop {
             {
                 let state = self.state();
-                if !state.waiting.is_empty() || !state.reserving.is_empty() || state.closed {
+                if !state.waiting.is_empty() || !state.lockers.is_empty() || state.closed {
                     return;
                 }
             }

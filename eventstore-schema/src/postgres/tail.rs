@@ -1,7 +1,8 @@
-//! The newest events that this process wrote, or read while it kept others from writing: who follows the log at its end, or
-//! decides, need not ask the database for them.
+//! The newest events that this process wrote, or read when it took the append lock: who follows the log at its end, or decides
+//! under the lock, need not ask the database for them.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
@@ -14,7 +15,7 @@ const EVENTS_MAX: usize = 4_096;
 /// Most bytes of payloads and sealed parts that are kept.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// A run of events without gap that ends with the last one that this process wrote or read under a reservation.
+/// A run of events without gap that ends with the last one that this process wrote, or read under the append lock.
 #[derive(Default)]
 pub(super) struct Tail {
     run: Mutex<Run>,
@@ -24,6 +25,32 @@ pub(super) struct Tail {
 struct Run {
     events: VecDeque<RecordedEvent>,
     bytes: usize,
+    /// Where in the log each stream's events among them are, ascending.
+    streams: HashMap<StreamId, VecDeque<u64>>,
+}
+
+impl Run {
+    fn push(&mut self, event: RecordedEvent) {
+        self.bytes += bytes(&event);
+        self.streams.entry(event.stream).or_default().push_back(event.position.get());
+        self.events.push_back(event);
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(oldest) = self.events.pop_front() else { return };
+        self.bytes -= bytes(&oldest);
+        if let Entry::Occupied(mut positions) = self.streams.entry(oldest.stream) {
+            positions.get_mut().pop_front();
+            if positions.get().is_empty() {
+                positions.remove();
+            }
+        }
+    }
+
+    fn at(&self, position: u64) -> Option<&RecordedEvent> {
+        let first = self.events.front()?.position.get();
+        self.events.get(usize::try_from(position.checked_sub(first)?).ok()?)
+    }
 }
 
 fn bytes(event: &RecordedEvent) -> usize {
@@ -44,11 +71,9 @@ impl Tail {
             if !follows {
                 *run = Run::default();
             }
-            run.bytes += bytes(&event);
-            run.events.push_back(event);
+            run.push(event);
             while run.events.len() > EVENTS_MAX || run.bytes > BYTES_MAX {
-                let Some(oldest) = run.events.pop_front() else { break };
-                run.bytes -= bytes(&oldest);
+                run.drop_oldest();
             }
         }
     }
@@ -62,7 +87,8 @@ impl Tail {
     pub(super) fn of_stream(&self, stream: StreamId, from: Revision) -> Option<Vec<RecordedEvent>> {
         let run = self.run();
         let mut found = Vec::new();
-        for event in run.events.iter().rev().filter(|event| event.stream == stream) {
+        for position in run.streams.get(&stream)?.iter().rev() {
+            let event = run.at(*position)?;
             if event.revision < from {
                 found.reverse();
                 return Some(found);
@@ -70,6 +96,11 @@ impl Tail {
             found.push(event.clone());
         }
         None
+    }
+
+    /// Forgets all, for when the server may be another.
+    pub(super) fn clear(&self) {
+        *self.run() = Run::default();
     }
 
     /// The next events after a position that pass, at most `limit`, and the position of the last that was looked at; `None`

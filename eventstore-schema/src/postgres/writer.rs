@@ -12,8 +12,8 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::Shared;
 use super::batch::{APPEND, Answer, Batch, Place};
+use super::locking;
 use super::queue::Waiting;
-use super::reserve;
 use super::room::Room;
 use super::rows::describe;
 use super::tail;
@@ -28,11 +28,11 @@ const BATCHES_IN_FLIGHT_MAX: usize = 2;
 /// Pause between attempts to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Durability and isolation that the guarantees rest on, whatever the server's defaults; a batch that takes longer than
-/// the timeout waits for somebody else's lock. A process that stops in the middle of a reservation keeps others waiting for
-/// the second timeout, no longer. What is read then is planned once, as for readers.
+/// the timeout waits for somebody else's lock. A process that stops while it has the append lock keeps others waiting until the
+/// second timeout, or the third if the server cannot send. What is read under it is planned once, as for readers.
 const WRITER_OPTIONS: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
     -c default_transaction_read_only=off -c statement_timeout=10s -c idle_in_transaction_session_timeout=500ms \
-    -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off";
+    -c tcp_user_timeout=2000     -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off";
 
 /// A live connection with the statement prepared.
 pub(super) struct Session {
@@ -45,7 +45,10 @@ pub(super) struct Session {
 /// Writes until the engine is closed and nothing waits.
 pub(super) async fn run(shared: Arc<Shared>) {
     while let Some(session) = connect(&shared).await {
-        if serve(&shared, &session).await.is_ok() {
+        shared.queue.serve(true);
+        let served = serve(&shared, &session).await;
+        shared.queue.serve(false);
+        if served.is_ok() {
             return;
         }
         shared.metrics.reconnected();
@@ -68,7 +71,6 @@ async fn connect(shared: &Arc<Shared>) -> Option<Session> {
         if shared.queue.is_closed() {
             let (all, ()) = shared.queue.take(|waiting| (waiting.len(), ()));
             give_up(shared, all, "the engine is closed");
-            shared.queue.refuse_reserving();
             return None;
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -82,7 +84,9 @@ async fn open(shared: &Arc<Shared>) -> Result<Session, String> {
     config.application_name("envoi log writer");
     let client = database::connect(&config).await.map_err(text)?;
     let statement = client.prepare(APPEND).await.map_err(text)?;
-    let others = client.prepare(&reserve::others()).await.map_err(text)?;
+    let others = client.prepare(&locking::others()).await.map_err(text)?;
+    // What was read from the server before may not be what it has now.
+    shared.tail.clear();
     shared.room.make(&client, shared.signals.position()).await.map_err(text)?;
     Ok(Session { client, statement, others })
 }
@@ -96,7 +100,6 @@ fn fail_impatient(shared: &Shared, reason: &str) {
         (waiting.iter().take_while(|one| now.duration_since(one.call.since) >= patience).count(), ())
     });
     give_up(shared, impatient, reason);
-    shared.queue.refuse_reserving();
 }
 
 /// Gives calls up, whole. What was never sent, behind something of its stream that was, is known not to be there.
@@ -144,17 +147,18 @@ async fn serve(shared: &Arc<Shared>, session: &Session) -> Result<(), Lost> {
     // Calls of which a part is on the way, in the order of the batches.
     let mut continued = VecDeque::new();
     loop {
-        let is_reserved = shared.queue.is_reserved();
-        if is_reserved && in_flight.is_empty() {
-            if let Some(sent) = reserve::decide_and_send(shared, session).await?
+        let wants_lock = shared.queue.wants_lock();
+        if wants_lock && in_flight.is_empty() {
+            if let Some(sent) = locking::decide_and_send(shared, session).await?
                 && let Err(failed) = settle(shared, sent)
             {
                 recover(shared, vec![failed])?;
             }
             continue;
         }
-        // A reservation begins when what is under way is answered: nothing more is sent before.
-        let mut is_blocked = is_reserved;
+        let is_closed = shared.queue.is_closed();
+        // The lock is taken when what is under way is answered: nothing more is sent before.
+        let mut is_blocked = wants_lock;
         while !is_blocked && in_flight.len() < BATCHES_IN_FLIGHT_MAX {
             let under_way: Vec<_> = continued.iter().copied().flatten().collect();
             let Some(batch) = Batch::take(&shared.queue, &under_way) else {
@@ -164,11 +168,10 @@ async fn serve(shared: &Arc<Shared>, session: &Session) -> Result<(), Lost> {
             continued.push_back(batch.continued);
             in_flight.push_back(send(shared, session, batch));
         }
-        if in_flight.is_empty() && shared.queue.is_closed() {
+        if in_flight.is_empty() && is_closed {
             return Ok(());
         }
-        let may_send_more =
-            !is_blocked && in_flight.len() < BATCHES_IN_FLIGHT_MAX && !shared.queue.is_closed();
+        let may_send_more = !is_blocked && in_flight.len() < BATCHES_IN_FLIGHT_MAX && !is_closed;
         tokio::select! {
             Some(sent) = in_flight.next() => {
                 continued.pop_front();
@@ -294,11 +297,13 @@ fn recover(shared: &Shared, failed: Vec<Failed>) -> Result<(), Lost> {
 /// Whether the same batch would fail again with the same server in good health. All do but lost connections (08, and what
 /// has no code), transactions that lost against others (40), a server that stops or lacks resources (53, 57, 58), and one
 /// that is a read-only standby now (25006).
-fn is_refusal(error: &tokio_postgres::Error) -> bool {
+pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
         let is_io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
         return !error.is_closed() && !is_io;
     };
     let class = code.code().get(..2).unwrap_or_default();
-    !matches!(class, "08" | "40" | "53" | "57" | "58") && *code != SqlState::READ_ONLY_SQL_TRANSACTION
+    let is_session =
+        [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(code);
+    !matches!(class, "08" | "40" | "53" | "57" | "58") && !is_session
 }

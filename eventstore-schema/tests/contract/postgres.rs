@@ -1,9 +1,9 @@
 //! The PostgreSQL engine, and what only it is asked: rights, partitions, a server that is killed.
 
+mod append_lock;
 mod crashes;
 mod partitions;
 mod refusals;
-mod reservations;
 mod rights;
 
 use std::sync::Arc;

@@ -8,11 +8,12 @@ use domain::{Aggregate, OrganizationId};
 use eventstore_schema::testing::{Engine, LogOptions, TestDatabase, TestLog};
 use eventstore_schema::{EventLog, Revision, StreamId, over_engines};
 use futures_util::future::join_all;
+use prometheus::Registry;
 
 use super::world::*;
 use crate::executor::cells::Cells;
 use crate::executor::{ExecuteError, Executor};
-use crate::limits::SNAPSHOT_EVENTS_MIN;
+use crate::limits::{CONTENDED_LOCKS, SNAPSHOT_EVENTS_MIN};
 
 over_engines! {
     a_command_takes_effect_once_whichever_node_gets_it,
@@ -132,19 +133,55 @@ async fn contend(world: &World, nodes: [&Executor; 2]) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_two_nodes_write_to_at_once_is_decided_once_where_the_log_can_be_reserved() {
-    let nodes = Nodes::over(Engine::Postgres).await;
-    let unhurried = LogOptions { deciding_max: Some(Duration::from_secs(60)), ..LogOptions::default() };
-    let open = async || nodes.engine.open_with(unhurried, &prometheus::Registry::new()).await;
-    let (here, there) = (open().await, open().await);
-    let here = nodes.world.executor_over(here, Cells::default());
-    let there = nodes.world.executor_over(there, Cells::default());
+/// Two nodes over PostgreSQL that give decisions as long as they take, and what the first measures.
+async fn unhurried(nodes: &Nodes) -> ([Executor; 2], Registry) {
+    let options = LogOptions { deciding_max: Some(Duration::from_secs(60)), ..LogOptions::default() };
+    let (measured, registry) = (Registry::new(), Registry::new());
+    let here = nodes.engine.open_with(options, &measured).await;
+    let there = nodes.engine.open_with(options, &registry).await;
+    let [here, there] = [here, there].map(|log| nodes.world.executor_over(log, Cells::default()));
     execute(&here, found(ORGANIZATION), &nodes.world.request(OWNER)).await.unwrap();
     contend(&nodes.world, [&here, &there]).await;
+    ([here, there], measured)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_nodes_write_to_at_once_is_decided_once_where_there_is_an_append_lock() {
+    let nodes = Nodes::over(Engine::Postgres).await;
+    let ([here, there], _) = unhurried(&nodes).await;
     let lost = here.shared.metrics.conflicts.get() + there.shared.metrics.conflicts.get();
     let all = 2 * SENDERS * COMMANDS;
     assert!(lost < all as u64 / 10, "{lost} of {all} commands lost to the other node");
+}
+
+fn locks(registry: &Registry) -> f64 {
+    let families = registry.gather();
+    let locks = families.iter().find(|family| family.name() == "envoi_log_append_locks_total").unwrap();
+    locks.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_one_nodes_again_needs_no_lock() {
+    let nodes = Nodes::over(Engine::Postgres).await;
+    let ([here, there], measured) = unhurried(&nodes).await;
+    let world = &nodes.world;
+    let found_at = async |node: &Executor, id: u8| {
+        let id = OrganizationId::from_bytes([id; 16]);
+        execute(node, found(id), &world.request(OWNER)).await.unwrap();
+    };
+    let rename_here = async |rounds: std::ops::Range<u8>| {
+        for round in rounds {
+            // What is recorded elsewhere, and then here, leaves nothing of the stream at hand.
+            found_at(&there, 100 + round).await;
+            found_at(&here, 200 + round).await;
+            execute(&here, rename(), &world.request(OWNER)).await.unwrap();
+        }
+    };
+    rename_here(0..2 * CONTENDED_LOCKS).await;
+    let before = locks(&measured);
+    assert!(before > 0.0);
+    rename_here(2 * CONTENDED_LOCKS..3 * CONTENDED_LOCKS).await;
+    assert_eq!(locks(&measured), before);
 }
 
 async fn a_refusal_on_a_contended_stream_is_by_what_the_log_holds(engine: Engine) {

@@ -1,10 +1,10 @@
-//! Reservations: one process decides while others wait, and nobody waits for long.
+//! The append lock: one process decides while others wait, and nobody waits for long.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use eventstore_schema::testing::TestDatabase;
-use eventstore_schema::{AppendError, EventLog, Revision, StreamId};
+use eventstore_schema::{AppendError, EventLog, Revision, StreamAppend, StreamId};
 use tokio::task::JoinHandle;
 
 use super::Postgres;
@@ -57,14 +57,14 @@ impl Given {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_decided_under_a_reservation_comes_before_what_others_append() {
+async fn what_is_decided_under_the_lock_comes_before_what_others_append() {
     let given = Given::with_deciding(LONG).await;
-    let reservation = given.here.reserve().await.unwrap();
-    let tail = reservation.tail(given.stream, Revision::new(1)).unwrap();
+    let lock = given.here.lock_appends().await.unwrap();
+    let tail = lock.tail(given.stream, Revision::new(1)).unwrap();
     assert_eq!(tail, given.there.read_stream(given.stream, Revision::new(1), 9).await.unwrap());
     assert_eq!(tail.len(), 1);
     let late = given.append_there().await;
-    let results = given.here.append_reserved(vec![given::append_at(given.stream, 1, 2)], reservation).await;
+    let results = given.here.append_locked(vec![given::append_at(given.stream, 1, 2)], lock).await;
     assert!(matches!(results.as_slice(), [Ok(appended)] if !appended.replayed), "{results:?}");
     let late = late.await.unwrap();
     let end = Some(Revision::new(3));
@@ -78,53 +78,80 @@ async fn what_is_not_at_hand_is_not_made_up() {
     let other = given::stream();
     given.there.append(given::append(other, 3)).await.unwrap();
     let fresh = given.engine.connect(|config| config.deciding_max = LONG).await;
-    let reservation = fresh.reserve().await.unwrap();
+    let lock = loop {
+        // Its writer connects by itself.
+        match fresh.lock_appends().await {
+            Some(lock) => break lock,
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
     // From the start on: nothing says that what is at hand is all.
-    assert!(reservation.tail(other, Revision::new(0)).is_none());
-    assert!(reservation.tail(given::stream(), Revision::new(0)).is_none());
-    assert_eq!(reservation.tail(other, Revision::new(1)).unwrap().len(), 2);
-    assert_eq!(reservation.tail(other, Revision::new(3)).unwrap(), Vec::new());
+    assert!(lock.tail(other, Revision::new(0)).is_none());
+    assert!(lock.tail(given::stream(), Revision::new(0)).is_none());
+    assert_eq!(lock.tail(other, Revision::new(1)).unwrap().len(), 2);
+    assert_eq!(lock.tail(other, Revision::new(3)).unwrap(), Vec::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reservation_that_is_given_back_unused_lets_others_go_on() {
+async fn a_lock_that_is_given_back_unused_lets_others_go_on() {
     let given = Given::with_deciding(LONG).await;
-    let reservation = given.here.reserve().await.unwrap();
+    let lock = given.here.lock_appends().await.unwrap();
     let waiting = given.append_there().await;
     let (here, append) = (Arc::clone(&given.here), given::append(given::stream(), 1));
     let of_others = tokio::spawn(async move { here.append(append).await });
-    drop(reservation);
+    drop(lock);
     waiting.await.unwrap().unwrap();
     of_others.await.unwrap().unwrap();
     assert_eq!(given.revisions().await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reservation_ends_by_itself_and_what_comes_late_is_judged() {
+async fn a_lock_ends_by_itself_and_what_comes_late_is_judged() {
     let given = Given::with_deciding(Duration::from_millis(5)).await;
-    let reservation = given.here.reserve().await.unwrap();
+    let lock = given.here.lock_appends().await.unwrap();
     given.there.append(given::append_at(given.stream, 1, 1)).await.unwrap();
-    let results = given.here.append_reserved(vec![given::append_at(given.stream, 1, 1)], reservation).await;
+    let results = given.here.append_locked(vec![given::append_at(given.stream, 1, 1)], lock).await;
     assert!(matches!(results.as_slice(), [Err(AppendError::Conflict { .. })]), "{results:?}");
     assert_eq!(given.revisions().await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_stops_while_it_has_the_end_of_the_log_is_not_waited_for() {
+async fn a_process_that_stops_while_it_has_the_lock_is_not_waited_for() {
     let given = Given::with_deciding(LONG).await;
-    let reservation = given.here.reserve().await.unwrap();
+    let lock = given.here.lock_appends().await.unwrap();
     given.there.append(given::append_at(given.stream, 1, 1)).await.unwrap();
     // It goes on with what it believes to be its own: its connection is gone, and what it decided is judged.
-    let results = given.here.append_reserved(vec![given::append_at(given.stream, 1, 1)], reservation).await;
+    let results = given.here.append_locked(vec![given::append_at(given.stream, 1, 1)], lock).await;
     assert!(matches!(results.as_slice(), [Err(AppendError::Conflict { .. })]), "{results:?}");
     given.here.append(given::append_at(given.stream, 2, 1)).await.unwrap();
     assert_eq!(given.revisions().await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_cannot_have_the_end_of_the_log_soon_goes_on_without() {
+async fn who_cannot_have_the_lock_soon_goes_on_without() {
     let given = Given::with_deciding(LONG).await;
     let client = given.database().client().await;
     client.batch_execute("SELECT pg_advisory_lock(7163384699741798250)").await.unwrap();
-    assert!(given.here.reserve().await.is_none());
+    assert!(given.here.lock_appends().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_behind_reads_little_under_the_lock() {
+    let given = Given::with_deciding(LONG).await;
+    // Known: read before.
+    given.there.append(given::append_at(given.stream, 1, 600)).await.unwrap();
+    let known = given.here.read_stream(given.stream, Revision::new(0), 1_000).await.unwrap();
+    assert_eq!(given::read_all_after(given.here.as_ref(), None).await, known);
+    let lock = given.here.lock_appends().await.unwrap();
+    assert_eq!(lock.tail(given.stream, Revision::new(300)).unwrap(), known[300..]);
+    drop(lock);
+    // More bytes than are read under the lock: those who ask go on without, until what is left is little.
+    let large = StreamAppend {
+        events: (0..4).map(|_| given::event(vec![0; 60_000])).collect(),
+        ..given::append_at(given.stream, 601, 1)
+    };
+    given.there.append(large).await.unwrap();
+    assert!(given.here.lock_appends().await.is_none());
+    let lock = given.here.lock_appends().await.unwrap();
+    assert_eq!(lock.tail(given.stream, Revision::new(602)).unwrap().len(), 4);
 }

@@ -1,4 +1,4 @@
-//! The right to append before any other process.
+//! The append lock as a writer may hold it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 
 use crate::envelope::{RecordedEvent, Revision, StreamId};
 
-/// The right to append before any other process, and what the log holds meanwhile. It may end at any moment, of which nobody
-/// is told: an append that comes later is judged as every other.
-pub struct Reservation {
+/// Keeps every other process from appending, and has at hand what they appended before. It lasts for milliseconds and may end
+/// at any moment, of which nobody is told: an append that comes later is judged as every other.
+pub struct AppendLock {
     newest: Arc<dyn NewestEvents>,
-    /// Dropped, it tells the engine that this one is done.
+    /// Dropped, it tells the engine that the lock may end.
     _held: mpsc::Sender<()>,
 }
 
@@ -21,19 +21,19 @@ pub(crate) trait NewestEvents: Send + Sync {
     fn of_stream(&self, stream: StreamId, from: Revision) -> Option<Vec<RecordedEvent>>;
 }
 
-impl fmt::Debug for Reservation {
+impl fmt::Debug for AppendLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").finish_non_exhaustive()
+        f.debug_struct("AppendLock").finish_non_exhaustive()
     }
 }
 
-impl Reservation {
+impl AppendLock {
     pub(crate) fn new(newest: Arc<dyn NewestEvents>, held: mpsc::Sender<()>) -> Self {
         Self { newest, _held: held }
     }
 
-    /// Events of a stream from a revision on, as far as it went when the reservation began, without asking the engine; `None`
-    /// when they are not at hand.
+    /// Events of a stream from a revision on: at least all that were recorded before the lock was had. `None` when they are not at
+    /// hand.
     pub fn tail(&self, stream: StreamId, from: Revision) -> Option<Vec<RecordedEvent>> {
         self.newest.of_stream(stream, from)
     }
