@@ -20,6 +20,8 @@ pub const CONFLICT_ATTEMPTS_MAX: u32 = 10;
 pub const SIGNATURES_PER_TURN: usize = 64;
 /// Times in a row under the append lock without news from other processes, after which a stream is taken to be this one's again.
 pub const CONTENDED_LOCKS: u8 = 8;
+/// Most commands that are decided at once under the append lock: some milliseconds of work.
+pub const LOCKED_COMMANDS_MAX: usize = 64;
 /// Waits before an append of unknown outcome is repeated; after the last the caller is told.
 pub const UNKNOWN_OUTCOME_DELAYS: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];

@@ -74,7 +74,7 @@ impl LogMetrics {
             append_locks: IntCounterVec::new(
                 opts(
                     "envoi_log_append_locks_total",
-                    "Times that other processes were kept from appending, by whether all was decided in time.",
+                    "Times that the append lock was taken to decide under it, by whether all was decided in time.",
                 ),
                 &["outcome"],
             )?,
@@ -122,8 +122,8 @@ impl LogMetrics {
         failed_at.is_some_and(|at| at.elapsed() < FAILURE_SHOWN)
     }
 
-    pub(crate) fn locked(&self, in_time: bool) {
-        self.append_locks.with_label_values(&[if in_time { "decided" } else { "late" }]).inc();
+    pub(crate) fn locked(&self, outcome: &str) {
+        self.append_locks.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn refused(&self) {

@@ -133,6 +133,11 @@ impl<A: Aggregate> CachedAggregate<A> {
         self.contended > 0
     }
 
+    /// The append lock could not be had.
+    pub(super) fn went_unlocked(&mut self) {
+        self.contended = self.contended.saturating_sub(1);
+    }
+
     /// Somebody else's append came first.
     pub(super) fn lost(&mut self) {
         self.contended = CONTENDED_LOCKS;

@@ -18,7 +18,7 @@ use super::append::{Appending, Decided};
 use super::cached::{CachedAggregate, StateAt};
 use super::cell::{Cell, Job, Pending, Running};
 use super::{ExecuteError, Executed, Shared, outcome, seal};
-use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, LOCKED_COMMANDS_MAX};
 
 /// Processes the cell's commands until none wait.
 pub(super) async fn run<A: Aggregate>(shared: Arc<Shared>, cell: Arc<Cell<A>>) {
@@ -78,7 +78,13 @@ impl<A: Aggregate> CommandProcessor<A> {
         if !is_contended || !self.jobs.iter().any(|job| matches!(job, Job::Command(_))) {
             return None;
         }
-        self.shared.log.lock_appends().await
+        let lock = self.shared.log.lock_appends().await;
+        if lock.is_none()
+            && let Some(cached) = &mut self.cached
+        {
+            cached.went_unlocked();
+        }
+        lock
     }
 
     /// Decides as many jobs as go into one append and appends them. The log is read for one that needs its current state; behind
@@ -91,7 +97,8 @@ impl<A: Aggregate> CommandProcessor<A> {
         let mut speculative = None;
         let mut decided = Vec::new();
         let mut bytes = 0;
-        while bytes < BATCH_BYTES_MAX {
+        let most = if lock.is_some() { LOCKED_COMMANDS_MAX } else { BATCH_COMMANDS_MAX };
+        while bytes < BATCH_BYTES_MAX && decided.len() < most {
             let Some(job) = self.jobs.pop_front() else { break };
             match self.decide(&cached, &mut speculative, job).await {
                 Decision::Accepted(one) => {
@@ -139,10 +146,16 @@ impl<A: Aggregate> CommandProcessor<A> {
         };
         if let Some(lock) = lock {
             // It may end at any moment: good enough to decide on, not to refuse on.
-            self.currency = match cached.refresh_under(lock, stream)? {
-                true => Currency::Unchecked,
-                false => Currency::Behind,
-            };
+            if cached.refresh_under(lock, stream)? {
+                self.currency = Currency::Unchecked;
+                return Ok(cached);
+            }
+            let before = cached.confirmed().revision;
+            let mut cached = self.refreshed(cached).await?;
+            if cached.confirmed().revision != before {
+                cached.lost();
+            }
+            return Ok(cached);
         }
         if self.currency == Currency::Behind { self.refreshed(cached).await } else { Ok(cached) }
     }

@@ -85,12 +85,12 @@ struct Load {
 
 impl Load {
     /// Takes one more if it fits. The same command twice does not: the later one waits until the earlier one is on record. Nor
-    /// does what rests on a stream that the batch writes to: conditions are judged before it. Nor newcomers behind what was
+    /// does what rests on a stream that the batch writes to: conditions are judged before it. Nor newcomers with what was
     /// put back because of others' conditions: theirs could fail, too, and so on.
     fn take(&mut self, one: &Waiting) -> bool {
         let fits =
             self.events + one.events() <= BATCH_EVENTS_MAX && self.bytes + one.bytes <= BATCH_BYTES_MAX;
-        let fits = fits && !self.is_alone && !one.alone && (one.is_sifted || !self.is_sifted);
+        let fits = fits && !self.is_alone && !one.alone && one.is_sifted == self.is_sifted;
         let fits = self.appends == 0 || fits;
         let (call, stream) = one.chain();
         let is_taken = fits

@@ -74,9 +74,10 @@ pub struct PgLogConfig {
     pub queue_bytes_max: usize,
     /// How long an append waits for a lost connection to come back before it fails as unavailable.
     pub patience: Duration,
-    /// How long the commands that wait for an [`AppendLock`] are given to be decided, while other processes cannot append. The
-    /// server ends the connection of who takes half a second.
+    /// How long the commands that wait for an [`AppendLock`] are given to be decided, while other processes cannot append.
     pub deciding_max: Duration,
+    /// After how long the server ends the connection of a process that has the append lock and does nothing.
+    pub stopped_max: Duration,
 }
 
 impl PgLogConfig {
@@ -89,6 +90,7 @@ impl PgLogConfig {
             queue_bytes_max: 64 * 1024 * 1024,
             patience: Duration::from_secs(5),
             deciding_max: Duration::from_millis(5),
+            stopped_max: Duration::from_millis(500),
         }
     }
 }

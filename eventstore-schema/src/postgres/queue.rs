@@ -108,6 +108,8 @@ struct State {
     lockers: Vec<oneshot::Sender<AppendLock>>,
     /// Whether the writer is connected.
     is_served: bool,
+    /// While those decide who have the append lock: how many of their appends wait, in front of all others.
+    decided: Option<usize>,
 }
 
 /// The queue.
@@ -133,8 +135,8 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all of them, in order, or none; in front of the others those that were decided under the append lock, which is to end with
-    /// the next batch. What is already waiting does not keep a single large append out for ever: an
+    /// Takes all of them, in order, or none; in front of the others those that were decided under the append lock, as long as the
+    /// batch with which that ends has not been taken. What is already waiting does not keep a single large append out for ever: an
     /// empty queue takes any append that is within the limits of one.
     pub(super) fn push(&self, more: Vec<Waiting>, is_locked: bool) -> Result<(), Full> {
         let events: usize = more.iter().map(Waiting::events).sum();
@@ -148,10 +150,14 @@ impl Queue {
         state.events += events;
         state.bytes += bytes;
         let was_empty = state.waiting.is_empty();
-        if is_locked {
-            more.into_iter().rev().for_each(|one| state.waiting.push_front(one));
-        } else {
-            state.waiting.extend(more);
+        match state.decided {
+            Some(decided) if is_locked => {
+                let others = state.waiting.split_off(decided);
+                state.waiting.extend(more);
+                state.decided = Some(state.waiting.len());
+                state.waiting.extend(others);
+            }
+            _ => state.waiting.extend(more),
         }
         drop(state);
         if was_empty {
@@ -176,6 +182,7 @@ impl Queue {
         let mut state = self.state();
         let (count, said) = count(&state.waiting);
         let taken: Vec<_> = state.waiting.drain(..count).collect();
+        state.decided = None;
         self.left(&mut state, &taken);
         (taken, said)
     }
@@ -200,6 +207,10 @@ impl Queue {
         self.metrics.waiting(state.events, state.bytes);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().waiting.is_empty()
+    }
+
     /// Asks for the append lock; nothing comes while the writer has no connection.
     pub(super) fn lock_appends(&self) -> oneshot::Receiver<AppendLock> {
         let (sender, receiver) = oneshot::channel();
@@ -212,14 +223,16 @@ impl Queue {
         receiver
     }
 
-    /// Takes those who wait for the append lock.
-    pub(super) fn take_lockers(&self) -> Vec<oneshot::Sender<AppendLock>> {
-        std::mem::take(&mut self.state().lockers)
+    /// Takes those who wait for the append lock, and whether they are to have it.
+    pub(super) fn take_lockers(&self, may_decide: bool) -> Vec<oneshot::Sender<AppendLock>> {
+        let mut state = self.state();
+        state.decided = may_decide.then_some(0);
+        std::mem::take(&mut state.lockers)
     }
 
     /// Leaves those who wait for the append lock without.
     pub(super) fn refuse_lockers(&self) {
-        drop(self.take_lockers());
+        drop(self.take_lockers(false));
     }
 
     /// Whether somebody waits for the append lock.

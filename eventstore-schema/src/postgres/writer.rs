@@ -28,11 +28,11 @@ const BATCHES_IN_FLIGHT_MAX: usize = 2;
 /// Pause between attempts to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Durability and isolation that the guarantees rest on, whatever the server's defaults; a batch that takes longer than
-/// the timeout waits for somebody else's lock. A process that stops while it has the append lock keeps others waiting until the
-/// second timeout, or the third if the server cannot send. What is read under it is planned once, as for readers.
+/// the timeout waits for somebody else's lock, and a server that cannot send does not keep the lock. What is read under it is
+/// planned once, as for readers.
 const WRITER_OPTIONS: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
-    -c default_transaction_read_only=off -c statement_timeout=10s -c idle_in_transaction_session_timeout=500ms \
-    -c tcp_user_timeout=2000     -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off";
+    -c default_transaction_read_only=off -c statement_timeout=10s -c tcp_user_timeout=2000 \
+        -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off";
 
 /// A live connection with the statement prepared.
 pub(super) struct Session {
@@ -80,7 +80,9 @@ async fn connect(shared: &Arc<Shared>) -> Option<Session> {
 async fn open(shared: &Arc<Shared>) -> Result<Session, String> {
     let text = |error: tokio_postgres::Error| describe(&error);
     let mut config = database::in_role(&shared.config.connection, Role::App);
-    config = database::with_options(&config, WRITER_OPTIONS);
+    let stopped = shared.config.stopped_max.as_millis();
+    let options = format!("{WRITER_OPTIONS} -c idle_in_transaction_session_timeout={stopped}ms");
+    config = database::with_options(&config, &options);
     config.application_name("envoi log writer");
     let client = database::connect(&config).await.map_err(text)?;
     let statement = client.prepare(APPEND).await.map_err(text)?;
@@ -146,12 +148,14 @@ async fn serve(shared: &Arc<Shared>, session: &Session) -> Result<(), Lost> {
     let mut in_flight = FuturesOrdered::new();
     // Calls of which a part is on the way, in the order of the batches.
     let mut continued = VecDeque::new();
+    // Whether others wait for those who decided under the lock: one batch goes before it is taken again.
+    let mut owes_batch = false;
     loop {
-        let wants_lock = shared.queue.wants_lock();
+        let wants_lock = shared.queue.wants_lock() && !owes_batch;
         if wants_lock && in_flight.is_empty() {
-            if let Some(sent) = locking::decide_and_send(shared, session).await?
-                && let Err(failed) = settle(shared, sent)
-            {
+            let locked = locking::decide_and_send(shared, session).await?;
+            owes_batch = locked.leaves_some;
+            if let Some(Err(failed)) = locked.sent.map(|sent| settle(shared, sent)) {
                 recover(shared, vec![failed])?;
             }
             continue;
@@ -161,12 +165,16 @@ async fn serve(shared: &Arc<Shared>, session: &Session) -> Result<(), Lost> {
         let mut is_blocked = wants_lock;
         while !is_blocked && in_flight.len() < BATCHES_IN_FLIGHT_MAX {
             let under_way: Vec<_> = continued.iter().copied().flatten().collect();
+            owes_batch = false;
             let Some(batch) = Batch::take(&shared.queue, &under_way) else {
                 is_blocked = !under_way.is_empty();
                 break;
             };
             continued.push_back(batch.continued);
             in_flight.push_back(send(shared, session, batch));
+            if shared.queue.wants_lock() {
+                break;
+            }
         }
         if in_flight.is_empty() && is_closed {
             return Ok(());

@@ -72,6 +72,7 @@ impl TestLog {
             config.queue_events_max = options.waiting_max.unwrap_or(config.queue_events_max);
             config.patience = options.patience.unwrap_or(config.patience);
             config.deciding_max = options.deciding_max.unwrap_or(config.deciding_max);
+            config.stopped_max = config.stopped_max.max(config.deciding_max);
             let log = PgEventLog::connect(config).await.expect("the log opens");
             log.metrics().register(registry).expect("metrics");
             return Arc::new(log);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore_schema::testing::TestDatabase;
-use eventstore_schema::{AppendError, EventLog, Revision, StreamAppend, StreamId};
+use eventstore_schema::{AppendError, EventLog, Expected, NewEvent, Revision, StreamAppend, StreamId};
 use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 
 use super::Postgres;
 use crate::engine::Engine;
@@ -21,34 +21,34 @@ struct Given {
     there: Arc<dyn EventLog>,
     /// Its first event is written here, its second there.
     stream: StreamId,
+    observer: Client,
 }
 
 impl Given {
-    async fn with_deciding(longest: Duration) -> Self {
+    /// With this much time for deciding, and for doing nothing.
+    async fn with(deciding: Duration, stopped: Duration) -> Self {
         let engine = Postgres::create().await;
-        let here = engine.connect(|config| config.deciding_max = longest).await;
+        let here =
+            engine.connect(|config| (config.deciding_max, config.stopped_max) = (deciding, stopped)).await;
         let there = engine.open().await;
         let stream = given::stream();
         here.append(given::append(stream, 1)).await.unwrap();
         there.append(given::append_at(stream, 0, 1)).await.unwrap();
-        Self { engine, here, there, stream }
+        let observer = engine.0.client().await;
+        Self { engine, here, there, stream, observer }
     }
 
     /// Appends the stream's third event there, and waits until that waits for the lock.
     async fn append_there(&self) -> JoinHandle<Result<(), AppendError>> {
         let (there, append) = (Arc::clone(&self.there), given::append_at(self.stream, 1, 1));
         let appending = tokio::spawn(async move { there.append(append).await.map(|_| ()) });
-        let client = self.database().client().await;
         const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
             WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'";
-        while client.query_one(WAITING, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        while self.observer.query_one(WAITING, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            assert!(!appending.is_finished(), "it does not wait");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         appending
-    }
-
-    fn database(&self) -> &TestDatabase {
-        &self.engine.0
     }
 
     async fn revisions(&self) -> usize {
@@ -58,7 +58,7 @@ impl Given {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_decided_under_the_lock_comes_before_what_others_append() {
-    let given = Given::with_deciding(LONG).await;
+    let given = Given::with(LONG, LONG).await;
     let lock = given.here.lock_appends().await.unwrap();
     let tail = lock.tail(given.stream, Revision::new(1)).unwrap();
     assert_eq!(tail, given.there.read_stream(given.stream, Revision::new(1), 9).await.unwrap());
@@ -74,10 +74,10 @@ async fn what_is_decided_under_the_lock_comes_before_what_others_append() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_at_hand_is_not_made_up() {
-    let given = Given::with_deciding(LONG).await;
+    let given = Given::with(LONG, LONG).await;
     let other = given::stream();
     given.there.append(given::append(other, 3)).await.unwrap();
-    let fresh = given.engine.connect(|config| config.deciding_max = LONG).await;
+    let fresh = given.engine.connect(|config| (config.deciding_max, config.stopped_max) = (LONG, LONG)).await;
     let lock = loop {
         // Its writer connects by itself.
         match fresh.lock_appends().await {
@@ -94,7 +94,7 @@ async fn what_is_not_at_hand_is_not_made_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_is_given_back_unused_lets_others_go_on() {
-    let given = Given::with_deciding(LONG).await;
+    let given = Given::with(LONG, LONG).await;
     let lock = given.here.lock_appends().await.unwrap();
     let waiting = given.append_there().await;
     let (here, append) = (Arc::clone(&given.here), given::append(given::stream(), 1));
@@ -107,7 +107,7 @@ async fn a_lock_that_is_given_back_unused_lets_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_ends_by_itself_and_what_comes_late_is_judged() {
-    let given = Given::with_deciding(Duration::from_millis(5)).await;
+    let given = Given::with(Duration::from_millis(5), LONG).await;
     let lock = given.here.lock_appends().await.unwrap();
     given.there.append(given::append_at(given.stream, 1, 1)).await.unwrap();
     let results = given.here.append_locked(vec![given::append_at(given.stream, 1, 1)], lock).await;
@@ -117,7 +117,7 @@ async fn a_lock_ends_by_itself_and_what_comes_late_is_judged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_stops_while_it_has_the_lock_is_not_waited_for() {
-    let given = Given::with_deciding(LONG).await;
+    let given = Given::with(LONG, Duration::from_millis(50)).await;
     let lock = given.here.lock_appends().await.unwrap();
     given.there.append(given::append_at(given.stream, 1, 1)).await.unwrap();
     // It goes on with what it believes to be its own: its connection is gone, and what it decided is judged.
@@ -129,15 +129,14 @@ async fn a_process_that_stops_while_it_has_the_lock_is_not_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_cannot_have_the_lock_soon_goes_on_without() {
-    let given = Given::with_deciding(LONG).await;
-    let client = given.database().client().await;
-    client.batch_execute("SELECT pg_advisory_lock(7163384699741798250)").await.unwrap();
+    let given = Given::with(LONG, LONG).await;
+    given.observer.batch_execute("SELECT pg_advisory_lock(7163384699741798250)").await.unwrap();
     assert!(given.here.lock_appends().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_behind_reads_little_under_the_lock() {
-    let given = Given::with_deciding(LONG).await;
+    let given = Given::with(LONG, LONG).await;
     // Known: read before.
     given.there.append(given::append_at(given.stream, 1, 600)).await.unwrap();
     let known = given.here.read_stream(given.stream, Revision::new(0), 1_000).await.unwrap();
@@ -145,13 +144,23 @@ async fn who_is_behind_reads_little_under_the_lock() {
     let lock = given.here.lock_appends().await.unwrap();
     assert_eq!(lock.tail(given.stream, Revision::new(300)).unwrap(), known[300..]);
     drop(lock);
-    // More bytes than are read under the lock: those who ask go on without, until what is left is little.
-    let large = StreamAppend {
-        events: (0..4).map(|_| given::event(vec![0; 60_000])).collect(),
+    // Not known: in several reads, however large what it holds is.
+    let large = |count| StreamAppend {
+        events: (0..count)
+            .map(|_| NewEvent { sealed: Some(vec![7; 60_000].into()), ..given::event(vec![7; 1_000]) })
+            .collect(),
         ..given::append_at(given.stream, 601, 1)
     };
-    given.there.append(large).await.unwrap();
+    given.there.append(large(9)).await.unwrap();
+    let lock = given.here.lock_appends().await.unwrap();
+    assert_eq!(lock.tail(given.stream, Revision::new(602)).unwrap().len(), 9);
+    drop(lock);
+    // More than is read under the lock: those who ask go on without, until little is left.
+    for last in [610, 620] {
+        let more = StreamAppend { expected: Expected::Exact(Revision::new(last)), ..large(10) };
+        given.there.append(more).await.unwrap();
+    }
     assert!(given.here.lock_appends().await.is_none());
     let lock = given.here.lock_appends().await.unwrap();
-    assert_eq!(lock.tail(given.stream, Revision::new(602)).unwrap().len(), 4);
+    assert_eq!(lock.tail(given.stream, Revision::new(611)).unwrap().len(), 20);
 }
