@@ -74,7 +74,7 @@ CREATE TABLE log.snapshots (
   record_hash   bytea    NOT NULL, -- of the event at that revision
   state_version integer  NOT NULL,
   state         bytea    NOT NULL,
-  PRIMARY KEY (id, category)
+  PRIMARY KEY (id, category, state_version)
 );
 
 CREATE FUNCTION log.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -466,13 +466,18 @@ pub trait EventLog: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The latest snapshot of a stream.
+    /// The latest snapshot of a stream in the form of that version of its aggregate's state.
     ///
     /// # Errors
     /// When the store cannot be reached.
-    async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError>;
+    async fn load_snapshot(
+        &self,
+        stream: StreamId,
+        state_version: u16,
+    ) -> Result<Option<Snapshot>, LogError>;
 
-    /// Stores a snapshot in place of the one that is there.
+    /// Stores a snapshot in place of the one of its version. One of the version before stays: while servers are replaced by those of
+    /// the next release, either finds its own. Older ones go.
     ///
     /// # Errors
     /// When the store cannot be reached; nobody depends on it having been stored.

@@ -22,30 +22,39 @@ impl Snapshots {
     }
 
     /// See [`crate::EventLog::load_snapshot`].
-    pub(crate) async fn load(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
+    pub(crate) async fn load(
+        &self,
+        stream: StreamId,
+        state_version: u16,
+    ) -> Result<Option<Snapshot>, LogError> {
         let attempt = "loading a snapshot";
-        let sql = "SELECT revision, state_version, state, record_hash FROM log.snapshots WHERE id = $1 AND category = $2";
-        let rows = self.query(attempt, sql, &[&stream.id, &category_code(stream.category)]).await?;
+        let sql = "SELECT revision, state, record_hash FROM log.snapshots \
+            WHERE id = $1 AND category = $2 AND state_version = $3";
+        let parameters: [&(dyn ToSql + Sync); 3] =
+            [&stream.id, &category_code(stream.category), &i32::from(state_version)];
+        let rows = self.query(attempt, sql, &parameters).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let read = || -> Result<Snapshot, tokio_postgres::Error> {
             Ok(Snapshot {
                 stream,
                 revision: Revision::new(row.try_get::<_, i64>(0)?.cast_unsigned()),
-                state_version: u16::try_from(row.try_get::<_, i32>(1)?).unwrap_or(u16::MAX),
-                state: Bytes::copy_from_slice(row.try_get(2)?),
-                record_hash: Digest::from_bytes(row.try_get::<_, &[u8]>(3)?.try_into().unwrap_or_default()),
+                state_version,
+                state: Bytes::copy_from_slice(row.try_get(1)?),
+                record_hash: Digest::from_bytes(row.try_get::<_, &[u8]>(2)?.try_into().unwrap_or_default()),
             })
         };
         read().map(Some).map_err(|error| LogError::Unavailable { attempt, reason: describe(&error) })
     }
 
-    /// Replaces what is there: an earlier one, one of another history, or one in a form that this release cannot read. That two
+    /// Replaces what is there in this form, be it of another history, and drops what is older than the form before it. That two
     /// processes come out of order costs reading some events more, once.
     pub(crate) async fn store(&self, snapshot: Snapshot) -> Result<(), LogError> {
-        let sql = "INSERT INTO log.snapshots (id, category, revision, state_version, state, record_hash)
-            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id, category) DO UPDATE
-            SET revision = excluded.revision, state_version = excluded.state_version, state = excluded.state,
-            record_hash = excluded.record_hash";
+        let sql = "WITH outlived AS (
+                DELETE FROM log.snapshots WHERE id = $1 AND category = $2 AND state_version < $4 - 1
+            )
+            INSERT INTO log.snapshots (id, category, revision, state_version, state, record_hash)
+            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id, category, state_version) DO UPDATE
+            SET revision = excluded.revision, state = excluded.state, record_hash = excluded.record_hash";
         let Snapshot { stream, revision, record_hash, state_version, state } = snapshot;
         let revision = i64::try_from(revision.get()).unwrap_or(i64::MAX);
         let category = category_code(stream.category);

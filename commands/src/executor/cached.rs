@@ -63,7 +63,7 @@ impl<A: Aggregate> CachedAggregate<A> {
     /// Reads the state from snapshot and tail, or from the whole stream.
     pub(super) async fn load(log: &dyn EventLog, stream: StreamId) -> Result<Self, ExecuteError> {
         let failed = |error| ExecuteError::from_log(stream, &error);
-        if let Some(snapshot) = log.load_snapshot(stream).await.map_err(failed)?
+        if let Some(snapshot) = log.load_snapshot(stream, A::STATE_VERSION).await.map_err(failed)?
             && let Some(mut cached) = Self::from_snapshot(&snapshot)
         {
             // The snapshot's own event is read again: it gives the position, and shows that the snapshot is of this history.
@@ -86,9 +86,6 @@ impl<A: Aggregate> CachedAggregate<A> {
     }
 
     fn from_snapshot(snapshot: &Snapshot) -> Option<Self> {
-        if snapshot.state_version != A::STATE_VERSION {
-            return None;
-        }
         match codec::decode_snapshot::<A>(&snapshot.state) {
             Ok(state) => Some(Self {
                 confirmed: StateAt { state, revision: Some(snapshot.revision) },

@@ -375,8 +375,12 @@ impl EventLog for EsdbEventLog {
         reader::examine(&self.shared, after, until, limit).await
     }
 
-    async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
-        self.shared.snapshots.load(stream).await
+    async fn load_snapshot(
+        &self,
+        stream: StreamId,
+        state_version: u16,
+    ) -> Result<Option<Snapshot>, LogError> {
+        self.shared.snapshots.load(stream, state_version).await
     }
 
     async fn store_snapshot(&self, snapshot: Snapshot) -> Result<(), LogError> {

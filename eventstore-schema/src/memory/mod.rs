@@ -161,8 +161,12 @@ impl EventLog for MemoryEventLog {
         Ok(self.readable("reading the head of the log")?.head())
     }
 
-    async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
-        Ok(self.readable("loading a snapshot")?.snapshots.get(&stream).cloned())
+    async fn load_snapshot(
+        &self,
+        stream: StreamId,
+        state_version: u16,
+    ) -> Result<Option<Snapshot>, LogError> {
+        Ok(self.readable("loading a snapshot")?.snapshots.get(&(stream, state_version)).cloned())
     }
 
     async fn store_snapshot(&self, snapshot: Snapshot) -> Result<(), LogError> {

@@ -17,7 +17,7 @@ pub(super) struct State {
     /// Indexes into `events`, by revision.
     streams: HashMap<StreamId, Vec<usize>>,
     commands: HashMap<CommandId, (Appended, Digest)>,
-    pub(super) snapshots: HashMap<StreamId, Snapshot>,
+    pub(super) snapshots: HashMap<(StreamId, u16), Snapshot>,
 }
 
 impl State {
@@ -128,6 +128,8 @@ impl State {
     }
 
     pub(super) fn store_snapshot(&mut self, snapshot: Snapshot) {
-        self.snapshots.insert(snapshot.stream, snapshot);
+        let Snapshot { stream, state_version, .. } = snapshot;
+        self.snapshots.retain(|(of, version), _| *of != stream || version.saturating_add(1) >= state_version);
+        self.snapshots.insert((stream, state_version), snapshot);
     }
 }

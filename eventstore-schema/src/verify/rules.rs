@@ -39,8 +39,7 @@ async fn run<A: Aggregate>(
     stream: StreamId,
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
-    let snapshot = log.load_snapshot(stream).await?;
-    let mut snapshot = snapshot.filter(|snapshot| snapshot.state_version == A::STATE_VERSION);
+    let mut snapshot = log.load_snapshot(stream, A::STATE_VERSION).await?;
     let mut state = A::default();
     let mut next = Revision::new(0);
     let mut limit = PAGE_EVENTS;

@@ -58,7 +58,7 @@ macro_rules! contract {
                 g6_a_subscriber_that_gives_up_waiting_loses_nothing,
                 g6_a_filter_passes_its_categories_only,
                 g6_a_filter_passes_its_types_only,
-                the_last_snapshot_is_kept,
+                the_last_snapshot_of_each_of_two_versions_is_kept,
                 the_head_moves_with_the_log,
             }
         })+

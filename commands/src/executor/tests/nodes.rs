@@ -216,7 +216,7 @@ async fn a_long_stream_is_loaded_from_its_snapshot(engine: Engine) {
         answer.unwrap();
     }
     let stream = StreamId::new(Organization::CATEGORY, ORGANIZATION);
-    while log.load_snapshot(stream).await.unwrap().is_none() {
+    while log.load_snapshot(stream, Organization::STATE_VERSION).await.unwrap().is_none() {
         tokio::task::yield_now().await;
     }
     execute(&executor, invite(world, 1), &world.request(OWNER)).await.unwrap();

@@ -17,7 +17,7 @@ async fn long_stream() -> World {
         let command = if number % 3 == 0 { invite(&world, (number % 250) as u8) } else { rename() };
         let _ = execute(&executor, command, &world.request(OWNER)).await;
     }
-    while world.log.load_snapshot(stream()).await.unwrap().is_none() {
+    while world.log.load_snapshot(stream(), Organization::STATE_VERSION).await.unwrap().is_none() {
         execute(&executor, rename(), &world.request(OWNER)).await.unwrap();
     }
     execute(&executor, invite(&world, 251), &world.request(OWNER)).await.unwrap();
@@ -36,7 +36,7 @@ async fn replayed(world: &World) -> Organization {
 #[tokio::test]
 async fn a_state_from_snapshot_and_tail_is_the_replayed_one() {
     let world = long_stream().await;
-    let snapshot = world.log.load_snapshot(stream()).await.unwrap().unwrap();
+    let snapshot = world.log.load_snapshot(stream(), Organization::STATE_VERSION).await.unwrap().unwrap();
     assert!(snapshot.revision.get() + 1 >= SNAPSHOT_EVENTS_MIN);
     let loaded = world.executor().load::<Organization>(ORGANIZATION).await.unwrap();
     assert_eq!(loaded.state, replayed(&world).await);
@@ -46,7 +46,7 @@ async fn a_state_from_snapshot_and_tail_is_the_replayed_one() {
 #[tokio::test]
 async fn a_snapshot_that_cannot_be_used_is_as_good_as_none() {
     let world = long_stream().await;
-    let good = world.log.load_snapshot(stream()).await.unwrap().unwrap();
+    let good = world.log.load_snapshot(stream(), Organization::STATE_VERSION).await.unwrap().unwrap();
     let last = Revision::new(world.events().await.len() as u64 - 1);
     let empty = codec::encode(&Organization::default()).unwrap();
     let useless = [

@@ -73,8 +73,12 @@ impl EventLog for Poisoned {
         self.log.head().await
     }
 
-    async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
-        self.log.load_snapshot(stream).await
+    async fn load_snapshot(
+        &self,
+        stream: StreamId,
+        state_version: u16,
+    ) -> Result<Option<Snapshot>, LogError> {
+        self.log.load_snapshot(stream, state_version).await
     }
 
     async fn store_snapshot(&self, snapshot: Snapshot) -> Result<(), LogError> {

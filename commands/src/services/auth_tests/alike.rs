@@ -79,9 +79,13 @@ impl EventLog for CountingLog {
     async fn head(&self) -> Result<Head, LogError> {
         self.count("head").head().await
     }
-    async fn load_snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, LogError> {
+    async fn load_snapshot(
+        &self,
+        stream: StreamId,
+        state_version: u16,
+    ) -> Result<Option<Snapshot>, LogError> {
         self.pass().await;
-        self.count("load snapshot").load_snapshot(stream).await
+        self.count("load snapshot").load_snapshot(stream, state_version).await
     }
     async fn store_snapshot(&self, snapshot: Snapshot) -> Result<(), LogError> {
         self.count("store snapshot").store_snapshot(snapshot).await

@@ -25,7 +25,7 @@ pub async fn a_stream_without_events_gives_none(engine: &dyn Engine) {
     let log = engine.open().await;
     assert!(given::read(&*log, given::stream()).await.is_empty());
     assert_eq!(log.last_of_stream(given::stream()).await.unwrap(), None);
-    assert_eq!(log.load_snapshot(given::stream()).await.unwrap(), None);
+    assert_eq!(log.load_snapshot(given::stream(), 1).await.unwrap(), None);
 }
 
 pub async fn a_stream_is_read_in_pages(engine: &dyn Engine) {
@@ -247,7 +247,7 @@ pub async fn g6_a_filter_passes_its_types_only(engine: &dyn Engine) {
     assert!(others.iter().all(|event| event.stream != append.stream));
 }
 
-pub async fn the_last_snapshot_is_kept(engine: &dyn Engine) {
+pub async fn the_last_snapshot_of_each_of_two_versions_is_kept(engine: &dyn Engine) {
     let log = engine.open().await;
     let stream = given::stream();
     let snapshot = |revision, state_version| Snapshot {
@@ -257,10 +257,17 @@ pub async fn the_last_snapshot_is_kept(engine: &dyn Engine) {
         state_version,
         state: Bytes::from(format!("{revision} {state_version}")),
     };
-    for stored in [snapshot(5, 1), snapshot(9, 1), snapshot(7, 2)] {
+    let load = async |state_version| log.load_snapshot(stream, state_version).await.unwrap();
+    for stored in [snapshot(5, 1), snapshot(9, 1), snapshot(7, 1), snapshot(7, 2)] {
         log.store_snapshot(stored.clone()).await.unwrap();
-        assert_eq!(log.load_snapshot(stream).await.unwrap(), Some(stored));
+        assert_eq!(load(stored.state_version).await, Some(stored));
     }
+    // Servers of one release and of the next find their own, whoever stored last.
+    log.store_snapshot(snapshot(8, 1)).await.unwrap();
+    assert_eq!((load(1).await, load(2).await), (Some(snapshot(8, 1)), Some(snapshot(7, 2))));
+    log.store_snapshot(snapshot(9, 3)).await.unwrap();
+    assert_eq!((load(1).await, load(2).await), (None, Some(snapshot(7, 2))));
+    assert_eq!(load(3).await, Some(snapshot(9, 3)));
 }
 
 pub async fn the_head_moves_with_the_log(engine: &dyn Engine) {
