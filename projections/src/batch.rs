@@ -211,13 +211,14 @@ pub(crate) async fn clear_parked(
     stream: Option<StreamId>,
     staying: &[Parked],
 ) -> Result<(), StoreError> {
-    const SQL: &str = "DELETE FROM projection.parked_events \
-         WHERE projection = $1 AND ($2::text IS NULL OR stream = $2) AND position <> ALL ($3)";
-    let stream = stream.map(|stream| stream.to_string());
+    const ALL: &str = "DELETE FROM projection.parked_events WHERE projection = $1 AND position <> ALL ($2)";
+    const OF_STREAM: &str = "DELETE FROM projection.parked_events \
+         WHERE projection = $1 AND position <> ALL ($2) AND stream = $3";
     let staying: Vec<_> = staying.iter().map(|one| Sql(one.position)).collect();
-    client
-        .execute(SQL, &[&name, &stream, &staying])
-        .await
-        .map_err(StoreError::at("clearing what was parked"))?;
+    let cleared = match stream {
+        None => client.execute(ALL, &[&name, &staying]).await,
+        Some(stream) => client.execute(OF_STREAM, &[&name, &staying, &stream.to_string()]).await,
+    };
+    cleared.map_err(StoreError::at("clearing what was parked"))?;
     Ok(())
 }

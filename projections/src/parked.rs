@@ -57,14 +57,28 @@ pub(crate) async fn of(client: &Client, projection: &str) -> Result<Vec<ParkedSt
     read(client, Some(projection)).await
 }
 
+macro_rules! parked_streams {
+    ($where:literal) => {
+        concat!(
+            "SELECT DISTINCT ON (projection, stream) projection, stream, position, event_type, ",
+            "coalesce(reason, '') AS reason, attempts, (extract(epoch FROM parked_at) * 1000000)::bigint AS since, ",
+            "count(*) OVER (PARTITION BY projection, stream) AS events FROM projection.parked_events ",
+            $where,
+            " ORDER BY projection, stream, position"
+        )
+    };
+}
+
+const ALL: &str = parked_streams!("");
+const OF_PROJECTION: &str = parked_streams!("WHERE projection = $1");
+
 async fn read(client: &Client, projection: Option<&str>) -> Result<Vec<ParkedStream>, StoreError> {
-    const SQL: &str = "SELECT DISTINCT ON (projection, stream) projection, stream, position, event_type, \
-         coalesce(reason, '') AS reason, attempts, (extract(epoch FROM parked_at) * 1000000)::bigint AS since, \
-         count(*) OVER (PARTITION BY projection, stream) AS events \
-         FROM projection.parked_events WHERE $1::text IS NULL OR projection = $1 \
-         ORDER BY projection, stream, position";
     let failed = || StoreError::at("reading what is parked");
-    let rows = client.query(SQL, &[&projection]).await.map_err(failed())?;
+    let rows = match projection {
+        None => client.query(ALL, &[]).await,
+        Some(projection) => client.query(OF_PROJECTION, &[&projection]).await,
+    };
+    let rows = rows.map_err(failed())?;
     let read = |row| {
         Ok(ParkedStream {
             projection: get(row, "projection")?,

@@ -1,6 +1,8 @@
 //! Queries: what a viewer may see, enforced by PostgreSQL even when a query forgets to ask.
 
-use domain::{AccountId, OrganizationId};
+use domain::{
+    AccountId, ConversationId, DeviceId, InvitationId, OrganizationId, RecipientId, SessionId, WorkspaceId,
+};
 use eventstore_schema::Position;
 use eventstore_schema::database::{Connection, Pool, PoolError};
 use futures_util::future::{join5, try_join3};
@@ -35,10 +37,37 @@ impl<K> Page<K> {
         Self { after, limit: limit.clamp(1, PAGE_ROWS_MAX) }
     }
 
+    /// The key behind which the page begins: on the first page one before all.
+    pub fn behind(&self) -> K
+    where
+        K: PageKey,
+    {
+        self.after.unwrap_or(K::BEFORE_ALL)
+    }
+
     /// How many rows to fetch, as SQL wants it.
     pub fn limit(&self) -> i64 {
         i64::from(self.limit)
     }
+}
+
+/// What a list is ordered by. So that a page is one range of an index, also where the plan is made before the page is known, a
+/// first page has a key, too.
+pub trait PageKey: Copy {
+    /// A key before all that there are.
+    const BEFORE_ALL: Self;
+}
+
+macro_rules! page_keys {
+    ($($type:ty = $least:expr;)+) => { $(impl PageKey for $type { const BEFORE_ALL: Self = $least; })+ };
+    ($($type:ty)+) => { page_keys! { $($type = <$type>::from_bytes([0; 16]);)+ } };
+}
+
+page_keys! { AccountId ConversationId DeviceId InvitationId OrganizationId RecipientId SessionId WorkspaceId }
+page_keys! { u8 = 0; u32 = 0; u64 = 0; Position = Position::new(0); }
+
+impl<A: PageKey, B: PageKey> PageKey for (A, B) {
+    const BEFORE_ALL: Self = (A::BEFORE_ALL, B::BEFORE_ALL);
 }
 
 /// Why a query has no answer.

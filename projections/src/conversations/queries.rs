@@ -188,12 +188,15 @@ pub async fn mine(
     workspace_id: Option<WorkspaceId>,
     page: Page<ConversationId>,
 ) -> Result<Vec<ConversationView>, QueryError> {
-    const SQL: &str = conversation_columns!(
-        "AND ($2::uuid IS NULL OR c.workspace_id = $2) AND ($3::uuid IS NULL OR c.conversation_id > $3) ",
-        "ORDER BY c.conversation_id LIMIT $4"
+    const ALL: &str = conversation_columns!("AND v.conversation_id > $2 ORDER BY v.conversation_id LIMIT $3");
+    const OF_WORKSPACE: &str = conversation_columns!(
+        "AND v.conversation_id > $2 AND c.workspace_id = $4 ORDER BY v.conversation_id LIMIT $3"
     );
-    let me = Sql(viewer.account_id);
-    reader.all(viewer, SQL, &[&me, &Sql(workspace_id), &Sql(page.after), &page.limit()]).await
+    let (me, behind, limit) = (Sql(viewer.account_id), Sql(page.behind()), page.limit());
+    match workspace_id {
+        None => reader.all(viewer, ALL, &[&me, &behind, &limit]).await,
+        Some(workspace) => reader.all(viewer, OF_WORKSPACE, &[&me, &behind, &limit, &Sql(workspace)]).await,
+    }
 }
 
 /// A conversation of the viewer.
@@ -247,9 +250,9 @@ pub async fn members(
     const SQL: &str = "SELECT m.account_id, m.role, m.joined_at FROM read.conversation_members AS m \
          WHERE m.conversation_id = $2 AND m.left_at IS NULL AND EXISTS (SELECT FROM read.conversation_members AS v \
          WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
-         AND ($3::uuid IS NULL OR m.account_id > $3) ORDER BY m.account_id LIMIT $4";
+         AND m.account_id > $3 ORDER BY m.account_id LIMIT $4";
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.behind()), &page.limit()]).await
 }
 
 /// All active recipients of a conversation of the viewer, by account and id: what a commit has to wrap for.
@@ -283,9 +286,9 @@ pub async fn generations(
          FROM read.conversation_encryption_keys AS k WHERE k.conversation_id = $2 \
          AND EXISTS (SELECT FROM read.conversation_members AS v \
          WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
-         AND ($3::bigint IS NULL OR k.generation > $3) ORDER BY k.generation LIMIT $4";
+         AND k.generation > $3 ORDER BY k.generation LIMIT $4";
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.behind()), &page.limit()]).await
 }
 
 /// Wraps of a conversation for all recipients of the viewer's own, by generation and recipient; of one generation only,
@@ -307,12 +310,14 @@ pub async fn own_wraps(
          WHERE w.conversation_id = $2 AND w.account_id = $1 \
          AND EXISTS (SELECT FROM read.conversation_members AS v \
          WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
-         AND ($3::bigint IS NULL OR w.generation = $3) \
-         AND ($4::bigint IS NULL OR (w.generation, w.recipient_id) > ($4, $5::uuid)) \
+         AND w.generation <= $3 \
+         AND (w.generation, w.recipient_id) > ($4, $5) \
          ORDER BY w.generation, w.recipient_id LIMIT $6";
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    let (after, recipient) = (Sql(page.after.map(|key| key.0)), Sql(page.after.map(|key| key.1)));
-    reader.all(viewer, SQL, &[&me, &conversation, &Sql(generation), &after, &recipient, &page.limit()]).await
+    let first = (generation.unwrap_or_default(), RecipientId::BEFORE_ALL);
+    let (after, recipient) = page.after.unwrap_or(first);
+    let (last, after, recipient) = (Sql(generation.unwrap_or(u32::MAX)), Sql(after), Sql(recipient));
+    reader.all(viewer, SQL, &[&me, &conversation, &last, &after, &recipient, &page.limit()]).await
 }
 
 /// All conversations that the account is or was a member of, wherever it acts.

@@ -100,8 +100,8 @@ pub async fn mine(
 ) -> Result<Vec<OwnDeviceView>, QueryError> {
     const SQL: &str = "SELECT device_id, label, hpke_key, verify_key, certificate, enrolled_at, revoked_at, \
          revocation_cause, position FROM read.devices \
-         WHERE account_id = $1 AND ($2::uuid IS NULL OR device_id > $2) ORDER BY device_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.after), &page.limit()]).await
+         WHERE account_id = $1 AND device_id > $2 ORDER BY device_id LIMIT $3";
+    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.behind()), &page.limit()]).await
 }
 
 /// The viewer's own keys with the vault.
@@ -139,7 +139,7 @@ pub async fn public_devices(
     page: Page<DeviceId>,
 ) -> Result<Vec<PublicDeviceView>, QueryError> {
     const SQL: &str = "SELECT account_id, device_id, hpke_key, verify_key, certificate, revoked_at, position \
-         FROM read.devices WHERE account_id = $1 AND ($2::uuid IS NULL OR device_id > $2) \
+         FROM read.devices WHERE account_id = $1 AND device_id > $2 \
          ORDER BY device_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(account_id), &Sql(page.after), &page.limit()]).await
+    reader.all(viewer, SQL, &[&Sql(account_id), &Sql(page.behind()), &page.limit()]).await
 }

@@ -152,15 +152,15 @@ pub async fn page(
     page: Page<u64>,
 ) -> Result<Vec<MessageView>, QueryError> {
     const FORWARDS: &str =
-        messages_where!("AND ($3::bigint IS NULL OR m.number > $3) ORDER BY m.number LIMIT $4");
+        messages_where!("AND m.number > $3 ORDER BY m.number LIMIT $4");
     const BACKWARDS: &str =
-        messages_where!("AND ($3::bigint IS NULL OR m.number < $3) ORDER BY m.number DESC LIMIT $4");
-    let sql = match direction {
-        Direction::Forwards => FORWARDS,
-        Direction::Backwards => BACKWARDS,
+        messages_where!("AND m.number < $3 ORDER BY m.number DESC LIMIT $4");
+    let (sql, behind) = match direction {
+        Direction::Forwards => (FORWARDS, page.behind()),
+        Direction::Backwards => (BACKWARDS, page.after.unwrap_or(u64::MAX)),
     };
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    reader.all(viewer, sql, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
+    reader.all(viewer, sql, &[&me, &conversation, &Sql(behind), &page.limit()]).await
 }
 
 /// One message.
@@ -192,11 +192,12 @@ pub async fn deliveries(
         "SELECT d.account_id, d.device_id, d.state, d.at FROM read.message_deliveries AS d ",
         "WHERE d.conversation_id = $2 AND d.number = $3 AND ",
         seen!("d.number"),
-        "AND ($4::uuid IS NULL OR (d.account_id, d.device_id) > ($4, $5::uuid)) ",
+        "AND (d.account_id, d.device_id) > ($4, $5) ",
         "ORDER BY d.account_id, d.device_id LIMIT $6"
     );
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    let (account, device) = (Sql(page.after.map(|after| after.0)), Sql(page.after.map(|after| after.1)));
+    let (account, device) = page.behind();
+    let (account, device) = (Sql(account), Sql(device));
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &account, &device, &page.limit()]).await
 }
 
@@ -214,9 +215,9 @@ pub async fn receipts(
          FROM read.message_watermarks AS w WHERE w.conversation_id = $2 AND w.until_number IS NULL \
          AND EXISTS (SELECT FROM read.conversation_members AS v \
          WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
-         AND ($3::uuid IS NULL OR w.account_id > $3) GROUP BY w.account_id ORDER BY w.account_id LIMIT $4";
+         AND w.account_id > $3 GROUP BY w.account_id ORDER BY w.account_id LIMIT $4";
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.after), &page.limit()]).await
+    reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.behind()), &page.limit()]).await
 }
 
 /// Reactions on a message, by account and slot.
@@ -235,11 +236,12 @@ pub async fn reactions(
         "r.ciphertext, r.reacted_at FROM read.message_reactions AS r ",
         "WHERE r.conversation_id = $2 AND r.number = $3 AND ",
         seen!("r.number"),
-        "AND ($4::uuid IS NULL OR (r.account_id, r.slot) > ($4, $5::smallint)) ",
+        "AND (r.account_id, r.slot) > ($4, $5) ",
         "ORDER BY r.account_id, r.slot LIMIT $6"
     );
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    let (account, slot) = (Sql(page.after.map(|after| after.0)), Sql(page.after.map(|after| after.1)));
+    let (account, slot) = page.behind();
+    let (account, slot) = (Sql(account), Sql(slot));
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &account, &slot, &page.limit()]).await
 }
 

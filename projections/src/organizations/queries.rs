@@ -95,9 +95,9 @@ pub async fn mine(
     const SQL: &str = "SELECT o.organization_id, o.profile, o.members, m.role, o.created_at, \
          greatest(o.position, m.position) AS position \
          FROM read.organization_memberships AS m JOIN read.organizations AS o USING (organization_id) \
-         WHERE m.account_id = $1 AND m.removed_at IS NULL AND ($2::uuid IS NULL OR m.organization_id > $2) \
+         WHERE m.account_id = $1 AND m.removed_at IS NULL AND m.organization_id > $2 \
          ORDER BY m.organization_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.after), &page.limit()]).await
+    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.behind()), &page.limit()]).await
 }
 
 /// The organization with this id, if the viewer is a member of it.
@@ -127,9 +127,9 @@ pub async fn members(
     page: Page<AccountId>,
 ) -> Result<Vec<OrganizationMemberView>, QueryError> {
     const SQL: &str = "SELECT account_id, role, joined_at, position FROM read.organization_memberships \
-         WHERE organization_id = $1 AND removed_at IS NULL AND ($2::uuid IS NULL OR account_id > $2) \
+         WHERE organization_id = $1 AND removed_at IS NULL AND account_id > $2 \
          ORDER BY account_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(organization_id), &Sql(page.after), &page.limit()]).await
+    reader.all(viewer, SQL, &[&Sql(organization_id), &Sql(page.behind()), &page.limit()]).await
 }
 
 /// Invitations into an organization, by id.
@@ -144,6 +144,6 @@ pub async fn invitations(
 ) -> Result<Vec<InvitationView>, QueryError> {
     const SQL: &str = "SELECT invitation_id, role, uses_max, uses, expires_at, created_by, created_at, revoked_at, \
          position FROM read.organization_invitations \
-         WHERE organization_id = $1 AND ($2::uuid IS NULL OR invitation_id > $2) ORDER BY invitation_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(organization_id), &Sql(page.after), &page.limit()]).await
+         WHERE organization_id = $1 AND invitation_id > $2 ORDER BY invitation_id LIMIT $3";
+    reader.all(viewer, SQL, &[&Sql(organization_id), &Sql(page.behind()), &page.limit()]).await
 }

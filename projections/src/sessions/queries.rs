@@ -43,6 +43,6 @@ pub async fn mine(
 ) -> Result<Vec<SessionView>, QueryError> {
     const SQL: &str = "SELECT session_id, device_id, origin, started_at, refreshed_at, expires_at, revoked_at, \
          revocation_cause, position FROM read.session_tokens WHERE account_id = $1 AND revoked_at IS NULL \
-         AND ($2::uuid IS NULL OR session_id > $2) ORDER BY session_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.after), &page.limit()]).await
+         AND session_id > $2 ORDER BY session_id LIMIT $3";
+    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.behind()), &page.limit()]).await
 }

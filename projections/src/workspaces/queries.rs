@@ -57,9 +57,9 @@ pub async fn mine(
          w.archived_at, greatest(w.position, m.position) AS position \
          FROM read.workspace_memberships AS m JOIN read.workspaces AS w USING (workspace_id) \
          WHERE m.account_id = $1 AND m.organization_id = $2 AND m.removed_at IS NULL \
-         AND ($3::uuid IS NULL OR m.workspace_id > $3) ORDER BY m.workspace_id LIMIT $4";
+         AND m.workspace_id > $3 ORDER BY m.workspace_id LIMIT $4";
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&Sql(viewer.account_id), &Sql(organization_id), &Sql(page.after), &page.limit()];
+        [&Sql(viewer.account_id), &Sql(organization_id), &Sql(page.behind()), &page.limit()];
     reader.all(viewer, SQL, &parameters).await
 }
 
@@ -77,10 +77,10 @@ pub async fn of_organization(
          w.archived_at, greatest(w.position, m.position) AS position \
          FROM read.workspaces AS w LEFT JOIN read.workspace_memberships AS m \
          ON m.workspace_id = w.workspace_id AND m.account_id = $1 AND m.removed_at IS NULL \
-         WHERE w.organization_id = $2 AND ($3::uuid IS NULL OR w.workspace_id > $3) \
+         WHERE w.organization_id = $2 AND w.workspace_id > $3 \
          ORDER BY w.workspace_id LIMIT $4";
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&Sql(viewer.account_id), &Sql(organization_id), &Sql(page.after), &page.limit()];
+        [&Sql(viewer.account_id), &Sql(organization_id), &Sql(page.behind()), &page.limit()];
     reader.all(viewer, SQL, &parameters).await
 }
 
@@ -112,7 +112,7 @@ pub async fn members(
     page: Page<AccountId>,
 ) -> Result<Vec<WorkspaceMemberView>, QueryError> {
     const SQL: &str = "SELECT account_id, role, joined_at, position FROM read.workspace_memberships \
-         WHERE workspace_id = $1 AND removed_at IS NULL AND ($2::uuid IS NULL OR account_id > $2) \
+         WHERE workspace_id = $1 AND removed_at IS NULL AND account_id > $2 \
          ORDER BY account_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(workspace_id), &Sql(page.after), &page.limit()]).await
+    reader.all(viewer, SQL, &[&Sql(workspace_id), &Sql(page.behind()), &page.limit()]).await
 }
