@@ -470,11 +470,8 @@ pub trait EventLog: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    async fn load_snapshot(
-        &self,
-        stream: StreamId,
-        state_version: u16,
-    ) -> Result<Option<Snapshot>, LogError>;
+    async fn load_snapshot(&self, stream: StreamId, state_version: u16)
+    -> Result<Option<Snapshot>, LogError>;
 
     /// Stores a snapshot in place of the one of its version. One of the version before stays: while servers are replaced by those of
     /// the next release, either finds its own. Older ones go.

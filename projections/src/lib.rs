@@ -63,7 +63,7 @@ pub use parked::{ParkedStream, parked};
 pub use progress::{Progress, State, WaitError};
 pub use projections::{LAG_EVENTS_MAX, Projections, Status, StatusError, status};
 pub use projector::{Decoded, Item, Projector, Undecodable};
-pub use reader::{PAGE_ROWS_MAX, Page, QueryError, ReadModels, Reader, Shape, Viewer};
+pub use reader::{PAGE_ROWS_MAX, Page, PageKey, QueryError, ReadModels, Reader, Shape, Viewer};
 pub use rebuild::{RebuildError, RebuildProgress, Rebuilt, rebuild};
 pub use rows::{FoldError, Keys, Rows, TableDef};
 pub use store::StoreError;

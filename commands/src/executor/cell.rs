@@ -154,8 +154,10 @@ impl<A: Aggregate> Running<A> {
     }
 
     /// Moves those that came in since to `jobs`, too.
-    pub(super) fn more_jobs(&self, jobs: &mut VecDeque<Job<A>>) {
-        locked(&self.cell.inner).move_to(jobs);
+    pub(super) fn more_jobs(&self, jobs: &mut VecDeque<Job<A>>, cached: Option<&CachedAggregate<A>>) {
+        let mut inner = locked(&self.cell.inner);
+        inner.show(cached);
+        inner.move_to(jobs);
     }
 }
 

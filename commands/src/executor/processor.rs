@@ -37,7 +37,7 @@ pub(super) async fn run<A: Aggregate>(shared: Arc<Shared>, cell: Arc<Cell<A>>) {
         }
         let lock = processor.lock_appends().await;
         if lock.is_some() {
-            running.more_jobs(&mut processor.jobs);
+            running.more_jobs(&mut processor.jobs, processor.cached.as_deref());
         }
         processor.step(lock).await;
     }

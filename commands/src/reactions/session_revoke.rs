@@ -114,7 +114,7 @@ impl SessionRevoke {
             let look = |state: &Session, _| state.expires_at();
             let expires = match self.executor.view(SessionId::from(session), look).await {
                 Ok(expires) => expires,
-                Err(error) if error.is_retryable() => return Err(error.into()),
+                // Another account's, which is no reason to keep this one waiting: it is looked at again later.
                 Err(error) => {
                     tracing::warn!(%error, %session, "a session cannot be read and stays in the index");
                     Some(now)

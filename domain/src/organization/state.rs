@@ -57,7 +57,8 @@ pub struct Organization {
     owners: usize,
     #[serde(deserialize_with = "persistent::map")]
     invitations: OrdMap<InvitationId, Invitation>,
-    /// Who was removed by another, and by the event of which revision, as long as an invitation is open that is older.
+    /// Who was removed by another, and by the event of which revision, last, as long as an invitation is open that is older. Coming
+    /// back by a younger one does not make an older one good again.
     #[serde(deserialize_with = "persistent::map")]
     removed: OrdMap<AccountId, u64>,
     /// How many events there were: the revision of the next one.
@@ -188,7 +189,6 @@ impl Organization {
 
     fn join(&mut self, event: &OrganizationMemberJoined) {
         self.set_member(event.account_id, Some(OrganizationMember { role: event.role, term: self.events }));
-        self.removed.remove(&event.account_id);
         if let Some(id) = event.invitation_id {
             self.use_invitation(id);
         }
@@ -234,7 +234,7 @@ impl Organization {
 
 impl Aggregate for Organization {
     const CATEGORY: Category = Category::Organization;
-    const STATE_VERSION: u16 = 2;
+    const STATE_VERSION: u16 = 3;
     type Id = OrganizationId;
     type Event = OrganizationEvent;
     type Command = OrganizationCommand;

@@ -113,12 +113,14 @@ async fn lock(shared: &Shared, session: &Session) -> Result<bool, Error> {
     );
     locked?;
     let mut has_all = take_in(shared, after, &rows?)?;
+    let mut reached = after;
     for _ in 1..READS_MAX {
-        if has_all {
+        // What cannot be decoded is never got past.
+        if has_all || shared.tail.end() <= reached {
             break;
         }
-        let after = shared.tail.end();
-        has_all = take_in(shared, after, &read(session, after, EVENTS_MAX, BYTES_MAX).await?)?;
+        reached = shared.tail.end();
+        has_all = take_in(shared, reached, &read(session, reached, EVENTS_MAX, BYTES_MAX).await?)?;
     }
     Ok(has_all)
 }

@@ -8,7 +8,7 @@ use domain::{
 use eventstore_schema::{Position, SealedCell};
 
 use crate::cell::Sql;
-use crate::reader::{Page, QueryError, Reader, Viewer};
+use crate::reader::{Page, PageKey, QueryError, Reader, Viewer};
 
 crate::result! {
     /// A conversation as one of its members sees it.

@@ -151,10 +151,8 @@ pub async fn page(
     direction: Direction,
     page: Page<u64>,
 ) -> Result<Vec<MessageView>, QueryError> {
-    const FORWARDS: &str =
-        messages_where!("AND m.number > $3 ORDER BY m.number LIMIT $4");
-    const BACKWARDS: &str =
-        messages_where!("AND m.number < $3 ORDER BY m.number DESC LIMIT $4");
+    const FORWARDS: &str = messages_where!("AND m.number > $3 ORDER BY m.number LIMIT $4");
+    const BACKWARDS: &str = messages_where!("AND m.number < $3 ORDER BY m.number DESC LIMIT $4");
     let (sql, behind) = match direction {
         Direction::Forwards => (FORWARDS, page.behind()),
         Direction::Backwards => (BACKWARDS, page.after.unwrap_or(u64::MAX)),

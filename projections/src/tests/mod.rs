@@ -3,6 +3,7 @@
 mod definitions;
 mod feed;
 mod follow;
+mod large;
 mod parked;
 mod queries;
 mod rebuild;

@@ -12,7 +12,7 @@ fn first<K>() -> Page<K> {
     Page::new(None, 200)
 }
 
-async fn lived(seed: u64, commands: usize) -> (Bench, Reader) {
+pub(super) async fn lived(seed: u64, commands: usize) -> (Bench, Reader) {
     let mut bench = Bench::new(seed).await;
     bench.world.live(commands).await;
     let projections = bench.start().await;

@@ -15,10 +15,11 @@ use crate::reactions::{Reactions, all};
 use crate::services::tests::stage::*;
 use crate::{Parts, Services};
 
-/// A log in which one stream is out of reach.
+/// A log in which one stream takes nothing, and one cannot be read.
 struct Poisoned {
     log: Arc<dyn EventLog>,
     stream: Mutex<Option<StreamId>>,
+    unreadable: Mutex<Option<StreamId>>,
 }
 
 #[async_trait]
@@ -45,6 +46,12 @@ impl EventLog for Poisoned {
         from: Revision,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
+        if *self.unreadable.lock().unwrap() == Some(stream) {
+            return Err(LogError::Unavailable {
+                attempt: "reading",
+                reason: "it is out of reach".to_owned(),
+            });
+        }
         self.log.read_stream(stream, from, limit).await
     }
 
@@ -90,6 +97,36 @@ impl EventLog for Poisoned {
     }
 }
 
+/// The stage's log as the reactions have it.
+fn poisoned_reactions(stage: &Stage) -> (Arc<Poisoned>, Reactions) {
+    let log = Arc::clone(&stage.parts.log);
+    let log = Arc::new(Poisoned { log, stream: Mutex::default(), unreadable: Mutex::default() });
+    let parts = Parts { log: Arc::clone(&log) as Arc<dyn EventLog>, ..stage.parts.clone() };
+    let reactions = Reactions::new(all(&Services::new(&parts), &parts), parts);
+    (log, reactions)
+}
+
+#[tokio::test]
+async fn an_old_session_that_cannot_be_read_keeps_nobodys_new_one_waiting() {
+    let stage = Stage::new().await;
+    let (log, reactions) = poisoned_reactions(&stage);
+    let running = reactions.start();
+    stage.log_in(ALICE, 0, None).await;
+    settled(&stage, &reactions).await;
+    stage.parts.clock.advance_seconds(1_000 * 86_400);
+    *log.unreadable.lock().unwrap() = Some(StreamId::new(Category::Session, ALICE.session(0)));
+    stage.log_in(BOB, 0, None).await;
+    settled(&stage, &reactions).await;
+    let client = stage.database.client().await;
+    let indexed = async |person: Person| {
+        let sql = "SELECT count(*) FROM write.sessions_by_account WHERE account_id = $1";
+        client.query_one(sql, &[&person.account().as_uuid()]).await.unwrap().get::<_, i64>(0)
+    };
+    assert_eq!((indexed(ALICE).await, indexed(BOB).await), (1, 1));
+    assert!(reactions.status().await.unwrap().iter().all(|status| status.parked.events == 0));
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn one_conversation_out_of_reach_delays_its_members_devices_and_no_others() {
     let stage = Stage::new().await;
@@ -99,9 +136,7 @@ async fn one_conversation_out_of_reach_delays_its_members_devices_and_no_others(
     let organization = stage.organization(&[ALICE, BOB]).await;
     let poisoned = stage.group(organization, ALICE, &[]).await;
     let sound = stage.group(organization, BOB, &[]).await;
-    let log = Arc::new(Poisoned { log: Arc::clone(&stage.parts.log), stream: Mutex::default() });
-    let parts = Parts { log: Arc::clone(&log) as Arc<dyn EventLog>, ..stage.parts.clone() };
-    let reactions = Reactions::new(all(&Services::new(&parts), &parts), parts);
+    let (log, reactions) = poisoned_reactions(&stage);
     let running = reactions.start();
     settled(&stage, &reactions).await;
 

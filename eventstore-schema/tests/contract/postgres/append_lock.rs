@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore_schema::{AppendError, EventLog, Expected, NewEvent, Revision, StreamAppend, StreamId};
+use eventstore_schema::{
+    AppendError, AppendLock, EventLog, Expected, NewEvent, Revision, StreamAppend, StreamId,
+};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
@@ -56,10 +58,20 @@ impl Given {
     }
 }
 
+/// The lock, however long others have it and the writer takes to connect.
+async fn locked(log: &Arc<dyn EventLog>) -> AppendLock {
+    loop {
+        match log.lock_appends().await {
+            Some(lock) => return lock,
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_decided_under_the_lock_comes_before_what_others_append() {
     let given = Given::with(LONG, LONG).await;
-    let lock = given.here.lock_appends().await.unwrap();
+    let lock = locked(&given.here).await;
     let tail = lock.tail(given.stream, Revision::new(1)).unwrap();
     assert_eq!(tail, given.there.read_stream(given.stream, Revision::new(1), 9).await.unwrap());
     assert_eq!(tail.len(), 1);
@@ -78,13 +90,7 @@ async fn what_is_not_at_hand_is_not_made_up() {
     let other = given::stream();
     given.there.append(given::append(other, 3)).await.unwrap();
     let fresh = given.engine.connect(|config| (config.deciding_max, config.stopped_max) = (LONG, LONG)).await;
-    let lock = loop {
-        // Its writer connects by itself.
-        match fresh.lock_appends().await {
-            Some(lock) => break lock,
-            None => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
-    };
+    let lock = locked(&fresh).await;
     // From the start on: nothing says that what is at hand is all.
     assert!(lock.tail(other, Revision::new(0)).is_none());
     assert!(lock.tail(given::stream(), Revision::new(0)).is_none());
@@ -95,7 +101,7 @@ async fn what_is_not_at_hand_is_not_made_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_is_given_back_unused_lets_others_go_on() {
     let given = Given::with(LONG, LONG).await;
-    let lock = given.here.lock_appends().await.unwrap();
+    let lock = locked(&given.here).await;
     let waiting = given.append_there().await;
     let (here, append) = (Arc::clone(&given.here), given::append(given::stream(), 1));
     let of_others = tokio::spawn(async move { here.append(append).await });
@@ -108,7 +114,7 @@ async fn a_lock_that_is_given_back_unused_lets_others_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_ends_by_itself_and_what_comes_late_is_judged() {
     let given = Given::with(Duration::from_millis(5), LONG).await;
-    let lock = given.here.lock_appends().await.unwrap();
+    let lock = locked(&given.here).await;
     given.there.append(given::append_at(given.stream, 1, 1)).await.unwrap();
     let results = given.here.append_locked(vec![given::append_at(given.stream, 1, 1)], lock).await;
     assert!(matches!(results.as_slice(), [Err(AppendError::Conflict { .. })]), "{results:?}");
@@ -118,7 +124,7 @@ async fn a_lock_ends_by_itself_and_what_comes_late_is_judged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_stops_while_it_has_the_lock_is_not_waited_for() {
     let given = Given::with(LONG, Duration::from_millis(50)).await;
-    let lock = given.here.lock_appends().await.unwrap();
+    let lock = locked(&given.here).await;
     given.there.append(given::append_at(given.stream, 1, 1)).await.unwrap();
     // It goes on with what it believes to be its own: its connection is gone, and what it decided is judged.
     let results = given.here.append_locked(vec![given::append_at(given.stream, 1, 1)], lock).await;
@@ -141,7 +147,7 @@ async fn who_is_behind_reads_little_under_the_lock() {
     given.there.append(given::append_at(given.stream, 1, 600)).await.unwrap();
     let known = given.here.read_stream(given.stream, Revision::new(0), 1_000).await.unwrap();
     assert_eq!(given::read_all_after(given.here.as_ref(), None).await, known);
-    let lock = given.here.lock_appends().await.unwrap();
+    let lock = locked(&given.here).await;
     assert_eq!(lock.tail(given.stream, Revision::new(300)).unwrap(), known[300..]);
     drop(lock);
     // Not known: in several reads, however large what it holds is.
@@ -152,7 +158,7 @@ async fn who_is_behind_reads_little_under_the_lock() {
         ..given::append_at(given.stream, 601, 1)
     };
     given.there.append(large(9)).await.unwrap();
-    let lock = given.here.lock_appends().await.unwrap();
+    let lock = locked(&given.here).await;
     assert_eq!(lock.tail(given.stream, Revision::new(602)).unwrap().len(), 9);
     drop(lock);
     // More than is read under the lock: those who ask go on without, until little is left.
@@ -161,6 +167,6 @@ async fn who_is_behind_reads_little_under_the_lock() {
         given.there.append(more).await.unwrap();
     }
     assert!(given.here.lock_appends().await.is_none());
-    let lock = given.here.lock_appends().await.unwrap();
+    let lock = locked(&given.here).await;
     assert_eq!(lock.tail(given.stream, Revision::new(611)).unwrap().len(), 20);
 }

@@ -1,0 +1,145 @@
+//! Pages of large tables, by plans that are made before it is known which page: what is visited is what is shown, whatever else
+//! there is.
+
+use domain::{AccountId, Aggregate, ConversationId, OrganizationId};
+use eventstore_schema::database::{Pool, PoolOptions, Role};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::queries::lived;
+use super::*;
+use crate::messages::queries::Direction;
+use crate::{Page, QueryError, Reader, Viewer};
+
+const ROWS: i64 = 1_000_000;
+/// Rows of a page.
+const LIMIT: u32 = 50;
+/// Entries of indexes that a page may visit: those of its rows, of policies that are asked for each, of bounds.
+const VISITED_MAX: i64 = 1_000;
+
+/// A world, and a reader whose one connection plans every query for any parameters.
+struct Large {
+    bench: Bench,
+    reader: Reader,
+    pool: Pool,
+    owner: Client,
+}
+
+impl Large {
+    async fn new(seed: u64) -> Self {
+        let (bench, _) = lived(seed, 900).await;
+        let options = PoolOptions {
+            server_options: "-c plan_cache_mode=force_generic_plan",
+            ..PoolOptions::of_size(1)
+        };
+        let pool = Pool::new(&bench.config(), Role::Reader, options).expect("a pool");
+        let owner = bench.database.client().await;
+        Self { reader: Reader::new(pool.clone()), bench, pool, owner }
+    }
+
+    /// Multiplies a row of a table, with these columns made anew of `g`, which counts from 1.
+    async fn multiply(&self, table: &str, row: &str, anew: &[(&str, &str)]) {
+        let sql = "SELECT n.nspname, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c \
+            JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname LIKE 'rm\\_%' \
+            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+            WHERE c.relname = $1 AND c.relkind = 'r' GROUP BY n.nspname";
+        let found = self.owner.query_one(sql, &[&table]).await.unwrap();
+        let (schema, columns): (String, Vec<String>) = (found.get(0), found.get(1));
+        let made = |column: &String| {
+            let anew = anew.iter().find(|(name, _)| name == column).map(|(_, made)| (*made).to_owned());
+            anew.unwrap_or_else(|| format!("s.{column}"))
+        };
+        let values: Vec<String> = columns.iter().map(made).collect();
+        let insert = format!(
+            "INSERT INTO {schema}.{table} ({}) SELECT {} FROM (SELECT * FROM {schema}.{table} WHERE {row} LIMIT 1) AS s, \
+             generate_series(1, {ROWS}) AS g; ANALYZE {schema}.{table}",
+            columns.join(", "),
+            values.join(", ")
+        );
+        self.owner.batch_execute(&insert).await.unwrap();
+        let count = format!("SELECT count(*) FROM {schema}.{table}");
+        assert!(self.owner.query_one(&count, &[]).await.unwrap().get::<_, i64>(0) > ROWS);
+    }
+
+    async fn entries(&self, table: &str) -> i64 {
+        // What the connection has counted is not yet with the server.
+        let reader = self.pool.get().await.unwrap();
+        reader.query("SELECT pg_stat_force_next_flush()", &[]).await.unwrap();
+        let sql = "SELECT (t.seq_tup_read + coalesce((SELECT sum(i.idx_tup_read) FROM pg_stat_user_indexes i \
+            WHERE i.relid = t.relid), 0))::bigint FROM pg_stat_user_tables t WHERE t.relname = $1";
+        self.owner.query_one(sql, &[&table]).await.unwrap().get(0)
+    }
+
+    /// Asks for a page, which is to be full or at least not empty, and says how many entries were visited for it.
+    async fn visited<T>(
+        &self,
+        table: &str,
+        page: impl AsyncFnOnce(&Reader) -> Result<Vec<T>, QueryError>,
+    ) -> i64 {
+        let before = self.entries(table).await;
+        let rows = page(&self.reader).await.unwrap();
+        assert!(!rows.is_empty(), "an empty page");
+        self.entries(table).await - before
+    }
+}
+
+fn page<K>(after: Option<K>) -> Page<K> {
+    Page::new(after, LIMIT)
+}
+
+/// A conversation with messages, its organization and a member.
+fn conversation(bench: &Bench) -> (ConversationId, OrganizationId, AccountId) {
+    let open = bench.world.conversations().filter(|one| !one.is_deleted() && one.last_number() > 0);
+    let found = open.filter_map(|one| {
+        let (member, _) = one.members().next()?;
+        Some((one.id()?, one.organization()?, member))
+    });
+    found.last().expect("a conversation with messages")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_messages_visits_its_own_rows_only() {
+    use crate::messages::queries;
+    let large = Large::new(71).await;
+    let (conversation_id, organization_id, account_id) = conversation(&large.bench);
+    let viewer = Viewer { account_id, organization_id: Some(organization_id) };
+    let row = format!("conversation_id = '{}'", conversation_id.as_uuid());
+    large.multiply("messages", &row, &[("number", "1000 + g"), ("message_id", "gen_random_uuid()")]).await;
+    for (direction, after) in [
+        (Direction::Forwards, None),
+        (Direction::Forwards, Some(900_000)),
+        (Direction::Backwards, None),
+        (Direction::Backwards, Some(500_000)),
+    ] {
+        let ask = async |reader: &Reader| {
+            queries::page(reader, &viewer, conversation_id, direction, page(after)).await
+        };
+        let visited = large.visited("messages", ask).await;
+        assert!(visited <= VISITED_MAX, "{visited} for {direction:?} {after:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_members_visits_its_own_rows_only() {
+    let large = Large::new(72).await;
+    let (conversation_id, organization_id, account_id) = conversation(&large.bench);
+    let viewer = Viewer { account_id, organization_id: Some(organization_id) };
+    let member = [("account_id", "lpad(to_hex(g), 32, '0')::uuid")];
+    let account = |number: u128| AccountId::from(Uuid::from_u128(number));
+    let row = format!("conversation_id = '{}' AND left_at IS NULL", conversation_id.as_uuid());
+    large.multiply("conversation_members", &row, &member).await;
+    let row = format!("organization_id = '{}' AND removed_at IS NULL", organization_id.as_uuid());
+    large.multiply("organization_memberships", &row, &member).await;
+    for after in [None, Some(account(900_000))] {
+        let of_conversation = async |reader: &Reader| {
+            crate::conversations::queries::members(reader, &viewer, conversation_id, page(after)).await
+        };
+        let visited = large.visited("conversation_members", of_conversation).await;
+        assert!(visited <= VISITED_MAX, "{visited} of a conversation behind {after:?}");
+        let of_organization = async |reader: &Reader| {
+            crate::organizations::queries::members(reader, &viewer, organization_id, page(after)).await
+        };
+        let visited = large.visited("organization_memberships", of_organization).await;
+        assert!(visited <= VISITED_MAX, "{visited} of an organization behind {after:?}");
+    }
+}
