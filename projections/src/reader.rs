@@ -54,7 +54,7 @@ impl<K> Page<K> {
 /// What a list is ordered by. So that a page is one range of an index, also where the plan is made before the page is known, a
 /// first page has a key, too.
 pub trait PageKey: Copy {
-    /// A key before all that there are.
+    /// A key before all that the server makes. Where clients make keys, a list has to show this one, too.
     const BEFORE_ALL: Self;
 }
 

@@ -314,7 +314,9 @@ pub async fn own_wraps(
          AND (w.generation, w.recipient_id) > ($4, $5) \
          ORDER BY w.generation, w.recipient_id LIMIT $6";
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
-    let first = (generation.unwrap_or_default(), RecipientId::BEFORE_ALL);
+    // Recipients' ids are their makers': every one is behind the last that there can be of the generation before.
+    let before = |generation: u32| (generation.saturating_sub(1), RecipientId::from_bytes([u8::MAX; 16]));
+    let first = generation.map_or(PageKey::BEFORE_ALL, before);
     let (after, recipient) = page.after.unwrap_or(first);
     let (last, after, recipient) = (Sql(generation.unwrap_or(u32::MAX)), Sql(after), Sql(recipient));
     reader.all(viewer, SQL, &[&me, &conversation, &last, &after, &recipient, &page.limit()]).await

@@ -89,7 +89,7 @@ crate::result! {
     }
 }
 
-/// The viewer's devices, revoked ones too, by id.
+/// The viewer's devices, revoked ones too, by id. Ids of devices are their makers': also the least that there can be is listed.
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached.
@@ -100,8 +100,10 @@ pub async fn mine(
 ) -> Result<Vec<OwnDeviceView>, QueryError> {
     const SQL: &str = "SELECT device_id, label, hpke_key, verify_key, certificate, enrolled_at, revoked_at, \
          revocation_cause, position FROM read.devices \
-         WHERE account_id = $1 AND device_id > $2 ORDER BY device_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.behind()), &page.limit()]).await
+         WHERE account_id = $1 AND device_id >= $2 AND device_id IS DISTINCT FROM $4 ORDER BY device_id LIMIT $3";
+    reader
+        .all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(page.behind()), &page.limit(), &Sql(page.after)])
+        .await
 }
 
 /// The viewer's own keys with the vault.
@@ -139,7 +141,7 @@ pub async fn public_devices(
     page: Page<DeviceId>,
 ) -> Result<Vec<PublicDeviceView>, QueryError> {
     const SQL: &str = "SELECT account_id, device_id, hpke_key, verify_key, certificate, revoked_at, position \
-         FROM read.devices WHERE account_id = $1 AND device_id > $2 \
+         FROM read.devices WHERE account_id = $1 AND device_id >= $2 AND device_id IS DISTINCT FROM $4 \
          ORDER BY device_id LIMIT $3";
-    reader.all(viewer, SQL, &[&Sql(account_id), &Sql(page.behind()), &page.limit()]).await
+    reader.all(viewer, SQL, &[&Sql(account_id), &Sql(page.behind()), &page.limit(), &Sql(page.after)]).await
 }
