@@ -4,6 +4,9 @@
 //! one is a copy with the events that were decided since and are not on record yet; when the log takes them all it becomes
 //! the confirmed one, else it is dropped, the tail is read, and what was not answered is decided again.
 //!
+//! A stream that other processes write to, too, is decided under the log's append lock where the log has one (ADR 0022): what was
+//! decided without would be late mostly.
+//!
 //! A refusal, and "nothing to do", are final only on a confirmed state that is *current* (read from the log, or confirmed by
 //! an append, after the command came in): otherwise another node's write could make the answer wrong. A command that is
 //! accepted needs no such care: the log refuses it when the state was another.

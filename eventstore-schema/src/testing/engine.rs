@@ -34,7 +34,7 @@ pub struct LogOptions {
     pub waiting_max: Option<usize>,
     /// How long an append is tried while the engine cannot be reached.
     pub patience: Option<Duration>,
-    /// How long others wait for what is decided under a lock.
+    /// How long others wait for what is decided under the append lock.
     pub deciding_max: Option<Duration>,
 }
 

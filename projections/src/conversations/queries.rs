@@ -317,7 +317,8 @@ pub async fn own_wraps(
     // Recipients' ids are their makers': every one is behind the last that there can be of the generation before.
     let before = |generation: u32| (generation.saturating_sub(1), RecipientId::from_bytes([u8::MAX; 16]));
     let first = generation.map_or(PageKey::BEFORE_ALL, before);
-    let (after, recipient) = page.after.unwrap_or(first);
+    // A page of one generation begins in it, whatever list the key is of.
+    let (after, recipient) = page.after.map_or(first, |after| after.max(first));
     let (last, after, recipient) = (Sql(generation.unwrap_or(u32::MAX)), Sql(after), Sql(recipient));
     reader.all(viewer, SQL, &[&me, &conversation, &last, &after, &recipient, &page.limit()]).await
 }

@@ -73,7 +73,7 @@ async fn one_by_one<K: Copy>(mut next: impl AsyncFnMut(Page<K>) -> Option<K>) ->
 #[tokio::test]
 async fn accounts_devices_and_sessions_are_shown_to_their_owner() {
     let (bench, reader) = lived(52, 500).await;
-    let (mut devices, mut sessions) = (0, 0);
+    let (mut devices, mut sessions) = (BTreeSet::new(), 0);
     for account_id in bench.world.accounts() {
         let viewer = Viewer { account_id, organization_id: None };
         let own = crate::accounts::queries::own(&reader, &viewer).await.unwrap().expect("an account");
@@ -85,13 +85,20 @@ async fn accounts_devices_and_sessions_are_shown_to_their_owner() {
         let public =
             crate::devices::queries::public_devices(&reader, &viewer, account_id, first()).await.unwrap();
         assert_eq!(mine.len(), public.len());
-        devices += mine.len();
+        devices.extend(mine.iter().map(|one| AccountDevice::new(account_id, one.device_id)));
         let keys = crate::devices::queries::own_keys(&reader, &viewer).await.unwrap();
         let public = crate::devices::queries::public_keys(&reader, &viewer, account_id).await.unwrap();
         assert_eq!(keys.map(|keys| keys.identity_key), public.map(|keys| keys.identity_key));
         sessions += crate::sessions::queries::mine(&reader, &viewer, first()).await.unwrap().len();
     }
-    assert!(devices > 0 && sessions > 0, "{devices} devices, {sessions} sessions");
+    let owner = bench.database.client().await;
+    let rows = owner.query("SELECT account_id, device_id FROM read.devices", &[]).await.unwrap();
+    let id = |row: &tokio_postgres::Row, at| row.get::<_, uuid::Uuid>(at);
+    let all = rows.iter().map(|row| AccountDevice::new(id(row, 0).into(), id(row, 1).into()));
+    assert_eq!(devices, all.collect());
+    // Its maker chose it; it is not to be hidden.
+    assert!(devices.iter().any(|one| one.device_id.as_bytes() == &[0; 16]), "a device with the least id");
+    assert!(sessions > 0, "{sessions} sessions");
 }
 
 #[tokio::test]
