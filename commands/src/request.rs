@@ -7,6 +7,7 @@ use domain::{
 };
 use eventstore_schema::{RecordedEvent, Revision};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::network::Network;
 
@@ -168,15 +169,20 @@ impl Request {
         }
     }
 
-    /// The same command of somebody whom nobody knows, about `subject`: the blind index of an address, or the hash of a token.
-    /// Its id follows from the idempotency key, the subject and the content. So the equal keys of two people name two commands,
-    /// a key that comes again with other content names another command, and no key ever changes an answer.
-    pub fn about(&self, subject: &[u8; 32]) -> Self {
-        let CommandIdentity { id, content } = self.command;
-        let asked: &[u8] = content.hash().map_or(&[], |hash| hash.as_slice());
-        let command =
-            CommandIdentity { id: derived_id("anonymous", &[id.as_bytes(), subject, asked]), content };
-        Self { command, expected_revision: None, ..*self }
+    /// The bytes that name a command of somebody whom nobody knows, about `subject` (the blind index of an address, or the hash of
+    /// a token): the idempotency key, the subject and the content. So the equal keys of two people name two commands, a key
+    /// that comes again with other content names another command, and no key ever changes an answer.
+    ///
+    /// The content may be a password: only what a key makes of these bytes may be stored (`Credentials::about`).
+    pub(crate) fn anonymous_name(&self, subject: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+        let asked: &[u8] = self.command.content.hash().map_or(&[], |hash| hash.as_slice());
+        Zeroizing::new([self.command.id.as_bytes().as_slice(), subject, asked].concat())
+    }
+
+    /// The same under the id that a key made of [`Request::anonymous_name`].
+    pub(crate) fn anonymous(&self, name: &[u8; 32]) -> Self {
+        let id = derived_id("anonymous", &[name]);
+        Self { command: CommandIdentity { id, ..self.command }, expected_revision: None, ..*self }
     }
 
     /// The id of what this command creates; the same for every retry, so that a retried create meets the same stream.
@@ -187,7 +193,7 @@ impl Request {
 
 /// The id of the command that `actor` gives under an idempotency key.
 ///
-/// Anonymous actors share one id space: see [`Request::about`].
+/// Anonymous actors share one id space: see [`Request::anonymous_name`].
 pub fn command_id(actor: Actor, idempotency_key: &str) -> CommandId {
     CommandId::from_bytes(derive("command", &[&[actor.kind.code()], &actor.id, idempotency_key.as_bytes()]))
 }
@@ -272,18 +278,18 @@ mod tests {
 
     #[test]
     fn an_anonymous_command_is_named_by_key_subject_and_content() {
-        let one = request("k").about(&[1; 32]);
-        assert_eq!(one.command, request("k").about(&[1; 32]).command);
+        let one = request("k");
+        assert_eq!(one.anonymous_name(&[1; 32]), request("k").anonymous_name(&[1; 32]));
         let mut other_content = request("k");
         other_content.command.content = Content::of("verb", &[b"other"]);
-        for other in
-            [request("k").about(&[2; 32]), request("l").about(&[1; 32]), other_content.about(&[1; 32])]
-        {
-            assert_ne!(one.command.id, other.command.id);
-            assert_ne!(one.created_id::<AccountId>("account"), other.created_id("account"));
+        for (other, subject) in [(request("k"), 2), (request("l"), 1), (other_content, 1)] {
+            assert_ne!(one.anonymous_name(&[1; 32]), other.anonymous_name(&[subject; 32]));
         }
+        let (named, other) = (one.anonymous(&[1; 32]), one.anonymous(&[2; 32]));
+        assert_ne!(named.command.id, other.command.id);
+        assert_ne!(named.created_id::<AccountId>("account"), other.created_id("account"));
         let expecting = request("k").with_expected_revision(Some(Revision::new(3)));
-        assert_eq!(expecting.about(&[1; 32]).expected_revision, None);
+        assert_eq!(expecting.anonymous(&[1; 32]).expected_revision, None);
     }
 
     #[test]

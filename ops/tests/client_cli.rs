@@ -164,6 +164,12 @@ fn what_others_write_does_not_pose_as_what_the_program_says() {
         "{shown}"
     );
     assert_eq!(ann.does(&["history", &group])[1]["text"], posing, "machines get it as it is");
+    // Nor where nobody else is there to be told apart from: only who was made sure of goes by the name alone.
+    let posing_alone = ann.sees(&["history", &group, "--after", "1"]);
+    assert!(posing_alone.contains(&end), "{posing_alone}");
+    ann.does(&["safety-number", &bob_id, "--verified"]);
+    let sure = ann.sees(&["history", &group, "--after", "1"]);
+    assert!(sure.contains("Ann Archer: Wait."), "{sure}");
 }
 
 #[test]

@@ -21,7 +21,9 @@ pub struct Audience {
     pub conversation: Option<ConversationId>,
     /// The account that sees it in any case.
     pub account: Option<AccountId>,
-    /// The membership that it begins or ends, or the session that it binds.
+    /// The workspace of whose conversations members see it.
+    pub workspace: Option<WorkspaceId>,
+    /// The membership that it begins or ends, the session that it binds, or what it closes to those who would write.
     pub change: Option<Change>,
     /// The sockets that it closes.
     pub ends: Option<Ends>,
@@ -38,6 +40,8 @@ pub enum Change {
     LeftOrganization(OrganizationId, AccountId, u64),
     /// The account's terms in the workspace that began before this revision have ended, and with them what it sees there.
     LeftWorkspace(WorkspaceId, AccountId, u64),
+    /// The conversations of the workspace are read-only from now on.
+    Archived(WorkspaceId),
     /// The account's session acts for the device from now on.
     Bound(AccountId, SessionId, DeviceId),
 }
@@ -84,7 +88,8 @@ impl Ends {
 }
 
 impl Audience {
-    const NOBODY: Audience = Audience { conversation: None, account: None, change: None, ends: None };
+    const NOBODY: Audience =
+        Audience { conversation: None, account: None, workspace: None, change: None, ends: None };
 
     fn account(id: AccountId) -> Self {
         Audience { account: Some(id), ..Self::NOBODY }
@@ -243,8 +248,12 @@ fn workspace(event: &WorkspaceEvent, revision: u64) -> Audience {
             let change = Change::LeftWorkspace(event.workspace_id, event.account_id, revision);
             Audience { change: Some(change), ..Audience::account(event.account_id) }
         }
+        WorkspaceEvent::Archived(event) => {
+            let (workspace, change) = (event.workspace_id, Change::Archived(event.workspace_id));
+            Audience { workspace: Some(workspace), change: Some(change), ..Audience::NOBODY }
+        }
         // Settings are asked for by those who look at them.
-        WorkspaceEvent::ProfileChanged(_) | WorkspaceEvent::Archived(_) => Audience::NOBODY,
+        WorkspaceEvent::ProfileChanged(_) => Audience::NOBODY,
     }
 }
 

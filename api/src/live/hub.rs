@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use commands::clock::Clock;
-use domain::{AccountId, ConversationId, DeviceId};
+use domain::{AccountId, ConversationId, DeviceId, Rejection};
 use eventstore_schema::Position;
 use projections::{FeedSubscription, Item};
 use prometheus::Histogram;
@@ -145,17 +145,18 @@ impl Seat {
         }
     }
 
-    /// Tells the other members of a conversation that the account types; `false` when it is no member itself.
-    pub fn typing(&self, conversation_id: ConversationId, active: bool) -> bool {
-        let is_member = self.hub.lock().is_member(self.account_id, conversation_id);
-        if is_member {
-            self.hub.relay.publish(Signal {
-                account_id: self.account_id,
-                conversations: vec![conversation_id],
-                kind: SignalKind::Typing { active },
-            });
-        }
-        is_member
+    /// Tells the other members of a conversation that the account types.
+    ///
+    /// # Errors
+    /// [`Rejection::ConversationNotFound`] when it is no member itself, [`Rejection::WorkspaceArchived`] where nobody may write.
+    pub fn typing(&self, conversation_id: ConversationId, active: bool) -> Result<(), Rejection> {
+        self.hub.lock().may_type(self.account_id, conversation_id)?;
+        self.hub.relay.publish(Signal {
+            account_id: self.account_id,
+            conversations: vec![conversation_id],
+            kind: SignalKind::Typing { active },
+        });
+        Ok(())
     }
 
     /// Tells whoever shares a conversation with the account how it is.
@@ -275,8 +276,15 @@ impl Index {
         self.accounts.get_mut(&account_id)?.links.iter_mut().find(|link| link.id == id)
     }
 
-    fn is_member(&self, account_id: AccountId, conversation_id: ConversationId) -> bool {
-        self.conversations.get(&conversation_id).is_some_and(|members| members.contains(&account_id))
+    fn may_type(&self, account_id: AccountId, conversation_id: ConversationId) -> Result<(), Rejection> {
+        let memberships = self.accounts.get(&account_id).map(|present| &present.memberships);
+        match memberships.filter(|memberships| memberships.sees(&conversation_id)) {
+            None => Err(Rejection::ConversationNotFound),
+            Some(memberships) if !memberships.writes_in(&conversation_id) => {
+                Err(Rejection::WorkspaceArchived)
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// Memberships of an account that is present already are known, as of the same position.
@@ -339,7 +347,7 @@ impl Index {
     }
 
     fn route(&mut self, event: Arc<LiveEvent>) {
-        let Audience { conversation, account, change, ends } = *event.audience();
+        let Audience { conversation, account, workspace, change, ends } = *event.audience();
         if let Some(change) = change {
             self.change(change);
         }
@@ -349,6 +357,13 @@ impl Index {
         }
         if let Some(account) = account.filter(|id| !members.is_some_and(|members| members.contains(id))) {
             deliver(&mut self.accounts, account, &Delivery::Event(Arc::clone(&event)));
+        }
+        if let Some(workspace) = workspace {
+            // Seldom: nobody needs an index of it.
+            let of_it = self.accounts.values_mut().filter(|present| present.memberships.is_in(workspace));
+            for link in of_it.flat_map(|present| &mut present.links) {
+                link.deliver(Delivery::Event(Arc::clone(&event)));
+            }
         }
         if let Some(ends) = ends {
             self.end(ends);
@@ -377,6 +392,11 @@ impl Index {
             }
             Change::LeftWorkspace(workspace, account, before) => {
                 self.curtail(account, |memberships| memberships.end_workspace(workspace, before));
+            }
+            Change::Archived(workspace) => {
+                let all = self.accounts.values_mut().map(|present| &mut present.memberships);
+                all.filter(|memberships| memberships.is_in(workspace))
+                    .for_each(|memberships| memberships.archive(workspace));
             }
             Change::Bound(account, session, device) => {
                 let links =

@@ -1,6 +1,6 @@
 //! The conversations that an account sees: its memberships on record, as long as the terms that they rest on go on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::conversation::Terms;
 use domain::{ConversationId, OrganizationId, WorkspaceId};
@@ -22,6 +22,8 @@ pub struct Memberships {
     organizations: HashMap<OrganizationId, u64>,
     /// Terms in a workspace that began before this revision of its stream have ended.
     workspaces: HashMap<WorkspaceId, u64>,
+    /// Workspaces whose conversations are read-only.
+    archived: HashSet<WorkspaceId>,
 }
 
 impl Memberships {
@@ -45,6 +47,24 @@ impl Memberships {
     pub fn end_workspace(&mut self, workspace: WorkspaceId, before: u64) {
         let known = self.workspaces.entry(workspace).or_insert(before);
         *known = before.max(*known);
+    }
+
+    /// The conversations of the workspace are read-only for good.
+    pub fn archive(&mut self, workspace: WorkspaceId) {
+        self.archived.insert(workspace);
+    }
+
+    /// Whether the account sees a conversation of the workspace.
+    pub fn is_in(&self, workspace: WorkspaceId) -> bool {
+        let of_it = |place: &Place| place.terms.workspace.is_some_and(|term| term.workspace_id == workspace);
+        self.conversations.values().any(|place| of_it(place) && self.go_on(place))
+    }
+
+    /// Whether the account may say something in a conversation that it sees.
+    pub fn writes_in(&self, conversation: &ConversationId) -> bool {
+        let of = |place: &Place| place.terms.workspace.map(|term| term.workspace_id);
+        let workspace = self.conversations.get(conversation).and_then(of);
+        workspace.is_none_or(|workspace| !self.archived.contains(&workspace))
     }
 
     /// Whether the account sees the conversation.
@@ -111,6 +131,17 @@ mod tests {
         // What was decided on an outdated look comes to nothing.
         memberships.join(conversation(5), place(4, None));
         assert!(!memberships.sees(&conversation(5)));
+    }
+
+    #[test]
+    fn nobody_writes_in_the_conversations_of_an_archived_workspace() {
+        let mut memberships = some();
+        assert!(memberships.is_in(WORKSPACE) && memberships.writes_in(&conversation(2)));
+        memberships.archive(WORKSPACE);
+        assert!(memberships.sees(&conversation(2)) && !memberships.writes_in(&conversation(2)));
+        assert!(memberships.writes_in(&conversation(1)));
+        memberships.end_workspace(WORKSPACE, 9);
+        assert!(!memberships.is_in(WORKSPACE));
     }
 
     #[test]

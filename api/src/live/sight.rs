@@ -86,6 +86,7 @@ impl Sight {
             Some(Change::LeftWorkspace(workspace, account, before)) if account == me => {
                 self.memberships.end_workspace(workspace, before);
             }
+            Some(Change::Archived(workspace)) => self.memberships.archive(workspace),
             Some(Change::Bound(account, session, device)) if account == me => {
                 if session == self.proved.session_id {
                     self.proved.device_id = Some(device);
@@ -103,11 +104,9 @@ impl Sight {
         if audience.ends.is_some_and(|ends| ends.account() == me && ends.hits(&self.proved)) {
             return Look::Ended;
         }
-        let is_mine = audience.account == Some(me);
-        if is_mine || audience.conversation.is_some_and(|id| self.memberships.sees(&id)) {
-            Look::Shown
-        } else {
-            Look::Hidden
-        }
+        let is_mine = audience.account == Some(me)
+            || audience.conversation.is_some_and(|id| self.memberships.sees(&id))
+            || audience.workspace.is_some_and(|id| self.memberships.is_in(id));
+        if is_mine { Look::Shown } else { Look::Hidden }
     }
 }

@@ -334,10 +334,9 @@ impl Socket {
             Up::Authenticate(frame) => self.renew(frame, following).await?,
             Up::Typing(frame) => {
                 if self.may_signal(following).await?
-                    && !following.seat.typing(frame.conversation_id, frame.active)
+                    && let Err(refused) = following.seat.typing(frame.conversation_id, frame.active)
                 {
-                    let problem = domain::Rejection::ConversationNotFound.into();
-                    self.line.refuse(None, &problem).await?;
+                    self.line.refuse(None, &refused.into()).await?;
                 }
             }
             Up::Presence(frame) => {

@@ -36,7 +36,7 @@ pub async fn look(
         .buffer_unordered(LOOKS_AT_ONCE)
         .try_collect::<Vec<_>>();
     let workspaces = stream::iter(workspaces)
-        .map(|id| workspace_before(state, account_id, id))
+        .map(|id| workspace_now(state, account_id, id))
         .buffer_unordered(LOOKS_AT_ONCE)
         .try_collect::<Vec<_>>();
     let (organizations, workspaces) = futures_util::future::try_join(organizations, workspaces).await?;
@@ -44,8 +44,11 @@ pub async fn look(
     for (id, before) in organizations {
         ended.end_organization(id, before);
     }
-    for (id, before) in workspaces {
+    for (id, before, is_archived) in workspaces {
         ended.end_workspace(id, before);
+        if is_archived {
+            ended.archive(id);
+        }
     }
     Ok((spans, ended))
 }
@@ -66,15 +69,18 @@ async fn organization_before(
     Ok((id, state.services.executor.view(id, look).await?))
 }
 
-async fn workspace_before(
+/// The same of a workspace, and whether it is archived.
+async fn workspace_now(
     state: &State,
     account_id: AccountId,
     id: WorkspaceId,
-) -> Result<(WorkspaceId, u64), Problem> {
+) -> Result<(WorkspaceId, u64, bool), Problem> {
     let look = move |workspace: &Workspace, revision| {
-        before(workspace.recorded(account_id).map(|member| member.term), revision)
+        let term = workspace.recorded(account_id).map(|member| member.term);
+        (before(term, revision), workspace.is_archived())
     };
-    Ok((id, state.services.executor.view(id, look).await?))
+    let (before, is_archived) = state.services.executor.view(id, look).await?;
+    Ok((id, before, is_archived))
 }
 
 /// The span as it is. Of a conversation that the projection set aside the row may have been overtaken: its stream tells whether

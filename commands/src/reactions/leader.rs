@@ -15,9 +15,6 @@ use tokio_postgres::types::ToSql;
 
 use super::ReactionError;
 
-/// A leader that hangs inside a transaction loses it, and what it holds.
-const OPTIONS: &str = "SET idle_in_transaction_session_timeout = '5s'";
-
 /// Name of the lease of whoever leads a reaction.
 pub(super) fn lease_name(reaction: &str) -> String {
     format!("reaction/{reaction}")
@@ -40,9 +37,7 @@ impl Candidate {
     /// Connects.
     pub(super) async fn connect(pool: &Pool) -> Result<Self, ReactionError> {
         // Taken out of the pool: it must close, not go back, when the lead ends.
-        let connection = pool.get().await?.detach()?;
-        connection.batch_execute(OPTIONS).await?;
-        Ok(Self { connection })
+        Ok(Self { connection: pool.get().await?.detach()? })
     }
 
     /// Takes the lead, unless another process has it.

@@ -70,7 +70,7 @@ impl Accounts {
         let password = Password::new(password)?;
         let token = EmailToken::parse(token).ok_or(Rejection::TokenInvalid)?;
         let account_id = token.account_id();
-        let request = request.about(token.hash().as_bytes());
+        let request = self.credentials.about(request, token.hash().as_bytes()).await?;
         // Hashing is dear: whoever has no token gets none.
         let (hash, now) = (token.hash(), request.context.now);
         let look =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::account::{Account, AccountContact, AccountPassword, Standing};
 use domain::{AccountId, Category, DeviceId, Record, SessionId};
-use eventstore_schema::keyring::{CACHED_KEY_SECONDS_MAX, Secret};
+use eventstore_schema::keyring::{CACHED_KEY_SECONDS_MAX, KeyError, Secret};
 use eventstore_schema::{KeyRef, RecordedEvent, Revision, Sealer, StreamId, Tenant};
 
 use crate::auth::AuthError;
@@ -13,7 +13,7 @@ use crate::auth::attempts::{Subjects, Wide};
 use crate::auth::turns::Payer;
 use crate::executor::Executor;
 use crate::network::Network;
-use crate::request::derived_id;
+use crate::request::{Request, derived_id};
 use crate::reservations::{ReservationKind, Reservations};
 
 /// Most accounts of which it is remembered that their keys were asked for.
@@ -62,6 +62,14 @@ impl Credentials {
     /// Under what an address is reserved.
     pub(super) async fn email_index(&self, email: &str) -> Result<[u8; 32], AuthError> {
         Ok(self.sealer.keyring().blind_index(Secret::EmailIndex, email.as_bytes()).await?)
+    }
+
+    /// The command of somebody whom nobody knows, about `subject`. Its id is made under a key: what the log keeps of it says
+    /// nothing of what was asked to whoever tries passwords and names.
+    pub(super) async fn about(&self, request: &Request, subject: &[u8; 32]) -> Result<Request, KeyError> {
+        let name = request.anonymous_name(subject);
+        let keyring = self.sealer.keyring();
+        Ok(request.anonymous(&keyring.blind_index(Secret::AnonymousCommandIndex, &name).await?))
     }
 
     /// Under what tries to log in to an address, known or not, from a network are counted.

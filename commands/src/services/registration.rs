@@ -79,7 +79,7 @@ impl Accounts {
     ) -> Result<(), AuthError> {
         let place = self.afterwards.admit()?;
         let index = self.credentials.email_index(&contact.email).await?;
-        let request = request.about(&index);
+        let request = self.credentials.about(request, &index).await?;
         let subjects = self.credentials.address_subjects(&contact.email, request.network).await?;
         let account = subjects.wide.map_or(subjects.own, |wide| wide.address);
         let payer = Payer { account, network: request.network };
@@ -118,16 +118,16 @@ impl Accounts {
     /// Proves the e-mail address by the token that was sent to it.
     ///
     /// # Errors
-    /// [`Rejection::TokenInvalid`] whatever is wrong with it; see [`ExecuteError`].
+    /// [`Rejection::TokenInvalid`] whatever is wrong with it; see [`AuthError`].
     pub async fn confirm_email(
         &self,
         request: &Request,
         token: &str,
-    ) -> Result<Executed<AccountEvent>, ExecuteError> {
+    ) -> Result<Executed<AccountEvent>, AuthError> {
         let token = EmailToken::parse(token).ok_or(Rejection::TokenInvalid)?;
         let command = ConfirmEmail { token_hash: token.hash() };
-        let request = request.about(token.hash().as_bytes());
-        execute_once::<Account>(&self.executor, token.account_id(), command.into(), &request).await
+        let request = self.credentials.about(request, token.hash().as_bytes()).await?;
+        Ok(execute_once::<Account>(&self.executor, token.account_id(), command.into(), &request).await?)
     }
 
     /// Sends the confirmation token anew, if there is an unconfirmed account of that address; the answer does not tell.
@@ -156,10 +156,11 @@ impl Accounts {
             let place = self.afterwards.admit()?;
             self.check_log().await?;
             let address = self.credentials.address(&normalize_email(email)).await?;
+            let request = self.credentials.about(request, &address.index).await?;
             if !address.is_reserved {
                 return Ok(());
             }
-            let (request, account_id) = (request.about(&address.index), address.account_id);
+            let account_id = address.account_id;
             let (token_command_id, executor) = (request.command.id, self.executor.clone());
             let token_hash = self.auth.email_token(purpose, account_id, token_command_id).hash();
             place.run("mailing a token", move || {

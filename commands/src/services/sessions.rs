@@ -168,7 +168,7 @@ impl Sessions {
         let email = normalize_email(&login.email);
         let address = self.credentials.address(&email).await?;
         let account_id = address.account_id;
-        let request = request.about(&address.index);
+        let request = self.credentials.about(request, &address.index).await?;
         let subjects = match self.shown_device(account_id, &login, now).await? {
             Some((account_id, device_id)) => self.credentials.device_subjects(account_id, device_id).await?,
             None => self.credentials.address_subjects(&email, request.network).await?,

@@ -18,6 +18,8 @@ use super::{Config, Role, in_role, open, with_options, worked};
 /// How long a borrower waits for a free connection, for a new one, or for a returned one to be found healthy: less than
 /// a request may take altogether, so that it can say why it failed.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long the server keeps a transaction, and the locks in it, of a process that does not go on with it.
+const IDLE_TRANSACTION_MAX: Duration = Duration::from_secs(5);
 /// How long a cancel request may take.
 const CANCEL_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -90,8 +92,12 @@ impl Pool {
     /// When `size` is zero, or outside a Tokio runtime.
     pub fn new(config: &Config, role: Role, options: PoolOptions) -> Result<Self, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntimeSpecified)?;
-        let timeout_ms = options.statement_wait_max.as_millis();
-        let more = format!("-c statement_timeout={timeout_ms} {}", options.server_options);
+        let (statement_ms, idle_ms) =
+            (options.statement_wait_max.as_millis(), IDLE_TRANSACTION_MAX.as_millis());
+        let more = format!(
+            "-c statement_timeout={statement_ms} -c idle_in_transaction_session_timeout={idle_ms} {}",
+            options.server_options
+        );
         let config = with_options(&in_role(config, role), more.trim_end());
         Self::build(config, options.size, runtime)
     }
@@ -362,6 +368,18 @@ mod tests {
         let error = pool.get().await.unwrap().query("SELECT FROM log.snapshots", &[]).await.unwrap_err();
         assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::QUERY_CANCELED));
         assert!(began.elapsed() >= Duration::from_millis(200));
+    }
+
+    #[tokio::test]
+    async fn a_borrower_that_hangs_in_a_transaction_loses_it_and_what_it_locks() {
+        let database = TestDatabase::create().await;
+        let pool = Pool::new(&database.config(), Role::App, PoolOptions::of_size(1)).unwrap();
+        let hangs = pool.get().await.unwrap();
+        hangs.begin().await.unwrap();
+        hangs.batch_execute("LOCK TABLE log.snapshots").await.unwrap();
+        // Ends once the lock is free.
+        database.client().await.query("SELECT FROM log.snapshots", &[]).await.unwrap();
+        hangs.commit().await.unwrap_err();
     }
 
     #[tokio::test]

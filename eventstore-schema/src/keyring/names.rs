@@ -69,6 +69,8 @@ macro_rules! secrets {
 secrets! {
     /// Seed of the Ed25519 key that signs access tokens.
     AccessTokenSigning = "access-token-signing";
+    /// Blind index of what somebody whom nobody knows asks for: names their commands.
+    AnonymousCommandIndex = "anonymous-command-index";
     /// Blind index of e-mail addresses.
     EmailIndex = "email-index";
     /// Derives the tokens that travel by e-mail.

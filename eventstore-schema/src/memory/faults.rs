@@ -16,6 +16,8 @@ pub enum Fault {
     Overloaded,
     /// It takes that much longer.
     Delay(Duration),
+    /// Another writer comes first: the same events are recorded as another command.
+    Overtaken,
 }
 
 /// The switches of one log.

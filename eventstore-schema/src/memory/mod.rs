@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
 use crate::log::{
-    AppendError, Appended, EventLog, Head, Incarnation, LogError, ReadFilter, Snapshot, StreamAppend,
-    Subscription,
+    AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, ReadFilter, Snapshot,
+    StreamAppend, Subscription,
 };
 pub use faults::{Fault, Faults};
 use state::State;
@@ -110,6 +110,13 @@ impl EventLog for MemoryEventLog {
             Some(Fault::Overloaded) => Err(overloaded),
             Some(Fault::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
+                self.write(append)
+            }
+            Some(Fault::Overtaken) => {
+                let mut first = append.clone();
+                first.expected = Expected::Any;
+                first.command.id = self.state().unused_command();
+                self.write(first)?;
                 self.write(append)
             }
         }

@@ -84,6 +84,11 @@ impl State {
         Ok(appended)
     }
 
+    /// Names a command that nobody has given: every one so far has recorded something.
+    pub(super) fn unused_command(&self) -> CommandId {
+        CommandId::from_bytes((self.commands.len() as u128).to_be_bytes())
+    }
+
     fn record(&self, append: &StreamAppend, event: &NewEvent, revision: Revision) -> RecordedEvent {
         let end = self.events.last().map_or(0, |last| last.position.get() + last.payload.len() as u64);
         RecordedEvent {

@@ -54,3 +54,30 @@ async fn clients_are_answered_while_a_command_of_one_takes_its_time() {
     looking.await.unwrap();
     renaming.await.unwrap().expect(204);
 }
+
+/// Logins at once, many times what can be hashed at once.
+const LOGINS: usize = 60;
+
+/// Whoever hashes nothing is answered before those who do, however many of them there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_the_hashes_of_others() {
+    let server = TestServer::start().await;
+    let ann = Person::register(&server, "ann").await;
+    let http = ann.http().await;
+    let (nobody, mut logins) = (server.http(), tokio::task::JoinSet::new());
+    for number in 0..LOGINS {
+        let nobody = nobody.clone();
+        let login = json!({ "email": format!("{number}@envoi.test"), "password": "wrong password" });
+        logins.spawn(async move { nobody.post("/v1/sessions", &login).await.status });
+    }
+    // The first is hashed: the others wait.
+    let mut statuses = vec![logins.join_next().await.unwrap().unwrap()];
+    http.get("/v1/me").await.expect(200);
+    http.post("/v1/organizations", &json!({ "name": "Acme" })).await.expect(201);
+    while let Some(login) = logins.try_join_next() {
+        statuses.push(login.unwrap());
+    }
+    assert!(statuses.len() < LOGINS / 2, "{} of {LOGINS} logins came first", statuses.len());
+    statuses.extend(logins.join_all().await);
+    assert!(statuses.iter().all(|status| matches!(status, 401 | 429 | 503)), "{statuses:?}");
+}

@@ -65,7 +65,7 @@ const EVENTS: &[(&str, &str, &str)] = &[
     ("session.refreshed", "nobody", ""),
     ("session.revoked", "account", "closes"),
     ("session.started", "account", ""),
-    ("workspace.archived", "nobody", ""),
+    ("workspace.archived", "workspace", "archives"),
     ("workspace.created", "account", ""),
     ("workspace.member_joined", "account", ""),
     ("workspace.member_removed", "account", "ends terms"),
@@ -84,17 +84,20 @@ fn samples() -> BTreeMap<&'static str, Event> {
 }
 
 fn words(audience: &Audience) -> (&'static str, &'static str) {
-    let who = match (audience.conversation, audience.account) {
-        (None, None) => "nobody",
-        (None, Some(_)) => "account",
-        (Some(_), None) => "members",
-        (Some(_), Some(_)) => "members and account",
+    let who = match (audience.conversation, audience.account, audience.workspace) {
+        (None, None, None) => "nobody",
+        (None, Some(_), None) => "account",
+        (None, None, Some(_)) => "workspace",
+        (Some(_), None, None) => "members",
+        (Some(_), Some(_), None) => "members and account",
+        (_, _, Some(_)) => "too many",
     };
     let what = match (audience.change, audience.ends) {
         (None, None) => "",
         (Some(Change::Joined(..)), None) => "joins",
         (Some(Change::Left(..)), None) => "leaves",
         (Some(Change::LeftOrganization(..) | Change::LeftWorkspace(..)), None) => "ends terms",
+        (Some(Change::Archived(..)), None) => "archives",
         (Some(Change::Bound(..)), None) => "binds",
         (None, Some(Ends::Session(..) | Ends::Device(..) | Ends::Password(..))) => "closes",
         (Some(_), Some(_)) => "both",

@@ -7,24 +7,24 @@ use super::site::{Came, Node, Person, Site};
 
 const SENT: &str = "conversation.message_sent";
 
-/// What somebody gets of three messages, the last of which came after something that took effect in between: on a socket that
-/// followed all the time, on one that resumes, and on a new one.
+/// What somebody gets at another node of three messages, the last of which came after something that took effect in between: on
+/// a socket that followed all the time, on one that resumes, and on a new one.
 async fn seen(
-    node: &Node,
+    (node, other): (&Node, &Node),
     conversation: ConversationId,
     (writer, reader): (&Person, &Person),
     removal: impl AsyncFnOnce(),
 ) -> [Vec<String>; 3] {
-    let mut follows = node.connect_fully(reader).await;
+    let mut follows = other.connect_fully(reader).await;
     let start = follows.cursor();
     for _ in 0..2 {
         node.send(writer, conversation, b"before").await;
     }
     removal().await;
     node.send(writer, conversation, b"after").await;
-    let mut resumes = node.resume(reader, &start).await;
+    let mut resumes = other.resume(reader, &start).await;
     assert_eq!(resumes.next().await["type"], "welcome");
-    let mut begins = node.connect_fully(reader).await;
+    let mut begins = other.connect_fully(reader).await;
     node.mark(reader).await;
     let answers =
         [follows.names_to_mark().await, resumes.names_to_mark().await, begins.names_to_mark().await];
@@ -37,10 +37,11 @@ async fn seen(
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_removed_from_the_organization_sees_nothing_from_then_on() {
     let site = Site::new().await;
-    let node = site.node().await;
+    let (node, other) = (site.node().await, site.node().await);
     let (ann, bob) = (node.person().await, node.person().await);
     let group = node.group(&[&ann, &bob]).await;
-    let [follows, resumes, begins] = seen(&node, group, (&ann, &bob), async || node.remove(&bob).await).await;
+    let removal = async || node.remove(&bob).await;
+    let [follows, resumes, begins] = seen((&node, &other), group, (&ann, &bob), removal).await;
     let expected = [SENT, SENT, "organization.member_removed"];
     assert_eq!(follows, expected);
     // By now the term is over: nothing that was said in it is looked for.
@@ -51,7 +52,7 @@ async fn who_was_removed_from_the_organization_sees_nothing_from_then_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_removed_from_the_workspace_sees_nothing_there_from_then_on() {
     let site = Site::new().await;
-    let node = site.node().await;
+    let (node, other) = (site.node().await, site.node().await);
     let (ann, bob) = (node.person().await, node.person().await);
     let workspace = node.workspace(&[&ann, &bob]).await;
     let elsewhere = node.group(&[&ann, &bob]).await;
@@ -60,10 +61,40 @@ async fn who_was_removed_from_the_workspace_sees_nothing_there_from_then_on() {
         node.remove_from_workspace(workspace.0, &bob).await;
         node.send(&ann, elsewhere, b"elsewhere").await;
     };
-    let [follows, resumes, begins] = seen(&node, group, (&ann, &bob), removal).await;
+    let [follows, resumes, begins] = seen((&node, &other), group, (&ann, &bob), removal).await;
     assert_eq!(follows, [SENT, SENT, "workspace.member_removed", SENT]);
     assert_eq!(resumes, ["workspace.member_removed", SENT]);
     assert!(begins.is_empty(), "{begins:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_workspace_is_told_to_those_in_it_on_every_node_and_nobody_types_there() {
+    let site = Site::new().await;
+    let (here, there) = (site.node().await, site.node().await);
+    let (ann, bob, eve) = (here.person().await, here.person().await, here.person().await);
+    let workspace = here.workspace(&[&ann, &bob]).await;
+    let group = here.group_in(Some(workspace.clone()), &[&ann, &bob]).await;
+    let elsewhere = here.group(&[&bob, &eve]).await;
+    let mut follows = there.connect_fully(&bob).await;
+    let mut hers = there.connect_fully(&eve).await;
+    let (start, types) = (
+        follows.cursor(),
+        |conversation| json!({ "type": "typing", "conversation_id": conversation, "active": true }),
+    );
+    here.archive(workspace.0, &ann).await;
+    here.mark(&bob).await;
+    here.mark(&eve).await;
+    assert_eq!(follows.names_to_mark().await, ["workspace.archived"]);
+    assert_eq!(hers.names_to_mark().await, Vec::<String>::new());
+    let mut resumes = there.resume(&bob, &start).await;
+    assert_eq!(resumes.next().await["type"], "welcome");
+    assert_eq!(resumes.names_to_mark().await, ["workspace.archived"]);
+    for client in [&mut follows, &mut resumes, &mut there.connect_fully(&bob).await] {
+        client.say(types(group)).await;
+        assert_eq!(client.next().await["problem"]["code"], "workspace_archived");
+    }
+    follows.say(types(elsewhere)).await;
+    assert_eq!(hers.next().await["conversation_id"], json!(elsewhere));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use domain::conversation::{
 use domain::device::{DeviceEnrolled, DeviceLabel, DeviceRenamed};
 use domain::organization::{OrganizationMemberJoined, OrganizationMemberRemoved, OrganizationRole};
 use domain::session::{SessionOrigin, SessionRevocationCause, SessionRevoked, SessionStarted};
-use domain::workspace::{WorkspaceMemberJoined, WorkspaceMemberRemoved, WorkspaceRole};
+use domain::workspace::{WorkspaceArchived, WorkspaceMemberJoined, WorkspaceMemberRemoved, WorkspaceRole};
 use domain::{
     AccountId, Actor, Blob, Category, ConversationId, DeviceId, Digest, Event, EventGroup, HpkeKey,
     OrganizationId, PersonalRecord, SessionId, Signature, SubjectId, VerifyKey, WorkspaceId,
@@ -296,6 +296,13 @@ impl Node {
         let removed = WorkspaceMemberRemoved { workspace_id, account_id, removed_by: Some(account_id) };
         let stream = StreamId::new(Category::Workspace, workspace_id);
         self.write(stream, Some(ORGANIZATION), person.actor(), vec![(removed.into(), None)]).await;
+    }
+
+    /// Archives a workspace.
+    pub async fn archive(&self, workspace_id: WorkspaceId, person: &Person) {
+        let stream = StreamId::new(Category::Workspace, workspace_id);
+        let archived = WorkspaceArchived { workspace_id };
+        self.write(stream, Some(ORGANIZATION), person.actor(), vec![(archived.into(), None)]).await;
     }
 
     /// Sets somebody's password anew, in a session of theirs or by a reset.

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::world::*;
 use crate::executor::ExecuteError;
-use crate::limits::UNKNOWN_OUTCOME_DELAYS;
+use crate::limits::{CONFLICT_ATTEMPTS_MAX, UNKNOWN_OUTCOME_DELAYS};
 
 const BEFORE: Fault = Fault::FailBefore;
 const AFTER: Fault = Fault::FailAfter;
@@ -31,6 +31,22 @@ async fn an_append_that_was_written_though_it_failed_is_not_written_again() {
     assert_eq!(world.events().await.len(), 3);
     let next = execute(&executor, rename(), &world.request(OWNER)).await.unwrap();
     assert_eq!(next.revision.get(), 3);
+}
+
+/// What is behind a command that loses its stream to another writer again and again has lost to nobody itself.
+#[tokio::test]
+async fn commands_behind_one_that_is_overtaken_too_often_are_recorded_all_the_same() {
+    const BEHIND: usize = 25;
+    let (world, executor) = World::founded().await;
+    let overtaken = CONFLICT_ATTEMPTS_MAX as usize + 5;
+    world.log.faults().on_next_appends(std::iter::repeat_n(Fault::Overtaken, overtaken));
+    let requests: Vec<_> = (0..=BEHIND).map(|_| world.request(OWNER)).collect();
+    let mut answers = join_all(requests.iter().map(|request| execute(&executor, rename(), request))).await;
+    let lost = answers.remove(0);
+    assert!(matches!(lost, Err(ExecuteError::Overloaded { .. })), "{lost:?}");
+    let revisions: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().revision.get()).collect();
+    let first = 2 + overtaken as u64;
+    assert_eq!(revisions, (first..first + BEHIND as u64).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -28,20 +28,20 @@ const SENDERS: usize = 3;
 const COMMANDS: usize = 40;
 
 /// A log, and nodes over it.
-struct Nodes {
-    world: World,
+pub(super) struct Nodes {
+    pub(super) world: World,
     engine: TestLog,
     _database: TestDatabase,
 }
 
 impl Nodes {
-    async fn over(engine: Engine) -> Self {
+    pub(super) async fn over(engine: Engine) -> Self {
         let (world, database) = (World::new().await, TestDatabase::create().await);
         let engine = TestLog::create(engine, &database.config()).await;
         Self { world, engine, _database: database }
     }
 
-    async fn node(&self) -> (Executor, Arc<dyn EventLog>) {
+    pub(super) async fn node(&self) -> (Executor, Arc<dyn EventLog>) {
         let log = self.engine.open().await;
         (self.world.executor_over(log.clone(), Cells::default()), log)
     }

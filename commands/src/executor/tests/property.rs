@@ -7,10 +7,16 @@ use domain::Aggregate;
 use domain::organization::Organization;
 use domain::organization::commands::OrganizationCommand;
 use eventstore_schema::memory::Fault;
+use eventstore_schema::testing::Engine;
+use eventstore_schema::{EventLog, Revision, StreamId, over_engines};
 use futures_util::future::join_all;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
+use super::nodes::Nodes;
 use super::world::*;
+use crate::executor::Executor;
 use crate::executor::cached::decode_event;
 use crate::request::Content;
 
@@ -50,6 +56,43 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
     prop::collection::vec(fault, 0..80)
 }
 
+/// Gives the commands all at once, each at its node; what came of them stands in the log.
+async fn give(world: &World, nodes: [&Executor; 2], steps: &[(bool, u8, Step)]) {
+    join_all(steps.iter().map(|(node, key, step)| {
+        let executor = nodes[usize::from(*node)];
+        let mut request = world.keyed(OWNER, &format!("k{key}"));
+        // One key with two contents is two commands of one name.
+        request.command.content = Content::of("test", &[format!("{step:?}").as_bytes()]);
+        let command = step.command(world);
+        async move { execute(executor, command, &request).await }
+    }))
+    .await;
+}
+
+/// Replays the stream: every event by the rules, every command once, and the state of each node.
+async fn examine(log: &dyn EventLog, nodes: &[&Executor]) -> Result<(), TestCaseError> {
+    let stream = StreamId::new(Organization::CATEGORY, ORGANIZATION);
+    let events = log.read_stream(stream, Revision::new(0), 100_000).await.unwrap();
+    let mut state = Organization::default();
+    let mut commands = HashSet::new();
+    for (revision, recorded) in events.iter().enumerate() {
+        prop_assert_eq!(recorded.revision.get() as usize, revision);
+        // Founding is the one command of two events.
+        prop_assert!(revision < 2 || commands.insert(recorded.command_id));
+        let event = decode_event::<Organization>(recorded).unwrap();
+        // What was decided on a state that never was would be refused on the one that was.
+        prop_assert_eq!(Organization::id_of(&event), ORGANIZATION);
+        prop_assert_eq!(state.check(&event), Ok(()));
+        state.evolve(&event, recorded.origin.recorded_at);
+    }
+    for executor in nodes {
+        let loaded = executor.load::<Organization>(ORGANIZATION).await.unwrap();
+        prop_assert_eq!(&loaded.state, &state);
+        prop_assert_eq!(loaded.revision.unwrap().get() as usize + 1, events.len());
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
@@ -59,34 +102,32 @@ proptest! {
             let (world, here) = World::founded().await;
             let there = world.executor();
             world.log.faults().on_next_appends(faults);
-            join_all(steps.iter().map(|(node, key, step)| {
-                let executor = if *node { &here } else { &there };
-                let mut request = world.keyed(OWNER, &format!("k{key}"));
-                // One key with two contents is two commands of one name.
-                request.command.content = Content::of("test", &[format!("{step:?}").as_bytes()]);
-                let command = step.command(&world);
-                async move { execute(executor, command, &request).await }
-            }))
-            .await;
-            let events = world.events().await;
-            let mut state = Organization::default();
-            let mut commands = HashSet::new();
-            for (revision, recorded) in events.iter().enumerate() {
-                prop_assert_eq!(recorded.revision.get() as usize, revision);
-                // Founding is the one command of two events.
-                prop_assert!(revision < 2 || commands.insert(recorded.command_id));
-                let event = decode_event::<Organization>(recorded).unwrap();
-                // What was decided on a state that never was would be refused on the one that was.
-                prop_assert_eq!(Organization::id_of(&event), ORGANIZATION);
-                prop_assert_eq!(state.check(&event), Ok(()));
-                state.evolve(&event, recorded.origin.recorded_at);
-            }
-            for executor in [&here, &there, &world.executor()] {
-                let loaded = executor.load::<Organization>(ORGANIZATION).await.unwrap();
-                prop_assert_eq!(&loaded.state, &state);
-                prop_assert_eq!(loaded.revision.unwrap().get() as usize + 1, events.len());
-            }
-            Ok(())
+            give(&world, [&here, &there], &steps).await;
+            examine(&*world.log, &[&here, &there, &world.executor()]).await
         })?;
+    }
+}
+
+over_engines! {
+    random_commands_from_two_nodes_over_one_log_end_in_the_replayed_state,
+}
+
+/// Histories over each engine: each needs a log of its own.
+const HISTORIES: usize = 6;
+
+async fn random_commands_from_two_nodes_over_one_log_end_in_the_replayed_state(engine: Engine) {
+    let mut runner = TestRunner::default();
+    for _ in 0..HISTORIES {
+        let nodes = Nodes::over(engine).await;
+        let world = &nodes.world;
+        let ((here, log), (there, _)) = (nodes.node().await, nodes.node().await);
+        execute(&here, found(ORGANIZATION), &world.request(OWNER)).await.unwrap();
+        // Several bursts: with the first one both nodes have learned that they are not alone.
+        for _ in 0..3 {
+            let steps = steps().new_tree(&mut runner).unwrap().current();
+            give(world, [&here, &there], &steps).await;
+            let (again, _) = nodes.node().await;
+            examine(&*log, &[&here, &there, &again]).await.unwrap();
+        }
     }
 }

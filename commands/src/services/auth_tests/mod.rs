@@ -144,7 +144,7 @@ impl Node {
         accounts.idle().await;
     }
 
-    async fn confirm(&self, key: &str, token: &str) -> Result<(), ExecuteError> {
+    async fn confirm(&self, key: &str, token: &str) -> Result<(), AuthError> {
         self.services.accounts.confirm_email(&self.anonymous(key), token).await.map(|_| ())
     }
 

@@ -1,8 +1,10 @@
 //! Registering: an interruption at each step, several at once, several one after the other.
 
+use domain::CommandId;
 use eventstore_schema::memory::{Fault, MemoryEventLog};
 
 use super::*;
+use crate::request::derived_id;
 
 /// More failures than one command is tried for.
 const FOR_LONG: usize = 4;
@@ -188,4 +190,35 @@ async fn a_proved_address_stays_its_owner_s_who_is_told_once_a_day() {
     assert_eq!(node.count("account.registration_repeated").await, 1);
     node.register("a fourth", EMAIL, OTHER_PASSWORD).await.unwrap();
     assert_eq!(node.count("account.registration_repeated").await, 2);
+}
+
+/// Every id that could be made of a guess without a key.
+fn ids_without_a_key(node: &Node, key: &str, index: &[u8; 32], guess: &str) -> Vec<CommandId> {
+    let request = node.request(Actor::ANONYMOUS, key, guess);
+    let (id, name) = (request.command.id, request.anonymous_name(index));
+    let asked = *request.command.content.hash().unwrap();
+    let parts: [&[&[u8]]; 3] = [&[id.as_bytes(), index, &asked], &[&name], &[id.as_bytes(), index]];
+    let hashed = *blake3::hash(&name).as_bytes();
+    let mut ids: Vec<CommandId> =
+        parts.into_iter().map(|parts| derived_id::<CommandId>("anonymous", parts)).collect();
+    ids.extend([id, request.anonymous(&hashed).command.id, request.anonymous(&asked).command.id]);
+    ids
+}
+
+#[tokio::test]
+async fn ids_of_commands_without_a_login_let_nobody_try_what_was_asked() {
+    let site = Site::new().await;
+    let (one, two) = (site.node().await, site.node().await);
+    registers_and_gets_in(&site, &one, "k", PASSWORD).await;
+    let recorded: Vec<_> = one.events(vec![]).await.iter().map(|event| event.command_id).collect();
+    let index = one.services.accounts.credentials.email_index(EMAIL).await.unwrap();
+    for key in ["k", "confirm k", "login k"] {
+        for guess in [PASSWORD, OTHER_PASSWORD, key] {
+            let found = ids_without_a_key(&one, key, &index, guess);
+            assert!(found.iter().all(|id| !recorded.contains(id)), "{key}: {guess}");
+        }
+    }
+    // The key is everybody's: a retry at another node is the same command.
+    let again = two.login("login k", EMAIL, PASSWORD).await.unwrap();
+    assert_eq!(again.session_id, one.login("login k", EMAIL, PASSWORD).await.unwrap().session_id);
 }

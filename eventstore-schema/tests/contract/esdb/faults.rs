@@ -64,14 +64,11 @@ async fn commands_that_wait_together_are_told_together_that_the_server_is_gone()
     esdb.double().stop().await;
     // Nothing is known of the stream here, so its end has to be read first.
     let appends: Vec<_> = (0..6).map(|n| given::append_at(stream, n, 1)).collect();
-    let started = std::time::Instant::now();
     let results = log.append_in_order(appends).await;
-    let took = started.elapsed();
     let unavailable = |result: &Result<_, _>| matches!(result, Err(AppendError::Unavailable { .. }));
     assert!(results.len() == 6 && unavailable(&results[0]), "{results:?}");
     let unfounded = |result: &Result<_, _>| matches!(result, Err(AppendError::Unfounded { .. }));
-    assert!(results.iter().skip(1).all(unfounded), "{results:?}");
-    assert!(took < Duration::from_secs(9), "each was tried in vain by itself: {took:?}");
+    assert!(results.iter().skip(1).all(unfounded), "each was tried in vain by itself: {results:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

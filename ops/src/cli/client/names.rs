@@ -45,10 +45,13 @@ impl<'a> Names<'a> {
         self.label(account)
     }
 
-    /// The name for people of an account that was asked for: with the end of its id where another one asked for is called
-    /// alike, and the id where there is no name.
+    /// The name for people of an account that was asked for: with the end of its id, and the id where there is no name.
+    ///
+    /// Anybody may take anybody's name, and the server tells the names. So a name stands alone only for oneself and for those
+    /// whose safety number was compared, and only where no other one asked for is called alike.
     pub fn label(&self, account: AccountId) -> String {
-        self.known.label(account)
+        let is_made_sure = account == self.client.account_id() || self.client.people().is_verified(account);
+        self.known.label(account, is_made_sure)
     }
 
     /// Adds `display_name` to rows with an `account_id`.
@@ -80,11 +83,11 @@ impl Known {
         self.names.insert(account, name);
     }
 
-    fn label(&self, account: AccountId) -> String {
+    fn label(&self, account: AccountId, is_made_sure: bool) -> String {
         let Some(Some(name)) = self.names.get(&account) else { return account.to_string() };
         let shown = text::name(name);
         let is_one_of_many = self.alike.get(&folded(name)).is_some_and(|alike| alike.len() > 1);
-        match is_one_of_many || shown.is_empty() {
+        match !is_made_sure || is_one_of_many || shown.is_empty() {
             true => format!("{shown} ‹{}›", short(account)),
             false => shown,
         }
@@ -112,18 +115,17 @@ mod tests {
         let account = |byte: u8| AccountId::from_bytes([byte; 16]);
         let mut known = Known::default();
         known.add(account(1), Some("Ann Archer".to_owned()));
-        assert_eq!(known.label(account(1)), "Ann Archer");
+        assert_eq!(known.label(account(1), false), "Ann Archer ‹01010101›");
+        assert_eq!(known.label(account(1), true), "Ann Archer");
         for (byte, name) in [(2, "ANN  ARCHER"), (3, "\u{ff21}nn Archer"), (4, "Ann\u{200b} Archer ")] {
             known.add(account(byte), Some(name.to_owned()));
-            assert!(
-                known.label(account(byte)).ends_with(&format!(" ‹{}›", format!("{byte:02}").repeat(4))),
-                "{name}"
-            );
+            let end = format!(" ‹{}›", format!("{byte:02}").repeat(4));
+            assert!(known.label(account(byte), true).ends_with(&end), "{name}");
         }
-        assert_eq!(known.label(account(1)), "Ann Archer ‹01010101›");
+        assert_eq!(known.label(account(1), true), "Ann Archer ‹01010101›");
         known.add(account(5), Some("Bob ‹01010101›".to_owned()));
-        assert!(!known.label(account(5)).contains(['‹', '›']));
+        assert!(!known.label(account(5), true).contains(['‹', '›']));
         known.add(account(6), None);
-        assert_eq!(known.label(account(6)), account(6).to_string());
+        assert_eq!(known.label(account(6), true), account(6).to_string());
     }
 }
