@@ -19,19 +19,31 @@ use governor::{Quota, RateLimiter};
 use crate::limits::{PROBES_BURST, PROBES_PER_SECOND};
 use crate::problem::{Code, Problem};
 
-/// How many requests a second in the long run, and how many at once.
+/// How many requests in the long run, and how many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// In the long run.
-    pub per_second: NonZeroU32,
+    /// Time after which one more is allowed, as long as the burst is not; never zero.
+    pub replenish: Duration,
     /// At once.
     pub burst: NonZeroU32,
 }
 
 impl Rate {
-    /// A rate; zeros count as one.
+    /// So many a second; zeros count as one.
     pub const fn new(per_second: u32, burst: u32) -> Self {
-        Self { per_second: at_least_one(per_second), burst: at_least_one(burst) }
+        let replenish = Duration::from_nanos(1_000_000_000 / at_least_one(per_second).get() as u64);
+        Self { replenish, burst: at_least_one(burst) }
+    }
+
+    /// One in such a time.
+    pub const fn one_in(replenish: Duration, burst: u32) -> Self {
+        Self { replenish, burst: at_least_one(burst) }
+    }
+
+    /// Seconds after which so many more are allowed.
+    fn seconds_for(&self, requests: u32) -> u64 {
+        let nanos = self.replenish.as_nanos().saturating_mul(u128::from(requests));
+        u64::try_from(nanos.div_ceil(1_000_000_000)).unwrap_or(u64::MAX)
     }
 }
 
@@ -129,9 +141,9 @@ struct Limiter {
 
 impl Limiter {
     fn new(name: &'static str, rate: Rate) -> Self {
-        let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
-        let window = rate.burst.get().div_ceil(rate.per_second.get());
-        let policy = format!("\"{name}\";q={};w={window}", rate.burst);
+        let replenish = Quota::with_period(rate.replenish).unwrap_or(Quota::per_second(NonZeroU32::MIN));
+        let quota = replenish.allow_burst(rate.burst);
+        let policy = format!("\"{name}\";q={};w={}", rate.burst, rate.seconds_for(rate.burst.get()));
         let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(""));
         let (used, each) = (Used::default(), quota.replenish_interval().into());
         let limiter = RateLimiter::new(quota, used.clone(), DefaultClock::default());
@@ -194,7 +206,7 @@ impl Counted<'_> {
         let remaining = verdict.remaining + u32::from(verdict.conclude(response.status()));
         let rate = verdict.limiter.rate;
         let missing = rate.burst.get().saturating_sub(remaining);
-        let reset_seconds = missing.div_ceil(rate.per_second.get());
+        let reset_seconds = rate.seconds_for(missing);
         let state = format!("\"{}\";r={remaining};t={reset_seconds}", verdict.limiter.name);
         let state = HeaderValue::try_from(state).unwrap_or(HeaderValue::from_static(""));
         let headers = response.headers_mut();
@@ -229,7 +241,9 @@ mod tests {
     }
 
     fn limit(requests: u32) -> Rates {
-        Rates::new(Rate::new(1, requests), Rate::new(1, requests))
+        // So slow that nothing comes back while a test runs.
+        let rate = Rate::one_in(Duration::from_secs(3_600), requests);
+        Rates::new(rate, rate)
     }
 
     #[test]

@@ -11,6 +11,7 @@ use eventstore_schema::lease::Leases;
 use eventstore_schema::{Incarnation, Opened, SealedCell, Sealer};
 use projections::{Projections, QueryError, ReadModels};
 use prometheus::Registry;
+use tokio::time::Instant;
 
 use crate::budget::{Budget, until};
 use crate::cursor::{Cursors, Place};
@@ -76,7 +77,7 @@ impl State {
         self.rates.as_ref().map(|rates| rates.count(subject)).unwrap_or_default()
     }
 
-    /// Waits until the read models show a place.
+    /// Waits until all these read models show a place, [`MIN_POSITION_WAIT_MAX`] altogether.
     ///
     /// # Errors
     /// [`Code::InvalidCursor`] for a place in another log, [`Code::Behind`] when it takes too long.
@@ -84,8 +85,10 @@ impl State {
         if place.incarnation != self.incarnation {
             return Err(Code::InvalidCursor.into());
         }
+        let deadline = Instant::now() + MIN_POSITION_WAIT_MAX;
         for projection in reads {
-            self.projections.wait_for(projection, place.position, MIN_POSITION_WAIT_MAX).await?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.projections.wait_for(projection, place.position, left).await?;
         }
         Ok(())
     }

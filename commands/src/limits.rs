@@ -38,11 +38,13 @@ pub const SNAPSHOT_BYTES_PER_EVENT: u64 = 256;
 pub const REACTION_BATCH_EVENTS: usize = 200;
 /// How often a process asks whether a reaction is without leader: so long a reaction may stand still after its leader died.
 pub const REACTION_LEAD_POLL: Duration = Duration::from_secs(1);
+/// Events of different accounts and organizations that a reaction answers at once: so many have to hang before the others wait.
+pub const REACTION_EVENTS_AT_ONCE: usize = 32;
 /// How long a reaction waits for events before it looks after its connection and what was set aside.
 pub const REACTION_TICK: Duration = Duration::from_secs(5);
 /// Tries after which an event is set aside, so that those behind it are answered.
 pub const REACTION_ATTEMPTS_MAX: u32 = 5;
-/// For how long an event is tried before it is set aside: so long one that hangs holds up the others, once.
+/// For how long an event is tried before it is set aside: so long it holds up those behind it of the same account or organization.
 pub const REACTION_ATTEMPTS_TIME_MAX: Duration = Duration::from_secs(10);
 /// First wait before an event is tried again; it doubles each time.
 pub const REACTION_RETRY_DELAY_MIN: Duration = Duration::from_millis(20);

@@ -99,6 +99,15 @@ fn with_defaults(config: &Config) -> Config {
     config
 }
 
+/// Whether a statement that failed so may succeed when it is sent again: the connection was lost, the server stops, starts, has no
+/// room, gave up waiting, or undid the transaction for another's sake (PostgreSQL manual, appendix A, classes 08, 25P03, 40, 53,
+/// 55, 57 and 58).
+pub fn is_transient(error: &Error) -> bool {
+    let Some(code) = error.code() else { return true };
+    let class = code.code().get(..2).unwrap_or_default();
+    matches!(class, "08" | "40" | "53" | "55" | "57" | "58") || code.code() == "25P03"
+}
+
 /// A connection of its own, kept alive by a task until the client is dropped.
 ///
 /// # Errors

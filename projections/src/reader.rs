@@ -4,7 +4,7 @@ use domain::{
     AccountId, ConversationId, DeviceId, InvitationId, OrganizationId, RecipientId, SessionId, WorkspaceId,
 };
 use eventstore_schema::Position;
-use eventstore_schema::database::{Connection, Pool, PoolError};
+use eventstore_schema::database::{self, Connection, Pool, PoolError};
 use futures_util::future::{join5, try_join3};
 use tokio_postgres::types::ToSql;
 
@@ -97,7 +97,7 @@ impl QueryError {
     pub fn is_transient(&self) -> bool {
         match self {
             QueryError::Connect(_) | QueryError::Behind => true,
-            QueryError::Query(error) => error.is_closed() || error.code().is_none(),
+            QueryError::Query(error) => database::is_transient(error),
             QueryError::Shape { .. } => false,
         }
     }

@@ -34,7 +34,7 @@ impl Intent for Command {
 }
 
 /// A change that somebody asks for whom nobody knows. What is there must not show in the answer: `If-Match` is not looked at,
-/// and `Idempotency-Key` only names the change, together with what it is about ([`Request::about`]).
+/// and `Idempotency-Key` only names the change, together with what it is about.
 #[derive(Clone, Copy, Debug)]
 pub struct AnonymousCommand {
     /// What the write side needs to know of it.

@@ -20,6 +20,7 @@ use super::memberships::Memberships;
 use super::recent::Recent;
 use super::sight::{Look, Sight};
 use super::signals::{Relay, Signal, SignalKind, Status};
+use super::workspaces::Workspaces;
 use crate::limits::{LIVE_RETRY, LIVE_SIGNAL_RECIPIENTS_MAX};
 
 /// What waits in a socket's queue.
@@ -60,6 +61,7 @@ struct Index {
     recent: Recent,
     accounts: HashMap<AccountId, Present>,
     conversations: HashMap<ConversationId, HashSet<AccountId>>,
+    workspaces: Workspaces,
     last_link: u64,
     is_closed: bool,
 }
@@ -175,6 +177,7 @@ impl Hub {
             recent: Recent::new(position, bounds.recent_events),
             accounts: HashMap::new(),
             conversations: HashMap::new(),
+            workspaces: Workspaces::default(),
             last_link: 0,
             is_closed: false,
         };
@@ -297,6 +300,9 @@ impl Index {
                 for conversation in memberships.seen() {
                     self.conversations.entry(conversation).or_default().insert(account_id);
                 }
+                for workspace in memberships.workspaces() {
+                    self.workspaces.enter(account_id, workspace);
+                }
                 entry.insert(Present { memberships, ..Present::default() });
             }
         }
@@ -330,6 +336,7 @@ impl Index {
         }
         let gone = self.accounts.remove(&account_id)?;
         let conversations: Vec<_> = gone.memberships.seen().collect();
+        self.workspaces.forget(account_id);
         for conversation in &conversations {
             self.leave(*conversation, account_id);
         }
@@ -358,11 +365,10 @@ impl Index {
         if let Some(account) = account.filter(|id| !members.is_some_and(|members| members.contains(id))) {
             deliver(&mut self.accounts, account, &Delivery::Event(Arc::clone(&event)));
         }
-        if let Some(workspace) = workspace {
-            // Seldom: nobody needs an index of it.
-            let of_it = self.accounts.values_mut().filter(|present| present.memberships.is_in(workspace));
-            for link in of_it.flat_map(|present| &mut present.links) {
-                link.deliver(Delivery::Event(Arc::clone(&event)));
+        for account in workspace.into_iter().flat_map(|id| self.workspaces.accounts(id)) {
+            let sees = |present: &Present| workspace.is_some_and(|id| present.memberships.is_in(id));
+            if self.accounts.get(&account).is_some_and(sees) {
+                deliver(&mut self.accounts, account, &Delivery::Event(Arc::clone(&event)));
             }
         }
         if let Some(ends) = ends {
@@ -375,6 +381,9 @@ impl Index {
         match change {
             Change::Joined(conversation, account, place) => {
                 if let Some(present) = self.accounts.get_mut(&account) {
+                    if let Some(workspace) = place.terms.workspace {
+                        self.workspaces.enter(account, workspace.workspace_id);
+                    }
                     present.memberships.join(conversation, place);
                     if present.memberships.sees(&conversation) {
                         self.conversations.entry(conversation).or_default().insert(account);
@@ -394,9 +403,11 @@ impl Index {
                 self.curtail(account, |memberships| memberships.end_workspace(workspace, before));
             }
             Change::Archived(workspace) => {
-                let all = self.accounts.values_mut().map(|present| &mut present.memberships);
-                all.filter(|memberships| memberships.is_in(workspace))
-                    .for_each(|memberships| memberships.archive(workspace));
+                for account in self.workspaces.accounts(workspace) {
+                    if let Some(present) = self.accounts.get_mut(&account) {
+                        present.memberships.archive(workspace);
+                    }
+                }
             }
             Change::Bound(account, session, device) => {
                 let links =

@@ -72,6 +72,11 @@ impl Memberships {
         self.conversations.get(conversation).is_some_and(|place| self.go_on(place))
     }
 
+    /// The workspaces of the conversations on record.
+    pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
+        self.conversations.values().filter_map(|place| place.terms.workspace).map(|term| term.workspace_id)
+    }
+
     /// The conversations that the account sees.
     pub fn seen(&self) -> impl Iterator<Item = ConversationId> {
         self.conversations.iter().filter(|(_, place)| self.go_on(place)).map(|(id, _)| *id)

@@ -20,6 +20,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod workspaces;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,6 +1,5 @@
-//! Following the log: every event is answered in order, or set aside.
+//! Following the log: every event is answered, in order as far as that matters ([`super::batch`]), or set aside.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::Payload;
@@ -12,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::answer::{Item, Outcome};
+use super::batch::Passed;
 use super::parked::{self, Cause};
 use super::runner::{Patience, Runner, lost};
 use super::{Lead, ReactionError, store};
@@ -84,50 +84,20 @@ impl Runner {
         Err(lost())
     }
 
-    /// Passes a batch, and gives its last event that was passed: not the last one when stopped or without lead.
-    async fn pass_all(
-        &self,
-        lead: &Lead,
-        batch: Vec<RecordedEvent>,
-    ) -> Result<Option<RecordedEvent>, ReactionError> {
-        let is_own = |event: &RecordedEvent| {
-            let own = self.reaction.event_types().contains(&event.event_type.as_str());
-            own || DECISIONS.contains(&event.event_type.as_str())
-        };
-        let last = batch.last().cloned();
-        let items: Vec<Item> = batch.into_iter().filter(is_own).map(Item::of).collect();
-        let keys: HashSet<StreamId> =
-            items.iter().flat_map(|item| [item.key, item.recorded.stream]).collect();
-        let mut held_back = match keys.is_empty() {
-            true => HashSet::new(),
-            false => parked::held_back(lead, self.reaction.name(), &keys).await?,
-        };
-        let mut passed = None;
-        for item in items {
-            if self.is_stopped() || !self.pass(lead, &item, &mut held_back).await? {
-                return Ok(passed);
-            }
-            passed = Some(item.recorded);
-        }
-        Ok(last)
-    }
-
-    /// Answers an event or sets it aside. `false`: neither was done before the end.
-    async fn pass(
+    /// Answers an event or sets it aside, at once when it is `behind` one that is set aside under this key.
+    pub(super) async fn pass(
         &self,
         lead: &Lead,
         item: &Item,
-        held_back: &mut HashSet<StreamId>,
-    ) -> Result<bool, ReactionError> {
+        behind: Option<StreamId>,
+    ) -> Result<Passed, ReactionError> {
         if DECISIONS.contains(&item.recorded.event_type.as_str()) {
             self.carry_out(lead, &item.recorded).await?;
-            return Ok(true);
+            return Ok(Passed::Answered);
         }
-        // One that could not be read stands under its stream: what is behind it there waits, whomever it is about.
-        let key = [item.key, item.recorded.stream].into_iter().find(|key| held_back.contains(key));
-        if let Some(key) = key {
+        if let Some(key) = behind {
             self.park(lead, item, key, Cause::Behind).await?;
-            return Ok(true);
+            return Ok(Passed::Parked(key));
         }
         let mut tries = Tries::new(self.patience);
         while !self.is_stopped() && lead.holds() {
@@ -136,7 +106,7 @@ impl Runner {
             let reason = match outcome {
                 Outcome::Done => {
                     self.count("answered");
-                    return Ok(true);
+                    return Ok(Passed::Answered);
                 }
                 Outcome::Deferred(reason) => Some(reason),
                 Outcome::Failed(reason) => Some(reason).filter(|_| tries.are_over()),
@@ -157,14 +127,13 @@ impl Runner {
             if let Some(reason) = reason {
                 let cause = Cause::Tried { attempts: tries.count, reason: &reason };
                 self.park(lead, item, item.key, cause).await?;
-                held_back.insert(item.key);
-                return Ok(true);
+                return Ok(Passed::Parked(item.key));
             }
             self.count("retried");
             self.gauge_lag(&item.recorded);
             tries.rest().await;
         }
-        Ok(false)
+        Ok(Passed::Not)
     }
 
     /// Nothing can be answered: no try counts. Told once, and only if it lasts: an outage of hours leaves one line, and one that
@@ -208,8 +177,17 @@ impl Runner {
         if recorded.stream.id != Uuid::from(OperationsId::of(&own)) {
             return Ok(());
         }
-        let decided = catalogue::decode_recorded(recorded)
-            .map_err(|error| ReactionError::Failed(format!("a decision cannot be read: {error}")))?;
+        let decided = match catalogue::decode_recorded(recorded) {
+            Ok(decided) => decided,
+            // Of a newer release, or damaged. What it is about stays set aside; everything else goes on.
+            Err(error) => {
+                tracing::error!(
+                    reaction = name, position = %recorded.position, %error,
+                    "a decision about what is set aside cannot be read: give it again"
+                );
+                return Ok(());
+            }
+        };
         match OperationsEvent::try_from(decided) {
             Ok(OperationsEvent::ParkedEventRetried(it)) if it.reaction == own => {
                 parked::hasten(lead, name, it.event_id, self.clock.now()).await?;

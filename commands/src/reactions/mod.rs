@@ -15,6 +15,7 @@
 
 mod account_mail;
 mod answer;
+mod batch;
 mod device_fanout;
 mod follow;
 mod followed;

@@ -282,7 +282,7 @@ impl Sessions {
         let verified = Some(place);
         let command = SetPassword { password, cause, reset_token_hash, session_id, verified };
         let command = AccountCommand::SetPassword(command);
-        match self.executor.execute::<Account>(account_id, command, &request).await {
+        match execute_once::<Account>(&self.executor, account_id, command, &request).await {
             // Set anew or upgraded meanwhile: asked again, that one is verified.
             Err(ExecuteError::Rejected(Rejection::SessionEnded)) => {
                 Err(AuthError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })

@@ -31,7 +31,9 @@ pub(super) fn check(state: &Session, event: &SessionEvent) -> Result<(), Violati
     match event {
         SessionEvent::Started(_) | SessionEvent::Revoked(_) => Ok(()),
         SessionEvent::Refreshed(event) => {
-            Rule::Number.equal(session.rotation.saturating_add(1), event.rotation)
+            Rule::Number.equal(session.rotation.saturating_add(1), event.rotation)?;
+            let is_its_own = event.signed_by.is_none() || event.signed_by == session.device_id;
+            Rule::Identity.holds(is_its_own, "a signature by the session's device", event)
         }
         SessionEvent::DeviceBound(event) => {
             Rule::State.holds(session.device_id.is_none(), "a session that is bound to no device yet", event)
@@ -74,6 +76,14 @@ mod tests {
         assert_eq!(broken::<Session>(&dropped(&history(), 0)), Some((0, Rule::Begins)));
         assert_eq!(broken::<Session>(&dropped(&history(), 1)), Some((2, Rule::Number)));
         assert_eq!(broken::<Session>(&swapped(&history(), 3)), Some((4, Rule::State)));
+    }
+
+    #[test]
+    fn no_other_device_signs() {
+        let by = |byte| exchanged(1, Some(DeviceId::from_bytes([byte; 16])));
+        assert_eq!(broken::<Session>(&[started(), bound(ANN), by(1)]), None);
+        assert_eq!(broken::<Session>(&[started(), bound(ANN), by(2)]), Some((2, Rule::Identity)));
+        assert_eq!(broken::<Session>(&[started(), by(1)]), Some((1, Rule::Identity)));
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct SessionRefreshed {
     pub refresh_hash: Digest,
     /// From when on the new one is refused.
     pub expires_at: Timestamp,
+    /// The session's device, where its key signed the request.
+    pub signed_by: Option<DeviceId>,
 }
 
 /// The session acts for this device from now on.

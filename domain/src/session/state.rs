@@ -22,6 +22,8 @@ pub(super) struct Started {
     pub(super) rotation: u32,
     /// When the current token took the place of the one before.
     pub(super) rotated_at: Timestamp,
+    /// The device that signed for that.
+    pub(super) exchanged_by: Option<DeviceId>,
     pub(super) expires_at: Timestamp,
     pub(super) password_revision: u64,
 }
@@ -105,7 +107,7 @@ impl Started {
 
 impl Aggregate for Session {
     const CATEGORY: Category = Category::Session;
-    const STATE_VERSION: u16 = 2;
+    const STATE_VERSION: u16 = 3;
     type Id = SessionId;
     type Event = SessionEvent;
     type Command = SessionCommand;
@@ -137,6 +139,7 @@ impl Aggregate for Session {
                     previous: None,
                     rotation: 0,
                     rotated_at: at,
+                    exchanged_by: None,
                     expires_at: event.expires_at,
                     password_revision: event.password_revision,
                 });
@@ -147,6 +150,7 @@ impl Aggregate for Session {
                     started.current = event.refresh_hash;
                     started.rotation = event.rotation;
                     started.rotated_at = at;
+                    started.exchanged_by = event.signed_by;
                     started.expires_at = event.expires_at;
                 }
             }

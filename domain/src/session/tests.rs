@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::aggregate::Actor;
 use crate::limits::SESSION_IDLE_SECONDS;
 use crate::testing::{NOW, account, as_actor, at, by, given, happen};
-use crate::{AccountId, Digest, SessionId};
+use crate::{AccountId, DeviceId, Digest, SessionId};
 
 use super::commands::{RefreshSession, RevokeSession, SessionCommand, StartSession};
 use super::*;
@@ -47,12 +47,18 @@ pub(super) fn started() -> SessionEvent {
 
 /// The exchange of token `rotation - 1` for token `rotation`.
 pub(super) fn refreshed(rotation: u32) -> SessionEvent {
+    exchanged(rotation, None)
+}
+
+/// The same, signed.
+pub(super) fn exchanged(rotation: u32, signed_by: Option<DeviceId>) -> SessionEvent {
     SessionRefreshed {
         session_id: SESSION,
         account_id: ANN,
         rotation,
         refresh_hash: token(rotation),
         expires_at: NOW.plus_seconds(SESSION_IDLE_SECONDS),
+        signed_by,
     }
     .into()
 }

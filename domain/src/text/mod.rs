@@ -73,7 +73,7 @@ pub fn check_name(field: &'static str, name: &str) -> Result<(), Rejection> {
     if !name.chars().any(characters::is_visible) {
         return refused("must have something to see in it");
     }
-    if name.chars().any(is_styled) {
+    if name.chars().any(|one| is_styled(one) || scripts::is_lookalike(one)) {
         return refused("must be written in ordinary letters");
     }
     if scripts::has_mixed_word(name) {

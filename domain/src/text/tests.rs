@@ -21,6 +21,9 @@ const ORDINARY: &[&str] = &[
     "Siobh\u{e1}n O'Brien",
     "D\u{2019}Artagnan",
     "Jean-Luc",
+    "K\u{131}l\u{131}\u{e7}",
+    "Kof\u{254} \u{190}sih",
+    "M.\u{aa} Jos\u{e9}",
     "Dr. Strange, M.D.",
     "Nguy\u{1ec5}n Th\u{1ecb} Ph\u{1b0}\u{1a1}ng",
     "\u{141}ukasz \u{17b}\u{f3}\u{142}\u{107}",
@@ -134,6 +137,8 @@ fn a_name_looks_like_itself_only() {
         "\u{410}da Lovelace",                   // a Cyrillic A before Latin letters
         "p\u{430}ypal",                         // a Cyrillic a among Latin letters
         "\u{3b1}lpha",                          // a Greek alpha
+        "p\u{251}ypal",                         // a phonetic alpha
+        "A\u{274}n",                            // a small capital
         "\u{1d400}\u{1d41d}\u{1d41a}",          // mathematical bold
         "a\u{302}\u{323}\u{323}\u{331}",        // one mark twice
         "a\u{310}\u{311}\u{312}\u{313}\u{314}", // piled up

@@ -29,8 +29,8 @@ fn started(number: u8) -> SessionEvent {
 
 fn refreshed(number: u8, rotation: u32) -> SessionEvent {
     let (refresh_hash, expires_at) = (Digest::from_bytes([7; 32]), Timestamp::from_micros(9));
-    let (session_id, account_id) = (session(number), ACCOUNT);
-    SessionRefreshed { session_id, account_id, rotation, refresh_hash, expires_at }.into()
+    let (session_id, account_id, signed_by) = (session(number), ACCOUNT, None);
+    SessionRefreshed { session_id, account_id, rotation, refresh_hash, expires_at, signed_by }.into()
 }
 
 async fn record(log: &MemoryEventLog, to: StreamId, event: &SessionEvent) -> Position {

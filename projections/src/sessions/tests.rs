@@ -14,6 +14,7 @@ fn refreshed(rotation: u32) -> Event {
         rotation,
         refresh_hash: Digest::from_bytes([u8::try_from(rotation).expect("a small number"); 32]),
         expires_at: Timestamp::from_micros(9),
+        signed_by: None,
     }
     .into()
 }

@@ -1,5 +1,7 @@
 //! Whom requests count for behind proxies: the client whom trusted proxies tell, whatever the client itself says.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 use tests::http::{Answer, Http, send};
@@ -18,7 +20,7 @@ async fn behind_a_proxy(rates: Option<api::Rates>) -> TestServer {
 }
 
 fn few_anonymous() -> api::Rates {
-    api::Rates::new(api::Rate::new(50, 500), api::Rate::new(1, BURST))
+    api::Rates::new(api::Rate::new(50, 500), api::Rate::one_in(Duration::from_secs(3_600), BURST))
 }
 
 /// A request of nobody with these header lines.

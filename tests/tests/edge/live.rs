@@ -139,6 +139,9 @@ async fn every_event_that_comes_can_be_read() {
     delete(&http, &format!("{people}/{}", ben.id())).await;
     delete(&http, &member).await;
     delete(&http, &format!("/v1/conversations/{id}")).await;
+    let there = NewGroup { workspace_id: Some(workspace), ..NewGroup::default() };
+    ann.client.create_group(organization, &there).await.unwrap();
+    http.post(&format!("/v1/workspaces/{workspace}/archive"), &json!({})).await.expect(204);
     put(&http, "/v1/me/profile", json!({ "display_name": "The end", "locale": "en" })).await;
     let mut names = met(&mut anns, "account.profile_changed", 2).await;
     names.append(&mut met(&mut bens, "organization.member_removed", 1).await);

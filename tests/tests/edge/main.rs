@@ -12,6 +12,7 @@ mod addresses;
 mod anew;
 mod authorization;
 mod bad_input;
+mod behind;
 mod copied_ids;
 mod database_tls;
 mod direct;

@@ -146,3 +146,28 @@ async fn a_locked_table_holds_up_those_alone_who_need_it() {
     drop(server);
     postgres.destroy().await;
 }
+
+/// An orderly restart of PostgreSQL breaks off what is under way.
+#[tokio::test]
+async fn a_read_that_postgresql_breaks_off_is_told_to_come_back() {
+    let postgres = Postgres::start().await;
+    let server = postgres.serve(Options::default()).await;
+    let ann = Person::register(&server, "ann").await;
+    let http = ann.http().await;
+    http.post("/v1/organizations", &organization("Acme")).await.expect(201);
+    server.settled().await;
+    let connect = || async { eventstore_schema::database::connect(&postgres.config()).await.unwrap() };
+    let (locker, observer) = (connect().await, connect().await);
+    locker.batch_execute("BEGIN; LOCK TABLE read.organizations").await.unwrap();
+    let reads = tokio::spawn({
+        let http = http.clone();
+        async move { http.get("/v1/organizations").await }
+    });
+    let broken_off = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    until(async || (!observer.query(broken_off, &[]).await.unwrap().is_empty()).then_some(())).await;
+    told("a read", async { reads.await.unwrap() }).await;
+    locker.batch_execute("ROLLBACK").await.unwrap();
+    until(async || (http.get("/v1/organizations").await.status == 200).then_some(())).await;
+    drop(server);
+    postgres.destroy().await;
+}

@@ -17,7 +17,7 @@ use crate::postgres::Postgres;
 const BURST: u32 = 20;
 
 fn rates() -> api::Rates {
-    api::Rates::new(api::Rate::new(50, 500), api::Rate::new(1, BURST))
+    api::Rates::new(api::Rate::new(50, 500), api::Rate::one_in(Duration::from_secs(3_600), BURST))
 }
 
 /// A server that limits, behind a proxy on this machine.
@@ -85,7 +85,11 @@ async fn everything_that_needs_no_token_is_limited_by_network() {
         let refused = statuses.iter().filter(|status| **status == 429).count();
         assert!(refused > 0, "{method} {path}: {statuses:?}");
         let told = ask(&server, "198.51.100.1", method, path, body).await;
-        assert_eq!(told.header("ratelimit-policy"), format!("\"address\";q={BURST};w={BURST}"), "{path}");
+        assert_eq!(
+            told.header("ratelimit-policy"),
+            format!("\"address\";q={BURST};w={}", BURST * 3_600),
+            "{path}"
+        );
     }
 }
 
@@ -178,7 +182,8 @@ async fn whatever_is_read_can_be_asked_for_its_head() {
 async fn an_outage_uses_up_nobodys_allowance() {
     let postgres = Postgres::start().await;
     let log = LogOptions { patience: Some(Duration::from_millis(200)), ..LogOptions::default() };
-    let rates = api::Rates::new(api::Rate::new(1, 5), api::Rate::new(1, 5));
+    let rate = api::Rate::one_in(Duration::from_secs(3_600), 5);
+    let rates = api::Rates::new(rate, rate);
     let server = postgres.serve(Options { rates: Some(rates), log, ..Options::default() }).await;
     let ann = Person::register(&server, "ann").await;
     let http = ann.http().await;

@@ -54,7 +54,7 @@ impl Endpoint for GetKeys {
     )
     .who(who::RELATED)
     .errors(&["account_not_found"])
-    .reads(&["devices"]);
+    .reads(&["devices", "organizations", "conversations", "workspaces"]);
     type Caller = Authenticated;
     type Intent = Query;
     type Path = AccountPath;

@@ -33,7 +33,7 @@ impl Endpoint for GetProfile {
     )
     .who(who::RELATED)
     .errors(&["account_not_found"])
-    .reads(&["accounts"]);
+    .reads(&["accounts", "organizations", "conversations", "workspaces"]);
     type Caller = Authenticated;
     type Intent = Query;
     type Path = AccountPath;

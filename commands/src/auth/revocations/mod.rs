@@ -21,6 +21,7 @@ use domain::session::SessionEvent;
 use domain::{AccountDevice, AccountId, Category, Event, SessionId, Timestamp};
 use eventstore_schema::{EventLog, LogError, Position, ReadFilter, RecordedEvent, catalogue};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use self::list::List;
 use super::access_token::{ACCESS_TOKEN_SECONDS, Identity};
@@ -35,6 +36,10 @@ const KEPT_SECONDS: i64 = ACCESS_TOKEN_SECONDS + 2 * CLOCK_SKEW_SECONDS;
 const BATCH_EVENTS: usize = 500;
 /// How long the follower waits before it turns to a lost log again.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
+/// After how long without a revocation the log is asked whether it is there: a connection that hangs says nothing, either.
+const SILENCE_MAX: Duration = Duration::from_millis(500);
+/// How long it may take to answer that. Until then what others revoke is not known here.
+const HEAD_WAIT_MAX: Duration = Duration::from_millis(500);
 /// What is followed.
 const EVENT_TYPES: [&str; 4] =
     ["session.revoked", "session.device_bound", "device.revoked", "account.password_set"];
@@ -230,12 +235,25 @@ impl FollowTask {
         self.revocations.shared.trusted_from.store(trusted_from, Ordering::Release);
         self.metrics.revocations_following.set(1);
         loop {
-            let events = subscription.next(BATCH_EVENTS).await?;
+            let Ok(events) = timeout(SILENCE_MAX, subscription.next(BATCH_EVENTS)).await else {
+                self.look_for_life().await?;
+                continue;
+            };
+            let events = events?;
             events.iter().for_each(|event| self.apply(event));
             if let Some(last) = events.last() {
                 *place = Some((Some(last.position), trusted_from));
             }
         }
+    }
+
+    /// Nothing came: because nothing happened, or because the log hangs.
+    async fn look_for_life(&self) -> Result<(), LogError> {
+        let hangs = || LogError::Unavailable {
+            attempt: "asking whether the log answers",
+            reason: "no answer in time".to_owned(),
+        };
+        timeout(HEAD_WAIT_MAX, self.log.head()).await.map_err(|_| hangs())?.map(|_| ())
     }
 
     fn apply(&self, recorded: &RecordedEvent) {

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Category, Event, OrganizationId};
-use eventstore_schema::{RecordedEvent, StreamId};
+use domain::operations::{OperationsId, ParkedEventRetried, reaction_digest};
+use domain::{
+    Actor, Category, CommandId, CorrelationId, Digest, Event, EventId, OrganizationId, Payload, Timestamp,
+};
+use eventstore_schema::{CommandRef, Expected, NewEvent, Origin, RecordedEvent, StreamAppend, StreamId};
 
 use super::leading::next_lead;
 use super::running::change;
@@ -397,5 +400,79 @@ async fn a_hundred_thousand_events_behind_one_delay_no_other() {
     assert_eq!(row.waiting, 100_001);
     assert_eq!(reactions.status().await.unwrap()[0].parked.events, 100_002);
     assert!(reactions.parked(&[NAME], Some(row.position), 10).await.unwrap().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn however_many_hang_at_once_others_are_answered_meanwhile_and_each_ones_order_is_kept() {
+    let stage = Stage::new().await;
+    stage.enter(ALICE).await;
+    let mut hanging = Vec::new();
+    for _ in 0..8 {
+        hanging.push(stage.organization(&[ALICE]).await);
+    }
+    let other = stage.organization(&[ALICE]).await;
+    for _ in 0..2 {
+        for id in &hanging {
+            change(&stage, *id).await;
+        }
+        change(&stage, other).await;
+    }
+    let healthy = StreamId::new(Category::Organization, other);
+    let scripted = Scripted::new(move |recorded| match recorded.stream == healthy {
+        true => Act::Answer,
+        false => Act::Hang,
+    });
+    // For ever, as far as this test goes.
+    let patience = Patience { time: Duration::from_secs(3_600), ..Patience::default() };
+    let reactions = with(&stage, &[&scripted]).with_patience(patience);
+    let running = reactions.start();
+    until("the other is answered", async || scripted.answered(other).len() == 2).await;
+    for id in hanging {
+        until("it is shown", async || !scripted.shown(id).is_empty()).await;
+        assert_eq!(scripted.shown(id).len(), 1, "what is behind it of its organization waits");
+    }
+    drop(running);
+}
+
+/// A decision that a newer release took, or that was damaged.
+fn undecodable(stream: StreamId) -> StreamAppend {
+    let (correlation_id, recorded_at) = (CorrelationId::from_bytes([1; 16]), Timestamp::from_micros(1));
+    StreamAppend {
+        stream,
+        expected: Expected::NoStream,
+        command: CommandRef { id: CommandId::from_bytes([2; 16]), fingerprint: Digest::from_bytes([3; 32]) },
+        origin: Origin {
+            organization_id: None,
+            actor: Actor::SYSTEM,
+            device_id: None,
+            correlation_id,
+            causation_id: None,
+            recorded_at,
+        },
+        events: vec![NewEvent {
+            event_id: EventId::from_bytes([4; 16]),
+            event_type: ParkedEventRetried::NAME,
+            version: ParkedEventRetried::VERSION,
+            payload: bytes::Bytes::from_static(b"?"),
+            key_ref: None,
+            sealed: None,
+        }],
+        conditions: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_read_stops_nothing() {
+    let (stage, one, _) = two().await;
+    let scripted = Scripted::new(|_| Act::Answer);
+    let reactions = with(&stage, &[&scripted]);
+    let reaction = reaction_digest(NAME);
+    let stream = StreamId::new(Category::Operations, OperationsId::of(&reaction));
+    stage.parts.log.append(undecodable(stream)).await.unwrap();
+    change(&stage, one).await;
+    let running = reactions.start();
+    settled(&stage, &reactions).await;
+    assert_eq!(scripted.answered(one).len(), 3);
     running.stop().await;
 }

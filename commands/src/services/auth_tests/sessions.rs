@@ -116,12 +116,14 @@ async fn the_session_s_device_repeats_the_last_exchange_at_any_time() {
     confirmed(&site, &node).await;
     let session = node.login("login", EMAIL, PASSWORD).await.unwrap();
     enroll(&node, &session).await;
-    let second = node.refresh("one", &session.refresh_token).await.unwrap();
-    site.clock.advance_seconds(86_400);
-    let now = site.clock.now();
     let refresh = async |key: &str, text: &str, proof| {
         node.services.sessions.refresh(&node.anonymous(key), text, Some(proof)).await
     };
+    let now = site.clock.now();
+    let bytes = refresh_proof(session.session_id, DEVICE, &session.refresh_token, now);
+    let second = refresh("one", &session.refresh_token, proof(&bytes, now)).await.unwrap();
+    site.clock.advance_seconds(86_400);
+    let now = site.clock.now();
     let bytes = refresh_proof(session.session_id, DEVICE, &session.refresh_token, now);
     let again = refresh("two", &session.refresh_token, proof(&bytes, now)).await.unwrap();
     assert_eq!(again.refresh_token, second.refresh_token);
@@ -130,6 +132,27 @@ async fn the_session_s_device_repeats_the_last_exchange_at_any_time() {
     let late = refresh("three", &session.refresh_token, proof(&bytes, now)).await;
     assert!(matches!(late, Err(AuthError::RefreshRefused)));
     assert!(!node.is_let_in(&again.access_token).await);
+}
+
+#[tokio::test]
+async fn a_thief_who_exchanges_a_token_first_is_found_when_the_device_comes() {
+    let site = Site::new().await;
+    let node = site.node().await;
+    confirmed(&site, &node).await;
+    let session = node.login("login", EMAIL, PASSWORD).await.unwrap();
+    enroll(&node, &session).await;
+    let thiefs = node.refresh("thief", &session.refresh_token).await.unwrap();
+    site.clock.advance_seconds(3_600);
+    let now = site.clock.now();
+    let bytes = refresh_proof(session.session_id, DEVICE, &session.refresh_token, now);
+    let owners = node.anonymous("owner");
+    let late =
+        node.services.sessions.refresh(&owners, &session.refresh_token, Some(proof(&bytes, now))).await;
+    assert!(matches!(late, Err(AuthError::RefreshRefused)));
+    let stolen = node.refresh("again", &thiefs.refresh_token).await;
+    assert!(matches!(stolen, Err(AuthError::RefreshRefused)));
+    node.settle().await;
+    assert_eq!(site.mail_to(EMAIL, "session was ended").len(), 1);
 }
 
 #[tokio::test]

@@ -12,9 +12,10 @@ use crate::{DeviceId, Digest};
 /// - The current token is exchanged for its successor.
 /// - The one before it, with the successor it had, does nothing: the caller gives the same answer again, as the first one
 ///   may have been lost. Whoever presents it is believed for [`REFRESH_GRACE_SECONDS`] after the exchange, the session's
-///   device at any time.
-/// - Any other one was used up: somebody has a copy, and the session is revoked. That is an event, not a rejection; the
-///   caller finds the session ended afterwards.
+///   device at any time, as long as it was the device that exchanged it.
+/// - Any other one was used up: somebody has a copy, and the session is revoked. So it is when the device comes with one that
+///   somebody exchanged without its signature. That is an event, not a rejection; the caller finds the session ended
+///   afterwards.
 #[derive(Clone, Debug)]
 pub struct RefreshSession {
     /// BLAKE3 of the token presented.
@@ -33,6 +34,7 @@ impl RefreshSession {
     ) -> Result<Vec<Draft<SessionEvent>>, Rejection> {
         let session = state.active(context.now)?;
         let (session_id, account_id) = (session.session_id, session.account_id);
+        let signed_by = self.signed_by.filter(|device| Some(*device) == session.device_id);
         if session.current.matches(&self.presented_hash) {
             return Ok(vec![Draft::open(SessionRefreshed {
                 session_id,
@@ -40,13 +42,14 @@ impl RefreshSession {
                 rotation: session.rotation.saturating_add(1),
                 refresh_hash: self.successor_hash,
                 expires_at: context.now.plus_seconds(SESSION_IDLE_SECONDS),
+                signed_by,
             })]);
         }
         let is_retry = session.previous.is_some_and(|previous| previous.matches(&self.presented_hash))
             && session.current.matches(&self.successor_hash);
         let is_recent = session.rotated_at.is_recent(REFRESH_GRACE_SECONDS, context.now);
-        let is_signed = self.signed_by.is_some() && self.signed_by == session.device_id;
-        if is_retry && (is_recent || is_signed) {
+        let is_the_devices = signed_by.is_some() && signed_by == session.exchanged_by;
+        if is_retry && (is_recent || is_the_devices) {
             return Ok(Vec::new());
         }
         let cause = SessionRevocationCause::RefreshTokenReused;
@@ -59,7 +62,7 @@ mod tests {
     use super::*;
     use crate::aggregate::{Actor, Aggregate};
     use crate::session::SessionDeviceBound;
-    use crate::session::tests::{ANN, SESSION, refresh, refreshed, revoked, started, token};
+    use crate::session::tests::{ANN, SESSION, exchanged, refresh, refreshed, revoked, started, token};
     use crate::testing::{NOW, as_actor, at, given, happen, when};
 
     const REUSED: SessionRevocationCause = SessionRevocationCause::RefreshTokenReused;
@@ -110,13 +113,31 @@ mod tests {
         let signed = |signed_by, number| RefreshSession { signed_by, ..refresh(number) };
         let unbound = given::<Session>([started(), refreshed(1)]);
         assert_eq!(when(&unbound, signed(Some(phone), 0), &late), Ok(vec![revoked(REUSED)]));
-        let state = given::<Session>([started(), bound.into(), refreshed(1)]);
+        let mut state = given::<Session>([started(), bound.into()]);
+        let context = as_actor(Actor::ANONYMOUS);
+        let exchange = happen(&mut state, signed(Some(phone), 0), &context);
+        assert_eq!(exchange, Ok(vec![exchanged(1, Some(phone))]));
         assert_eq!(when(&state, signed(Some(phone), 0), &late), Ok(vec![]));
         for signed_by in [None, Some(other)] {
             assert_eq!(when(&state, signed(signed_by, 0), &late), Ok(vec![revoked(REUSED)]));
         }
         let state = given::<Session>([started(), refreshed(1), refreshed(2)]);
         assert_eq!(when(&state, signed(Some(phone), 0), &late), Ok(vec![revoked(REUSED)]));
+    }
+
+    #[test]
+    fn a_thief_who_comes_first_is_found_when_the_device_comes() {
+        let phone = DeviceId::from_bytes([11; 16]);
+        let bound = SessionDeviceBound { session_id: SESSION, account_id: ANN, device_id: phone };
+        let late = at(as_actor(Actor::ANONYMOUS), NOW.plus_seconds(86_400));
+        // Neither another device's signature nor none is the device's.
+        for signed_by in [None, Some(DeviceId::from_bytes([12; 16]))] {
+            let mut state = given::<Session>([started(), bound.clone().into()]);
+            let theft = RefreshSession { signed_by, ..refresh(0) };
+            assert_eq!(happen(&mut state, theft, &as_actor(Actor::ANONYMOUS)), Ok(vec![refreshed(1)]));
+            let owners = RefreshSession { signed_by: Some(phone), ..refresh(0) };
+            assert_eq!(when(&state, owners, &late), Ok(vec![revoked(REUSED)]));
+        }
     }
 
     #[test]

@@ -86,9 +86,14 @@ pub fn state(body: &Body) -> &'static str {
     }
 }
 
+/// Whether whoever is said to have written it signed it.
+pub fn is_signed(body: &Body) -> bool {
+    matches!(body, Body::Encrypted { .. })
+}
+
 /// Whether a message is from whom it says, as far as the person made sure: it is signed, and the safety number was compared.
 pub fn is_sender_verified(client: &Client, message: &Message) -> bool {
-    matches!(message.body, Body::Encrypted { .. }) && client.people().is_verified(message.sender_id)
+    is_signed(&message.body) && client.people().is_verified(message.sender_id)
 }
 
 /// A body for people behind `head`, which is whose it is. What this program says of it stands before the colon, and what they
@@ -133,13 +138,20 @@ pub fn emoji(body: &Body) -> Option<&str> {
     }
 }
 
+/// The same for people: what nobody signed says so.
+pub fn emoji_told(body: &Body) -> Option<String> {
+    let shown = text::name(emoji(body)?);
+    Some(if is_signed(body) { shown } else { format!("{shown} (NOT ENCRYPTED)") })
+}
+
 fn line(shown: &Shown, names: &Names<'_>, width: Option<usize>) -> String {
     let Shown { message, reactions, .. } = shown;
     let answers = message.reply_to.map(|number| format!(" (to {number})")).unwrap_or_default();
     let edited = if message.edited_at.is_some() { " (edited)" } else { "" };
-    let emojis: Vec<_> = reactions.iter().filter_map(|one| emoji(&one.body)).map(text::name).collect();
+    let emojis: Vec<_> = reactions.iter().filter_map(|one| emoji_told(&one.body)).collect();
     let reactions = if emojis.is_empty() { String::new() } else { format!(" [{}]", emojis.join(" ")) };
-    let (at, sender) = (text::time(message.sent_at), names.label(message.sender_id));
+    let (at, sender) =
+        (text::time(message.sent_at), names.label(message.sender_id, is_signed(&message.body)));
     let head = format!("{:>5}  {at}  {sender}{answers}{edited}{reactions}", message.number);
     told(&head, &message.body, width)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::names::Names;
 use super::{Place, explain, history};
-use crate::cli::{CliError, Output, serve, text};
+use crate::cli::{CliError, Output, serve};
 
 /// Between a conversation's id and what happened in it.
 const GAP: &str = "        ";
@@ -148,7 +148,7 @@ async fn tell_message(output: Output, client: &Client, names: &mut Names<'_>, me
         "sender_id": sender_id, "sender": sender, "sender_verified": history::is_sender_verified(client, message),
         "sent_at": message.sent_at, "reply_to": message.reply_to, "state": history::state(body), "text": body.text(),
     });
-    let head = format!("{id} {number:>5}  {}", names.label(*sender_id));
+    let head = format!("{id} {number:>5}  {}", names.label(*sender_id, history::is_signed(body)));
     output.line(&value, || history::told(&head, body, output.width()));
 }
 
@@ -172,16 +172,16 @@ async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
         E::ReactionSet(set) => {
             let emoji = history::emoji(body);
             let value = json!({ "number": set.number, "account_id": set.account_id, "emoji": emoji });
-            let shown = emoji.map_or_else(|| "something".to_owned(), text::name);
-            let who = names.shown(set.account_id).await;
+            let shown = history::emoji_told(body).unwrap_or_else(|| "something".to_owned());
+            let who = names.shown(set.account_id, history::is_signed(body)).await;
             ("reaction", value, format!("{who} reacts to message {} with {shown}", set.number))
         }
         E::MemberJoined(joined) => {
-            let who = names.shown(joined.account_id).await;
+            let who = names.shown(joined.account_id, false).await;
             ("joined", json!({ "account_id": joined.account_id }), format!("{who} is a member now"))
         }
         E::MemberLeft(left) => {
-            let who = names.shown(left.account_id).await;
+            let who = names.shown(left.account_id, false).await;
             ("left", json!({ "account_id": left.account_id }), format!("{who} is a member no more"))
         }
         E::GenerationCommitted(new) => (
@@ -194,7 +194,7 @@ async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
             let value = json!({
                 "account_id": receipt.account_id, "delivered_up_to": delivered, "read_up_to": read,
             });
-            let who = names.shown(receipt.account_id).await;
+            let who = names.shown(receipt.account_id, false).await;
             ("receipt", value, format!("{who} has messages up to {delivered} and read up to {read}"))
         }
         E::MessageSent(_)

@@ -40,18 +40,19 @@ impl<'a> Names<'a> {
     }
 
     /// The name for people; see [`Names::label`].
-    pub async fn shown(&mut self, account: AccountId) -> String {
+    pub async fn shown(&mut self, account: AccountId, is_signed: bool) -> String {
         self.of(account).await;
-        self.label(account)
+        self.label(account, is_signed)
     }
 
     /// The name for people of an account that was asked for: with the end of its id, and the id where there is no name.
     ///
-    /// Anybody may take anybody's name, and the server tells the names. So a name stands alone only for oneself and for those
-    /// whose safety number was compared, and only where no other one asked for is called alike.
-    pub fn label(&self, account: AccountId) -> String {
-        let is_made_sure = account == self.client.account_id() || self.client.people().is_verified(account);
-        self.known.label(account, is_made_sure)
+    /// Anybody may take anybody's name, and the server tells the names. So a name stands alone only with what its owner signed
+    /// (`is_signed`), where that is oneself or somebody whose safety number was compared, and nobody else asked for is called
+    /// alike.
+    pub fn label(&self, account: AccountId, is_signed: bool) -> String {
+        let is_known = account == self.client.account_id() || self.client.people().is_verified(account);
+        self.known.label(account, is_signed && is_known)
     }
 
     /// Adds `display_name` to rows with an `account_id`.
