@@ -22,7 +22,7 @@ const LINE_BYTES_MAX: usize = 500;
 /// Sends bytes as they are and reads until the server has answered or gone.
 fn send(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     // What is refused early may be cut off while it is being sent.
     let _ = stream.write_all(bytes);
     let mut answer = [0; 64];

@@ -229,7 +229,7 @@ async fn a_quiet_client_is_told_how_far_the_log_has_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_says_nothing_is_gone() {
     let site = Site::new().await;
-    let (heartbeat, silence) = (Duration::from_millis(50), Duration::from_millis(200));
+    let (heartbeat, silence) = (Duration::from_millis(200), Duration::from_secs(3));
     let node = site.node_within(Bounds { heartbeat, silence, ..Bounds::default() }).await;
     let ann = node.person().await;
     let mut client = node.connect(&ann).await;
