@@ -95,7 +95,12 @@ async fn ready(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         let parts = found(&state).await;
         let is_ready = parts.values().all(|part| part.ready);
         let body = json!({ "status": if is_ready { "ready" } else { "not_ready" }, "parts": *parts });
-        if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+        if is_ready {
+            return HttpResponse::Ok().json(body);
+        }
+        // By then it is found out anew.
+        let seconds = READY_FRESH.as_secs().max(1);
+        HttpResponse::ServiceUnavailable().insert_header(("retry-after", seconds.to_string())).json(body)
     })
     .await
 }

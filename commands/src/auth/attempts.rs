@@ -10,8 +10,11 @@
 //! Only what was verified and found wrong counts. A try that is being verified counts for a short time, so that many at once
 //! are not all verified before the first of them counts; when the server fails over it, it is given back.
 
+use std::future::Future;
+
 use domain::Timestamp;
 use eventstore_schema::database::Pool;
+use tokio::runtime::Handle;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -241,8 +244,27 @@ impl LoginAttempts {
         Ok(())
     }
 
+    /// Verifies a try. Where that fails it is given back; so it is when whoever waits goes away, whose time was used up by
+    /// something that hangs.
+    ///
+    /// # Errors
+    /// Those of `verifying`.
+    pub async fn verified<T, E>(
+        &self,
+        tried: &Allowed,
+        verifying: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut going_away = GoingAway { attempts: self, tried: Some(*tried) };
+        let verified = verifying.await;
+        going_away.tried = None;
+        if verified.is_err() {
+            self.give_back(tried).await;
+        }
+        verified
+    }
+
     /// Gives back a try that was not verified. Where the table cannot be reached, it gives itself back after a time.
-    pub async fn give_back(&self, tried: &Allowed) {
+    async fn give_back(&self, tried: &Allowed) {
         let sql = "UPDATE write.login_attempts SET pending = greatest(pending - 1, 0) WHERE subject = $1";
         if let Err(error) = self.query("giving a try back", sql, &[&tried.subjects.own.as_slice()]).await {
             tracing::debug!(%error, "a login that was not verified counts for some seconds");
@@ -264,6 +286,21 @@ impl LoginAttempts {
             self.pool.get().await.map_err(|error| AttemptsError { attempt, reason: error.to_string() })?;
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         client.query(&statement, values).await.map_err(failed)
+    }
+}
+
+/// Gives a try back, unless it is done with before.
+struct GoingAway<'a> {
+    attempts: &'a LoginAttempts,
+    tried: Option<Allowed>,
+}
+
+impl Drop for GoingAway<'_> {
+    fn drop(&mut self) {
+        if let (Some(tried), Ok(runtime)) = (self.tried.take(), Handle::try_current()) {
+            let attempts = self.attempts.clone();
+            runtime.spawn(async move { attempts.give_back(&tried).await });
+        }
     }
 }
 

@@ -121,15 +121,12 @@ impl Accounts {
             Begun::Allowed(tried) => tried,
             Begun::Paused { until } => return Err(AuthError::locked(until, now)),
         };
-        let verified = match self.verify(account_id, old, payer).await {
-            Ok((Verdict::Right | Verdict::RightButOutdated, place)) => place,
-            Ok((Verdict::Wrong, _)) => {
+        let verifying = self.verify(account_id, old, payer);
+        let verified = match self.attempts.verified(&tried, verifying).await? {
+            (Verdict::Right | Verdict::RightButOutdated, place) => place,
+            (Verdict::Wrong, _) => {
                 self.attempts.wrong(&tried, now).await?;
                 return Err(AuthError::Refused);
-            }
-            Err(error) => {
-                self.attempts.give_back(&tried).await;
-                return Err(error);
             }
         };
         self.attempts.right(&subjects.own).await?;

@@ -179,17 +179,13 @@ impl Sessions {
         };
         let account = subjects.wide.map_or(subjects.own, |wide| wide.address);
         let payer = Payer { account, network: request.network };
-        let verified = match self.verify(account_id, login.password, payer).await {
-            Ok(Verified::Right { place, outdated }) => (place, outdated),
-            Ok(Verified::Wrong { standing }) => {
+        let verifying = self.verify(account_id, login.password, payer);
+        let verified = match self.attempts.verified(&tried, verifying).await? {
+            Verified::Right { place, outdated } => (place, outdated),
+            Verified::Wrong { standing } => {
                 let guessed = self.attempts.wrong(&tried, now).await?;
                 self.lock(&request, account_id, standing, guessed);
                 return Err(AuthError::Refused);
-            }
-            Err(error) => {
-                // Whatever failed was not the caller.
-                self.attempts.give_back(&tried).await;
-                return Err(error);
             }
         };
         self.attempts.right(&subjects.own).await?;

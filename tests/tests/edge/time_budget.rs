@@ -103,7 +103,8 @@ async fn everything_else_is_told(server: &TestServer, http: &Http, email: &str) 
         told("a registration", nobody.post("/v1/accounts", &registration)),
         async {
             let readiness = tokio::time::timeout(PATIENCE, nobody.get("/health/ready"));
-            readiness.await.expect("an answer").expect(503);
+            let answer = readiness.await.expect("an answer").expect(503);
+            assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
         },
         async {
             // Whatever can be told without PostgreSQL may be told.

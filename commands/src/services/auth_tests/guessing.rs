@@ -107,6 +107,38 @@ async fn a_login_that_an_overloaded_server_did_not_verify_does_not_count() {
 }
 
 #[tokio::test]
+async fn a_login_whose_time_was_used_up_before_it_was_verified_does_not_count() {
+    let site = Site::new().await;
+    let node = site.node().await;
+    confirmed(&site, &node).await;
+    let turns = node.parts.auth.passwords.turns();
+    let nobody = Payer { account: [1; 32], network: None };
+    let mut taken = Vec::new();
+    while let Some(turn) = turns.take(nobody, Duration::from_millis(50)).await {
+        taken.push(turn);
+    }
+    let client = site.database.client().await;
+    let pending = async || -> i32 {
+        let sql = "SELECT coalesce(max(pending), 0) FROM write.login_attempts";
+        client.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    // More than may be under way at once.
+    for number in 0..12 {
+        let key = format!("try {number}");
+        let login = node.login_shown(&key, (EMAIL, PASSWORD), 1, None, None);
+        let begun = eventually(async || pending().await == 1);
+        // It waits for its turn, and then whoever asked has gone.
+        tokio::select! {
+            answer = login => panic!("{:?}", answer.map(|_| ())),
+            () = begun => {}
+        }
+        eventually(async || pending().await == 0).await;
+    }
+    drop(taken);
+    assert_eq!(guess(&node, EMAIL, 1).await.0, 10);
+}
+
+#[tokio::test]
 async fn strangers_who_ask_for_resets_do_not_spoil_the_mail_under_way_or_flood_the_mailbox() {
     let site = Site::new().await;
     let node = site.node().await;
