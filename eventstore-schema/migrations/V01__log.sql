@@ -208,15 +208,18 @@ BEGIN
   END IF;
   PERFORM pg_advisory_xact_lock(7163384699741798250);
 
-  IF EXISTS (
-    SELECT FROM unnest(conditions) c LEFT JOIN log.streams s ON s.id = c.stream AND s.category = c.category
-    WHERE coalesce(s.revision, -1) <> c.revision
-  ) THEN
-    RETURN QUERY
-      SELECT -1, NULL::bigint, NULL::boolean, s.revision, NULL::bytea, c.category, c.stream, NULL::integer
-        FROM unnest(conditions) c LEFT JOIN log.streams s ON s.id = c.stream AND s.category = c.category
-        WHERE coalesce(s.revision, -1) <> c.revision;
-    RETURN;
+  -- Asked by itself first: most batches have none, and a query costs what some appends do.
+  IF cardinality(conditions) > 0 THEN
+    IF EXISTS (
+      SELECT FROM unnest(conditions) c LEFT JOIN log.streams s ON s.id = c.stream AND s.category = c.category
+      WHERE coalesce(s.revision, -1) <> c.revision
+    ) THEN
+      RETURN QUERY
+        SELECT -1, NULL::bigint, NULL::boolean, s.revision, NULL::bytea, c.category, c.stream, NULL::integer
+          FROM unnest(conditions) c LEFT JOIN log.streams s ON s.id = c.stream AND s.category = c.category
+          WHERE coalesce(s.revision, -1) <> c.revision;
+      RETURN;
+    END IF;
   END IF;
 
   SELECT max(e.position) INTO base FROM log.events e WHERE e.position >= known;
