@@ -8,6 +8,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::answer::Item;
 use super::follow::DECISIONS;
+use super::parked::Cause;
 use super::runner::Runner;
 use super::{Lead, ReactionError, parked};
 use crate::limits::REACTION_EVENTS_AT_ONCE;
@@ -110,9 +111,35 @@ impl Runner {
             }
         }
         drop(under_way);
+        self.close_gaps(lead, &items, &mut passed, &mut held_back).await?;
         match passed.iter().position(|passed| !passed) {
             None => Ok(last),
             Some(first) => Ok(items.into_iter().take(first).last().map(|item| item.recorded)),
         }
+    }
+
+    /// Sets aside what was not passed before the end while something behind it was: else that would be answered again, and people
+    /// mailed twice.
+    async fn close_gaps(
+        &self,
+        lead: &Lead,
+        items: &[Item],
+        passed: &mut [bool],
+        held_back: &mut HashSet<StreamId>,
+    ) -> Result<(), ReactionError> {
+        let answered = passed.iter().rposition(|passed| *passed).unwrap_or_default();
+        for (item, passed) in items.iter().zip(passed).take(answered).filter(|(_, passed)| !**passed) {
+            if !lead.holds() {
+                return Ok(());
+            }
+            let behind = item.keys().into_iter().find(|key| held_back.contains(key));
+            let reason = "the process ended before it was answered";
+            let cause = behind.map_or(Cause::Tried { attempts: 1, reason }, |_| Cause::Behind);
+            let key = behind.unwrap_or(item.key);
+            self.park(lead, item, key, cause).await?;
+            held_back.insert(key);
+            *passed = true;
+        }
+        Ok(())
     }
 }

@@ -149,7 +149,7 @@ impl Runner {
         tries.forget();
     }
 
-    async fn park(
+    pub(super) async fn park(
         &self,
         lead: &Lead,
         item: &Item,
