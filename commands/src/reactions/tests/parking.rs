@@ -403,61 +403,6 @@ async fn a_hundred_thousand_events_behind_one_delay_no_other() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn however_many_hang_at_once_others_are_answered_meanwhile_and_each_ones_order_is_kept() {
-    let stage = Stage::new().await;
-    stage.enter(ALICE).await;
-    let mut hanging = Vec::new();
-    for _ in 0..8 {
-        hanging.push(stage.organization(&[ALICE]).await);
-    }
-    let other = stage.organization(&[ALICE]).await;
-    for _ in 0..2 {
-        for id in &hanging {
-            change(&stage, *id).await;
-        }
-        change(&stage, other).await;
-    }
-    let healthy = StreamId::new(Category::Organization, other);
-    let scripted = Scripted::new(move |recorded| match recorded.stream == healthy {
-        true => Act::Answer,
-        false => Act::Hang,
-    });
-    // For ever, as far as this test goes.
-    let patience = Patience { time: Duration::from_secs(3_600), ..Patience::default() };
-    let reactions = with(&stage, &[&scripted]).with_patience(patience);
-    let running = reactions.start();
-    until("the other is answered", async || scripted.answered(other).len() == 2).await;
-    for id in hanging {
-        until("it is shown", async || !scripted.shown(id).is_empty()).await;
-        assert_eq!(scripted.shown(id).len(), 1, "what is behind it of its organization waits");
-    }
-    drop(running);
-}
-
-#[tokio::test]
-async fn what_was_answered_is_not_answered_again_because_something_before_it_was_not() {
-    let (stage, one, other) = two().await;
-    let failing = StreamId::new(Category::Organization, one);
-    let script = move |recorded: &RecordedEvent| {
-        let unavailable = || ReactionError::Unavailable("for a while".to_owned());
-        if recorded.stream == failing { Act::Fail(unavailable()) } else { Act::Answer }
-    };
-    let scripted = Scripted::new(script);
-    // For ever, as far as this test goes.
-    let patience = Patience { attempts: u32::MAX, time: Duration::from_secs(3_600), ..Patience::default() };
-    let reactions = with(&stage, &[&scripted]).with_patience(patience);
-    let running = reactions.start();
-    until("the other is answered", async || scripted.answered(other).len() == 2).await;
-    running.stop().await;
-    scripted.now(|_| Act::Answer);
-    stage.parts.clock.advance_seconds(i64::from(REACTION_PARKED_REST_SECONDS_MIN));
-    let running = reactions.start();
-    until("all is answered", async || scripted.answered(one).len() == 2).await;
-    assert_eq!(scripted.answered(other).len(), 2, "it was answered twice");
-    running.stop().await;
-}
-
 /// A decision that a newer release took, or that was damaged.
 fn undecodable(stream: StreamId) -> StreamAppend {
     let (correlation_id, recorded_at) = (CorrelationId::from_bytes([1; 16]), Timestamp::from_micros(1));
