@@ -247,7 +247,8 @@ impl<E> Draft<E> {
 pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Kind of stream.
     const CATEGORY: Category;
-    /// Version of the state's snapshot form: raised whenever the state's fields change; older snapshots are discarded.
+    /// Version of the state's snapshot form: raised whenever the state's fields change, or what events make of them, which a test
+    /// notices (`eventstore-schema/states`). Older snapshots are discarded.
     const STATE_VERSION: u16;
     /// Its id type, 16 bytes.
     type Id: Copy + fmt::Debug + Into<uuid::Uuid> + Send + Sync;

@@ -50,6 +50,8 @@ pub mod schema;
 mod sealed;
 pub mod sealing;
 mod snapshots;
+#[cfg(test)]
+mod states;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
