@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Error, NoTls};
 
 pub use config::{Config, ConfigError};
@@ -99,13 +100,19 @@ fn with_defaults(config: &Config) -> Config {
     config
 }
 
-/// Whether a statement that failed so may succeed when it is sent again: the connection was lost, the server stops, starts, has no
-/// room, gave up waiting, or undid the transaction for another's sake (PostgreSQL manual, appendix A, classes 08, 25P03, 40, 53,
-/// 55, 57 and 58).
+/// Whether a statement that failed so may succeed when it is sent again.
 pub fn is_transient(error: &Error) -> bool {
-    let Some(code) = error.code() else { return true };
+    error.code().is_none_or(is_passing)
+}
+
+/// Whether the server has nothing against the statement itself: the connection was lost (class 08), the transaction was undone for
+/// another's sake (40) or for its idleness (25P03), something is in use (55), or the server stops, starts, lacks room (53, 57, 58)
+/// or is a read-only standby now (25006). PostgreSQL manual, appendix A.
+pub(crate) fn is_passing(code: &SqlState) -> bool {
     let class = code.code().get(..2).unwrap_or_default();
-    matches!(class, "08" | "40" | "53" | "55" | "57" | "58") || code.code() == "25P03"
+    let is_session =
+        [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(code);
+    matches!(class, "08" | "40" | "53" | "55" | "57" | "58") || is_session
 }
 
 /// A connection of its own, kept alive by a task until the client is dropped.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use tokio::time::Instant;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::Shared;
@@ -302,16 +301,11 @@ fn recover(shared: &Shared, failed: Vec<Failed>) -> Result<(), Lost> {
     if lost { Err(Lost) } else { Ok(()) }
 }
 
-/// Whether the same batch would fail again with the same server in good health. All do but lost connections (08, and what
-/// has no code), transactions that lost against others (40), a server that stops or lacks resources (53, 57, 58), and one
-/// that is a read-only standby now (25006).
+/// Whether the same batch would fail again with the same server in good health.
 pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
         let is_io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
         return !error.is_closed() && !is_io;
     };
-    let class = code.code().get(..2).unwrap_or_default();
-    let is_session =
-        [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(code);
-    !matches!(class, "08" | "40" | "53" | "57" | "58") && !is_session
+    !database::is_passing(code)
 }

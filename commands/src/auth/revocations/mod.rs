@@ -19,7 +19,7 @@ use domain::account::AccountEvent;
 use domain::device::DeviceEvent;
 use domain::session::SessionEvent;
 use domain::{AccountDevice, AccountId, Category, Event, SessionId, Timestamp};
-use eventstore_schema::{EventLog, LogError, Position, ReadFilter, RecordedEvent, catalogue};
+use eventstore_schema::{EventLog, LogError, Position, ReadFilter, RecordedEvent, Subscription, catalogue};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -40,6 +40,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(250);
 const SILENCE_MAX: Duration = Duration::from_millis(500);
 /// How long it may take to answer that. Until then what others revoke is not known here.
 const HEAD_WAIT_MAX: Duration = Duration::from_millis(500);
+/// After how long the wait begins anew: one connection of several may hang by itself. Longer than any page is read.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 /// What is followed.
 const EVENT_TYPES: [&str; 4] =
     ["session.revoked", "session.device_bound", "device.revoked", "account.password_set"];
@@ -235,14 +237,21 @@ impl FollowTask {
         self.revocations.shared.trusted_from.store(trusted_from, Ordering::Release);
         self.metrics.revocations_following.set(1);
         loop {
-            let Ok(events) = timeout(SILENCE_MAX, subscription.next(BATCH_EVENTS)).await else {
-                self.look_for_life().await?;
-                continue;
-            };
-            let events = events?;
+            let events = self.next(&mut *subscription).await?;
             events.iter().for_each(|event| self.apply(event));
             if let Some(last) = events.last() {
                 *place = Some((Some(last.position), trusted_from));
+            }
+        }
+    }
+
+    /// The next events, or none after a while. As long as nothing comes it is looked whether that is because nothing happened.
+    async fn next(&self, subscription: &mut dyn Subscription) -> Result<Vec<RecordedEvent>, LogError> {
+        let mut waiting = std::pin::pin!(timeout(WAIT_MAX, subscription.next(BATCH_EVENTS)));
+        loop {
+            match timeout(SILENCE_MAX, &mut waiting).await {
+                Ok(came) => return came.unwrap_or_else(|_| Ok(Vec::new())),
+                Err(_) => self.look_for_life().await?,
             }
         }
     }

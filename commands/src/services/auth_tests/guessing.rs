@@ -4,7 +4,7 @@ use domain::device::proof::login_proof;
 
 use super::sessions::{DEVICE, enroll, proof};
 use super::*;
-use crate::auth::turns::Payer;
+use crate::auth::turns::{Payer, Turn};
 
 const WRONG: &str = "a password that is wrong";
 
@@ -82,17 +82,22 @@ async fn a_session_in_which_passwords_are_guessed_slows_down_itself_only() {
     node.change_password(&own, "change", PASSWORD).await.unwrap();
 }
 
+/// Takes every turn at hashing: nobody is verified while they are held.
+async fn all_turns(node: &Node) -> Vec<Turn> {
+    let nobody = Payer { account: [1; 32], network: None };
+    let mut taken = Vec::new();
+    while let Some(turn) = node.parts.auth.passwords.turns().take(nobody, Duration::from_millis(50)).await {
+        taken.push(turn);
+    }
+    taken
+}
+
 #[tokio::test]
 async fn a_login_that_an_overloaded_server_did_not_verify_does_not_count() {
     let site = Site::new().await;
     let node = site.node().await;
     confirmed(&site, &node).await;
-    let turns = node.parts.auth.passwords.turns();
-    let nobody = Payer { account: [1; 32], network: None };
-    let mut taken = Vec::new();
-    while let Some(turn) = turns.take(nobody, Duration::from_millis(50)).await {
-        taken.push(turn);
-    }
+    let taken = all_turns(&node).await;
     for round in 0..2 {
         let tries = (0..8).map(async |number| {
             let key = format!("{round} {number}");
@@ -111,12 +116,7 @@ async fn a_login_whose_time_was_used_up_before_it_was_verified_does_not_count() 
     let site = Site::new().await;
     let node = site.node().await;
     confirmed(&site, &node).await;
-    let turns = node.parts.auth.passwords.turns();
-    let nobody = Payer { account: [1; 32], network: None };
-    let mut taken = Vec::new();
-    while let Some(turn) = turns.take(nobody, Duration::from_millis(50)).await {
-        taken.push(turn);
-    }
+    let taken = all_turns(&node).await;
     let client = site.database.client().await;
     let pending = async || -> i32 {
         let sql = "SELECT coalesce(max(pending), 0) FROM write.login_attempts";
