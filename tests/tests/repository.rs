@@ -101,3 +101,25 @@ fn no_source_file_is_longer_than_one_can_hold_in_mind() {
         .collect();
     assert!(long.is_empty(), "{long:#?}");
 }
+
+/// A plan that is made before the parameters are known turns such a condition into a filter over all rows.
+#[test]
+fn no_query_asks_whether_a_parameter_is_null() {
+    let mut sources = Vec::new();
+    for part in ["api/src", "commands/src", "eventstore-schema/src", "ops/src", "projections/src"] {
+        files(&root().join(part), ".rs", &mut sources);
+    }
+    let asks = |text: &str| {
+        text.split('$').skip(1).any(|behind| {
+            let behind = behind.trim_start_matches(|next: char| next.is_ascii_digit());
+            let behind = behind.strip_prefix("::").unwrap_or(behind);
+            let behind = behind
+                .trim_start_matches(|next: char| next.is_ascii_alphanumeric() || next == '[' || next == ']');
+            behind.trim_start().to_ascii_uppercase().starts_with("IS NULL OR")
+        })
+    };
+    assert!(asks("WHERE ($12::bigint IS NULL OR position > $2)") && !asks("WHERE x = $1 AND y IS NULL OR z"));
+    let asking: Vec<_> =
+        sources.into_iter().filter(|path| asks(&std::fs::read_to_string(path).unwrap())).collect();
+    assert!(asking.is_empty(), "{asking:#?}");
+}

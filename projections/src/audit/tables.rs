@@ -40,6 +40,12 @@ crate::table! {
             /// Record hash.
             hash: Digest,
         }
-        indexes ["organization_id, position"]
+        indexes [
+            "organization_id, position",
+            "organization_id, event_type, position",
+            "organization_id, actor_id, position",
+            "organization_id, stream_id, position",
+            "organization_id, recorded_at",
+        ]
     }
 }

@@ -1,7 +1,7 @@
 //! Pages of large tables, by plans that are made before it is known which page: what is visited is what is shown, whatever else
 //! there is.
 
-use domain::{AccountId, Aggregate, ConversationId, OrganizationId};
+use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Timestamp};
 use eventstore_schema::database::{Pool, PoolOptions, Role};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -141,5 +141,48 @@ async fn a_page_of_members_visits_its_own_rows_only() {
         };
         let visited = large.visited("organization_memberships", of_organization).await;
         assert!(visited <= VISITED_MAX, "{visited} of an organization behind {after:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_the_audit_log_visits_its_own_rows_only() {
+    use crate::audit::queries::{AuditFilter, Order, page as list};
+    /// What lies within the margin for clocks that are apart: a row a second, once.
+    const WITHIN_MARGIN: i64 = 3_700;
+    let large = Large::new(73).await;
+    let (_, organization_id, account_id) = conversation(&large.bench);
+    let viewer = Viewer { account_id, organization_id: Some(organization_id) };
+    let (second, first) = (1_000_000, 1_800_000_000_000_000);
+    let rows = [
+        ("event_id", "gen_random_uuid()"),
+        ("position", "1000000 + g"),
+        ("recorded_at", "1800000000000000 + g * 1000000"),
+        ("event_type", "CASE WHEN g % 1000 = 0 THEN 'rare' ELSE 'common' END"),
+        ("actor_id", "lpad(to_hex(g % 1000), 32, '0')::uuid"),
+        ("stream_id", "lpad(to_hex(g % 1000), 32, '0')::uuid"),
+    ];
+    let row = format!("organization_id = '{}'", organization_id.as_uuid());
+    large.multiply("audit_logs", &row, &rows).await;
+    let at = |row: i64| Timestamp::from_micros(first + row * second);
+    let seventh = Uuid::from_u128(7);
+    let filters = [
+        AuditFilter::default(),
+        AuditFilter { event_type: Some("rare".to_owned()), ..AuditFilter::default() },
+        AuditFilter { actor: Some(AccountId::from(seventh)), ..AuditFilter::default() },
+        AuditFilter { stream_id: Some(seventh), ..AuditFilter::default() },
+        AuditFilter { since: Some(at(500_000)), ..AuditFilter::default() },
+        AuditFilter { until: Some(at(500_000)), ..AuditFilter::default() },
+        AuditFilter { since: Some(at(400_000)), until: Some(at(400_100)), ..AuditFilter::default() },
+    ];
+    for filter in &filters {
+        let is_timed = filter.since.is_some() || filter.until.is_some();
+        let visited_max = if is_timed { VISITED_MAX + WITHIN_MARGIN } else { VISITED_MAX };
+        for order in [Order::NewestFirst, Order::OldestFirst] {
+            let ask = async |reader: &Reader| {
+                list(reader, &viewer, organization_id, filter, order, page(None)).await
+            };
+            let visited = large.visited("audit_logs", ask).await;
+            assert!(visited <= visited_max, "{visited} for {filter:?}, {order:?}");
+        }
     }
 }

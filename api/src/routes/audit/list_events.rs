@@ -6,6 +6,7 @@ use crate::routes::organizations::OrganizationPath;
 use domain::{
     AccountId, ActorKind, CommandId, CorrelationId, DeviceId, Digest, EventId, Rejection, Timestamp,
 };
+use eventstore_schema::Position;
 use projections::audit::queries::{self, AuditFilter};
 use uuid::Uuid;
 
@@ -63,6 +64,27 @@ impl From<queries::AuditView> for AuditAnswer {
     }
 }
 
+/// Which way the list runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "AuditOrder")]
+pub enum Order {
+    /// From the newest event back.
+    #[default]
+    Newest,
+    /// From the oldest event on.
+    Oldest,
+}
+
+impl From<Order> for queries::Order {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Newest => queries::Order::NewestFirst,
+            Order::Oldest => queries::Order::OldestFirst,
+        }
+    }
+}
+
 /// Which events.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +99,8 @@ pub struct ListEventsQuery {
     pub since: Option<Timestamp>,
     /// Given before this moment.
     pub until: Option<Timestamp>,
+    /// Which way the list runs: `newest` first when absent.
+    pub order: Option<Order>,
     /// Where the page begins: `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Most rows, 1 to 200; 50 when absent.
@@ -90,7 +114,7 @@ impl Endpoint for ListEvents {
     const ABOUT: About = About::get(
         "audit.list_events",
         "/v1/organizations/{organization_id}/audit",
-        "Lists what happened in an organization, oldest first.\n\nHeaders of events, never what is personal in them.",
+        "Lists what happened in an organization, newest first unless asked otherwise.\n\nHeaders of events, never what is personal in them.",
     )
     .who(who::AUDITORS)
     .errors(&["organization_not_found", "role_insufficient"])
@@ -108,12 +132,19 @@ impl Endpoint for ListEvents {
         if !reading.role.audits() {
             return Err(Rejection::RoleInsufficient.into());
         }
-        let ListEventsQuery { event_type, actor, stream_id, since, until, cursor, limit } = input.query;
-        let filter = AuditFilter { event_type, actor, stream_id, since, until };
-        let page = Page::<eventstore_schema::Position>::of::<Self>(state, account_id, &cursor, limit)?;
+        let ListEventsQuery { event_type, actor, stream_id, since, until, order, cursor, limit } =
+            input.query;
+        let (filter, order) =
+            (AuditFilter { event_type, actor, stream_id, since, until }, order.unwrap_or_default());
+        let page = Page::<(Order, Position)>::of::<Self>(state, account_id, &cursor, limit)?;
+        let after = match page.after {
+            Some((of, _)) if of != order => return Err(Code::InvalidCursor.into()),
+            after => after.map(|(_, position)| position),
+        };
         let (reader, viewer) = (&input.intent.reader, &reading.viewer);
-        let rows = queries::page(reader, viewer, organization_id, &filter, page.query()).await?;
-        let last = rows.last().map(|row| row.position);
+        let rows = Page { after, limit: page.limit }.query();
+        let rows = queries::page(reader, viewer, organization_id, &filter, order.into(), rows).await?;
+        let last = rows.last().map(|row| (order, row.position));
         let items = rows.into_iter().map(AuditAnswer::from).collect();
         PageAnswer::of::<Self, _>(state, account_id, &page, items, last).map(Reply::new)
     }
