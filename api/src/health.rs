@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -31,7 +32,17 @@ async fn live(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
 
 /// What is found out for all who ask within a moment, by a task that none of them can break off or set off twice.
 #[derive(Default)]
-pub struct Findings(Mutex<Option<Round>>);
+pub struct Findings {
+    last: Mutex<Option<Round>>,
+    is_draining: AtomicBool,
+}
+
+impl Findings {
+    /// The process is about to end.
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Asking all parts once.
 struct Round {
@@ -55,13 +66,18 @@ async fn found(state: &web::Data<State>) -> Parts {
     match found.wait_for(Option::is_some).await {
         Ok(parts) => parts.clone().unwrap_or_default(),
         // Its task ended with the thread that it ran on.
-        Err(_) => Arc::new(BTreeMap::from([("server".to_owned(), Part::new(false, "stopping"))])),
+        Err(_) => one("process", "stopping"),
     }
+}
+
+/// All there is to say where one part is not ready, whatever the others are.
+fn one(name: &str, state: &'static str) -> Parts {
+    Arc::new(BTreeMap::from([(name.to_owned(), Part::new(false, state))]))
 }
 
 /// The round that holds; a new one where none does.
 fn round(state: &web::Data<State>) -> watch::Receiver<Option<Parts>> {
-    let mut last = state.findings.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = state.findings.last.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(round) = last.as_ref().filter(|round| round.holds()) {
         return round.found.clone();
     }
@@ -92,7 +108,11 @@ impl Part {
 /// Every part that requests need: whoever balances load sends none while one is missing.
 async fn ready(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     open_to_all(&state, &request, "/health/ready", Subject::Probe, |_| async {
-        let parts = found(&state).await;
+        // It need not be found out, and is not of a moment ago.
+        let parts = match state.findings.is_draining.load(Ordering::Relaxed) {
+            true => one("process", "draining"),
+            false => found(&state).await,
+        };
         let is_ready = parts.values().all(|part| part.ready);
         let body = json!({ "status": if is_ready { "ready" } else { "not_ready" }, "parts": *parts });
         if is_ready {

@@ -48,6 +48,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// Says from now on that it is not ready, so that nobody is sent here any more; whoever comes is answered.
+    pub fn drain(&self) {
+        self.state.findings.drain();
+    }
+
     /// Stops it: no new requests, those in progress are finished, up to a limit.
     /// Live sockets are sent away to resume.
     pub async fn stop(self) {

@@ -1,7 +1,8 @@
 //! What the write side tells about itself: `envoi_commands_*`, `envoi_reactions_*` and `envoi_revocations_*`.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// The write side's metrics. Clones share them.
@@ -29,8 +30,8 @@ pub struct Metrics {
     pub cells_bytes: IntGauge,
     /// Events that reactions answered, by reaction and outcome.
     pub reactions: IntCounterVec,
-    /// Age of the event that a reaction answered last, in microseconds, by reaction.
-    pub reaction_lag: IntGaugeVec,
+    /// Age of the event that a reaction answered last, in seconds, by reaction.
+    pub reaction_lag: GaugeVec,
     /// Events that a reaction set aside, by reaction.
     pub reactions_parked: IntGaugeVec,
     /// How long ago the oldest of them was set aside, in seconds, by reaction.
@@ -114,7 +115,10 @@ impl Metrics {
                 "Events that reactions answered.",
                 &["reaction", "outcome"],
             )?,
-            reaction_lag: gauges("envoi_reactions_lag_microseconds", "Age of the event answered last.")?,
+            reaction_lag: GaugeVec::new(
+                Opts::new("envoi_reactions_lag_seconds", "Age of the event answered last."),
+                &["reaction"],
+            )?,
             reactions_parked: gauges("envoi_reactions_parked_events", "Events that are set aside.")?,
             reactions_parked_age: gauges(
                 "envoi_reactions_parked_age_seconds",

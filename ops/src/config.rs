@@ -106,6 +106,9 @@ configuration! {
         /// Requests a second that may come from a network (an IPv4 address, the /64 of an IPv6 one) without a login; ten times as many
         /// at once.
         address_requests_per_second: u32 = 10;
+        /// Seconds between SIGTERM and the end, in which the server answers on but is no longer ready: as long as whoever balances
+        /// load takes to send nobody any more.
+        drain_seconds: u32 = 5;
     }
     /// PostgreSQL.
     database: Database {

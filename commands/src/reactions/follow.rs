@@ -70,7 +70,7 @@ impl Runner {
                 batch = timeout(REACTION_TICK, subscription.next(REACTION_BATCH_EVENTS)) => batch,
             };
             let Ok(batch) = batch else {
-                self.metrics.reaction_lag.with_label_values(&[name]).set(0);
+                self.metrics.reaction_lag.with_label_values(&[name]).set(0.0);
                 continue;
             };
             if let Some(last) = self.pass_all(lead, batch?).await? {
@@ -202,7 +202,7 @@ impl Runner {
     }
 
     fn gauge_lag(&self, event: &RecordedEvent) {
-        let lag = self.clock.now().as_micros().saturating_sub(event.origin.recorded_at.as_micros());
+        let lag = self.clock.now().since(event.origin.recorded_at).as_secs_f64();
         self.metrics.reaction_lag.with_label_values(&[self.reaction.name()]).set(lag);
     }
 }

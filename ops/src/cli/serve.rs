@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CliError, Global, telemetry};
+use crate::config::Config;
+use crate::runtime;
 use crate::runtime::server::{Role, Server};
 
 /// How long work in progress may take to finish before the process ends all the same.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Pause between attempts to reach PostgreSQL.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Arguments of `envoi serve`.
 #[derive(clap::Args)]
@@ -23,11 +27,47 @@ pub struct Args {
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.configuration()?;
     telemetry::start(&config.telemetry)?;
-    let server = Server::start(&config, &args.roles).await?;
+    let mut signals = Signals::watch()?;
+    let starting = async {
+        database_answers(global, &config).await?;
+        Server::start(&config, &args.roles).await
+    };
+    let server = tokio::select! {
+        started = starting => started?,
+        _ = signals.stop() => return Ok(()),
+    };
     announce(global, &server);
-    until_asked_to_stop().await?;
-    stop(global, server).await;
+    if signals.stop().await == Asked::ToDrain {
+        server.drain();
+        let drain = Duration::from_secs(config.server.drain_seconds.into());
+        global.output.note("draining: not ready any more, answering on");
+        let _ = tokio::time::timeout(drain, signals.stop()).await;
+    }
+    tokio::select! {
+        () = stop(global, server) => {}
+        _ = signals.stop() => global.output.note("asked once more: ending without what is in progress"),
+    }
     Ok(())
+}
+
+/// Waits until PostgreSQL takes connections: after a power failure both start at once, and one recovers for a while. What waiting
+/// does not help, such as a wrong password, is left to be found by whoever connects.
+async fn database_answers(global: &Global, config: &Config) -> Result<(), CliError> {
+    let database = runtime::database(config)?;
+    let mut is_told = false;
+    loop {
+        match eventstore_schema::database::connect(&database).await {
+            Err(error) if eventstore_schema::database::is_transient(&error) => {
+                let reason = CliError::unavailable("").because(&error).causes.join(": ");
+                tracing::warn!(reason, "PostgreSQL takes no connections");
+                if !std::mem::replace(&mut is_told, true) {
+                    global.output.note(format!("waiting for PostgreSQL: {reason}"));
+                }
+            }
+            Ok(_) | Err(_) => return Ok(()),
+        }
+        tokio::time::sleep(DATABASE_PAUSE).await;
+    }
 }
 
 /// Says where the server is reached.
@@ -53,16 +93,58 @@ pub async fn stop(global: &Global, server: Server) {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
+/// How a process is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// By SIGTERM, as whoever supervises it does: others have to hear of it first.
+    ToDrain,
+    /// By SIGINT, as who sits before it does.
+    AtOnce,
+}
+
+/// The signals that ask a server to stop. From the first watch on none of them, nor SIGHUP, kills the process.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Watches for them.
+    ///
+    /// # Errors
+    /// When signals cannot be awaited.
+    pub fn watch() -> Result<Self, CliError> {
+        let watch = |kind| signal(kind).map_err(|error| CliError::failed("signals").because(&error));
+        Ok(Self {
+            interrupt: watch(SignalKind::interrupt())?,
+            terminate: watch(SignalKind::terminate())?,
+            hangup: watch(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits until asked to stop, once more each time. SIGHUP asks nothing of a server.
+    pub async fn stop(&mut self) -> Asked {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return Asked::AtOnce,
+                _ = self.terminate.recv() => return Asked::ToDrain,
+                _ = self.hangup.recv() => tracing::info!("SIGHUP changes nothing: a server reads its configuration when it starts"),
+            }
+        }
+    }
+}
+
+/// Waits for SIGINT, SIGTERM or, as of a terminal that is closed, SIGHUP: for what runs before somebody.
 ///
 /// # Errors
 /// When signals cannot be awaited.
 pub async fn until_asked_to_stop() -> Result<(), CliError> {
-    let watch = |kind| signal(kind).map_err(|error| CliError::failed("signals").because(&error));
-    let (mut interrupt, mut terminate) = (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?);
+    let Signals { mut interrupt, mut terminate, mut hangup } = Signals::watch()?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
     Ok(())
 }

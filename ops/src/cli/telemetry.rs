@@ -1,5 +1,7 @@
 //! What a run says of itself: structured events on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, ParseError};
 
@@ -20,7 +22,11 @@ pub fn start(telemetry: &Telemetry) -> Result<(), CliError> {
     let filter = filter(&telemetry.filter).map_err(|error| {
         CliError::usage("`telemetry.filter` is no filter").because(&error).hint("info,envoi=debug")
     })?;
-    let writer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // As https://no-color.org has it.
+    let is_coloured =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let writer =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_coloured);
     let started = match telemetry.format.as_str() {
         "json" => writer.json().try_init(),
         "text" => writer.try_init(),

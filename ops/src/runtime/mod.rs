@@ -18,7 +18,8 @@ use eventstore_schema::keyring::RootKeyFile;
 use eventstore_schema::lease::Leases;
 
 use eventstore_schema::{EventLog, Keyring, Sealer};
-use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{IntGauge, Opts, Registry};
 
 use crate::cli::CliError;
 use crate::config::Config;
@@ -111,13 +112,24 @@ fn roots(key: &str, path: &Path) -> Result<Option<Vec<u8>>, CliError> {
     std::fs::read(path).map(Some).map_err(unreadable)
 }
 
+/// Metrics of the process itself: which release it is, and what it takes of the machine.
+fn registry() -> Result<Registry, prometheus::Error> {
+    let registry = Registry::new();
+    let opts = Opts::new("envoi_build_info", "Always 1; the release is its label.");
+    let build = IntGauge::with_opts(opts.const_label("version", env!("CARGO_PKG_VERSION")))?;
+    build.set(1);
+    registry.register(Box::new(build))?;
+    registry.register(Box::new(ProcessCollector::for_self()))?;
+    Ok(registry)
+}
+
 impl Backend {
     /// Connects everything. The database must have been migrated, the root key file must be there.
     ///
     /// # Errors
     /// Each names what cannot be reached and what to do.
     pub async fn connect(config: &Config) -> Result<Self, CliError> {
-        let registry = Registry::new();
+        let registry = registry().map_err(|error| CliError::failed("metrics").because(&error))?;
         let database = database(config)?;
         let log = engine::open(config, &database, &registry).await?;
         let pool = database::pool(&database, Role::App, config.database.write_connections)

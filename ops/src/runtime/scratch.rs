@@ -72,6 +72,7 @@ impl Scratch {
         config.log = self.log.log.clone();
         config.log_stream_prefix = self.log.stream_prefix.clone();
         config.server.rate_limits = false;
+        config.server.drain_seconds = 0;
         config.telemetry.filter = "error".to_owned();
         config
     }

@@ -103,6 +103,11 @@ impl Server {
         self.edge.internal
     }
 
+    /// Says from now on that it is not ready; it answers on.
+    pub fn drain(&self) {
+        self.edge.drain();
+    }
+
     /// Stops it: requests in progress are finished, reactions finish their event.
     pub async fn stop(self) {
         self.edge.stop().await;

@@ -46,7 +46,7 @@ impl Installation {
         runtime.block_on(cluster.ensure_database(DATABASE)).unwrap();
         let config = directory.path().join("envoi.toml");
         let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\n\n[database]\nurl = {:?}\n\n\
+            "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\ndrain_seconds = 0\n\n[database]\nurl = {:?}\n\n\
              [keys]\nroot_key_file = {:?}\n\n[mail]\ntransport = \"file:{}\"\n\n[telemetry]\nfilter = \"off\"\n",
             cluster.url(DATABASE),
             directory.path().join("root.key"),
@@ -100,13 +100,18 @@ impl Installation {
     }
 
     fn started(mut command: std::process::Command) -> Serving {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let told = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().next();
-        let told = told.expect("the server ended before it ran").unwrap();
-        let url = told["listening"].as_str().map(|address| format!("http://{address}"));
-        let metrics = told["metrics"].as_str().map(|address| format!("http://{address}"));
-        Serving { child, url, metrics: metrics.expect("it answers operators") }
+        Serving::of(command.stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// PostgreSQL ends as when its machine is shut down.
+    pub fn database_stops(&self) {
+        self.cluster.as_ref().unwrap().stop().unwrap();
+    }
+
+    /// PostgreSQL starts again, where it was.
+    pub fn database_starts(&self) {
+        let directory = self.directory.path().join("postgres");
+        Cluster::start(ClusterConfig { durable: false, ..ClusterConfig::new(directory) }).unwrap();
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -190,6 +195,21 @@ pub struct Serving {
 }
 
 impl Serving {
+    /// Waits until a server that was started runs.
+    pub fn of(mut child: Child) -> Self {
+        let stdout = child.stdout.take().unwrap();
+        let told = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().next();
+        let told = told.expect("the server ended before it ran").unwrap();
+        let url = told["listening"].as_str().map(|address| format!("http://{address}"));
+        let metrics = told["metrics"].as_str().map(|address| format!("http://{address}"));
+        Self { child, url, metrics: metrics.expect("it answers operators") }
+    }
+
+    /// Waits until it has ended; whether that was in order.
+    pub fn ends(mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -129,7 +129,7 @@ async fn mail_waits_for_a_server_that_is_down_and_nobody_waits_with_it() {
     for address in addresses {
         register(&server, address).await.expect(202);
     }
-    let lag = "envoi_reactions_lag_microseconds{reaction=\"account_mail\"}";
+    let lag = "envoi_reactions_lag_seconds{reaction=\"account_mail\"}";
     until(async || metric(&server, &mails("unreachable")).await.filter(|tries| *tries >= 5.0)).await;
     assert!(metric(&server, lag).await.is_some_and(|lag| lag > 0.0));
     let mut mailbox = MailServer::start_on(port, &Demands::default()).await;

@@ -1,0 +1,77 @@
+//! How a server starts and ends among others: it waits for its database, and leaves after it has said so.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected fails"
+)]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use support::{Installation, Serving};
+
+/// What a server says of its readiness where operators ask, with the status.
+fn readiness(installation: &Installation, serving: &Serving) -> (u16, Value) {
+    let url = format!("{}/health/ready", serving.metrics);
+    installation.block_on(async move {
+        let answer = reqwest::get(url).await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    })
+}
+
+#[test]
+fn who_is_asked_to_end_is_not_ready_any_more_and_answers_on_for_a_while() {
+    let installation = Installation::new();
+    let serving = installation.serve_with("api,projector,reactor", |command| {
+        command.env("ENVOI_SERVER_DRAIN_SECONDS", "600");
+    });
+    installation.eventually("it is ready", || readiness(&installation, &serving).0 == 200);
+    // As from a terminal that is closed.
+    serving.signal("HUP");
+    assert_eq!(readiness(&installation, &serving).0, 200);
+
+    serving.signal("TERM");
+    installation.eventually("it is not ready", || readiness(&installation, &serving).0 == 503);
+    let (_, told) = readiness(&installation, &serving);
+    assert_eq!(told["parts"], json!({ "process": { "ready": false, "state": "draining" } }));
+    let answered = installation
+        .block_on(async { reqwest::get(format!("{}/v1/openapi.json", serving.url())).await.unwrap() });
+    assert_eq!(answered.status(), 200);
+
+    serving.signal("TERM");
+    assert!(serving.ends(), "it ends in order, long before the time is over");
+}
+
+#[test]
+fn a_server_waits_for_its_database_and_says_so() {
+    let installation = Installation::new();
+    installation.database_stops();
+    let mut command = installation.command(&["serve", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let waits = told.any(|line| line.unwrap().contains("waiting for PostgreSQL: "));
+    assert!(waits, "it ended instead");
+    assert!(child.try_wait().unwrap().is_none());
+
+    installation.database_starts();
+    let serving = Serving::of(child);
+    installation.eventually("it is ready", || readiness(&installation, &serving).0 == 200);
+}
+
+#[test]
+fn who_waits_for_its_database_ends_when_asked_to() {
+    let installation = Installation::new();
+    installation.database_stops();
+    let mut command = installation.command(&["serve", "--json"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("waiting for PostgreSQL: ")));
+    support::terminate(&mut child);
+    assert!(child.wait().unwrap().success());
+}
