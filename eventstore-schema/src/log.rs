@@ -430,6 +430,13 @@ pub trait EventLog: Send + Sync + 'static {
     /// When the engine cannot be reached.
     async fn head(&self) -> Result<Head, LogError>;
 
+    /// Gives the log another name, after it was restored from a backup: at positions that somebody has seen it will hold other
+    /// events. Whoever holds it then has to begin anew; events stay as they are. PostgreSQL wants the log's owner for it.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached or refuses; the log may have the name then, and repeating is safe.
+    async fn adopt(&self, incarnation: Incarnation) -> Result<(), LogError>;
+
     /// Whether appends get through now: goes their way as far as that is possible without recording anything, and remembers
     /// what became of the last ones. Takes nothing that appends and reads need.
     ///

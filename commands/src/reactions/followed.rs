@@ -19,7 +19,8 @@ pub(super) async fn check(lead: &Lead, log: Incarnation) -> Result<(), ReactionE
         return Ok(());
     }
     Err(ReactionError::Failed(format!(
-        "reactions have followed the log {followed}, this is {}: `envoi log copy` moves a log with all that follows it",
+        "reactions have followed the log {followed}, this is {}: `envoi log copy` moves a log with all that follows it, \
+         `envoi log adopt` takes one that was restored",
         log.0
     )))
 }
@@ -63,11 +64,50 @@ pub async fn relocate(
         Some(_) | None => {}
     }
     move_all(&client, moved).await?;
-    let follow = "INSERT INTO write.followed_log (incarnation) VALUES ($1) \
-                  ON CONFLICT (singleton) DO UPDATE SET incarnation = excluded.incarnation";
-    client.execute(follow, &[&to.0]).await?;
+    follow(&client, to).await?;
     client.commit().await?;
     Ok(true)
+}
+
+/// What became of the reactions when they adopted a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// Reactions that had passed events which the log does not have.
+    pub set_back: u64,
+    /// Events which the log does not have that were set aside, and are so no longer.
+    pub forgotten: u64,
+}
+
+/// Follows a log that was restored: no checkpoint lies behind its end, so that nothing which comes now is passed over, and nothing
+/// before is answered again. Safe to repeat.
+///
+/// # Errors
+/// When the write side's tables cannot be written.
+pub async fn adopt(pool: &Pool, log: Incarnation, end: Option<Position>) -> Result<Adopted, ReactionError> {
+    let client = pool.get().await?;
+    client.begin().await?;
+    client
+        .execute("LOCK TABLE write.reaction_checkpoints, write.reaction_parked IN EXCLUSIVE MODE", &[])
+        .await?;
+    let end = end.map_or(Ok(-1), stored)?;
+    let forget = "DELETE FROM write.reaction_parked WHERE position > $1";
+    let forgotten = client.execute(forget, &[&end]).await?;
+    let back = "UPDATE write.reaction_checkpoints SET position = $1 WHERE position > $1";
+    let set_back = match end {
+        // A log without events has no position to be set back to.
+        -1 => client.execute("DELETE FROM write.reaction_checkpoints", &[]).await?,
+        _ => client.execute(back, &[&end]).await?,
+    };
+    follow(&client, log).await?;
+    client.commit().await?;
+    Ok(Adopted { set_back, forgotten })
+}
+
+async fn follow(transaction: &Connection, log: Incarnation) -> Result<(), ReactionError> {
+    let follow = "INSERT INTO write.followed_log (incarnation) VALUES ($1) \
+                  ON CONFLICT (singleton) DO UPDATE SET incarnation = excluded.incarnation";
+    transaction.execute(follow, &[&log.0]).await?;
+    Ok(())
 }
 
 async fn move_all(

@@ -42,7 +42,7 @@ use eventstore_schema::{LogError, RecordedEvent};
 use crate::executor::ExecuteError;
 use crate::services::{Parts, Services};
 
-pub use followed::{checkpoints, relocate};
+pub use followed::{Adopted, adopt, checkpoints, relocate};
 pub use leader::Lead;
 pub use parked::{ParkedEvent, ParkedFigures, parked_figures};
 pub use runner::{Reactions, Running};

@@ -33,6 +33,7 @@ use std::time::Duration;
 use crate::database::Pool;
 use async_trait::async_trait;
 use domain::{CommandId, Digest};
+use eventstore::ExpectedRevision;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -40,7 +41,8 @@ use uuid::Uuid;
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
 use crate::in_order::Unfounded;
 use crate::log::{
-    AppendError, Appended, EventLog, Head, LogError, ReadFilter, Snapshot, StreamAppend, Subscription,
+    AppendError, Appended, EventLog, Head, Incarnation, LogError, ReadFilter, Snapshot, StreamAppend,
+    Subscription,
 };
 use crate::metrics::{LogMetrics, Outcome};
 use crate::snapshots::Snapshots;
@@ -356,6 +358,10 @@ impl EventLog for EsdbEventLog {
 
     async fn head(&self) -> Result<Head, LogError> {
         reader::head(&self.shared).await
+    }
+
+    async fn adopt(&self, incarnation: Incarnation) -> Result<(), LogError> {
+        reader::name(&self.shared, ExpectedRevision::Any, incarnation).await
     }
 
     async fn takes_writes(&self) -> Result<(), LogError> {

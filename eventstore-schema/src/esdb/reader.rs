@@ -328,39 +328,50 @@ async fn last_position(shared: &Shared) -> Result<Option<Position>, LogError> {
     }
 }
 
-/// Which log this is: the one event of its identity stream, made when it is missing.
+/// Which log this is: the last event of its identity stream, made when there is none.
 pub(super) async fn incarnation(shared: &Shared) -> Result<Incarnation, LogError> {
     if let Some(found) = find_incarnation(shared).await? {
         return Ok(found);
     }
-    let attempt = "naming a new log";
     #[allow(clippy::disallowed_methods, reason = "the one place where a log gets its name")]
-    let identity = Identity { incarnation: Uuid::new_v4() };
-    let event = EventData::json(IDENTITY_TYPE, &identity)
+    let made = Incarnation(Uuid::new_v4());
+    name(shared, ExpectedRevision::NoStream, made).await?;
+    let missing =
+        || LogError::Corrupt { place: shared.names.identity(), reason: "it has no event".to_owned() };
+    find_incarnation(shared).await?.ok_or_else(missing)
+}
+
+/// Names the log, unless its identity stream is elsewhere.
+pub(super) async fn name(
+    shared: &Shared,
+    expected: ExpectedRevision,
+    incarnation: Incarnation,
+) -> Result<(), LogError> {
+    let attempt = "naming a log";
+    let event = EventData::json(IDENTITY_TYPE, &Identity { incarnation: incarnation.0 })
         .map_err(|error| LogError::Unavailable { attempt, reason: error.to_string() })?;
-    let event = event.id(identity.incarnation);
+    let event = event.id(incarnation.0);
     let options = AppendToStreamOptions::default()
-        .expected_revision(ExpectedRevision::NoStream)
+        .expected_revision(expected)
         .requires_leader(true)
         .deadline(READ_TIMEOUT);
-    let name = shared.names.identity();
+    let stream = shared.names.identity();
     let write = |client: Client| {
-        let (name, options, event) = (name.clone(), options.clone(), event.clone());
-        async move { client.append_to_stream(name, &options, event).await }
+        let (stream, options, event) = (stream.clone(), options.clone(), event.clone());
+        async move { client.append_to_stream(stream, &options, event).await }
     };
     match shared.connection.patiently(READ_TIMEOUT, READ_PATIENCE, write).await {
-        Ok(_) | Err(Failure::Conflict) => {}
-        Err(failure) => return Err(unavailable(attempt, failure)),
+        Ok(_) | Err(Failure::Conflict) => Ok(()),
+        Err(failure) => Err(unavailable(attempt, failure)),
     }
-    let missing = || LogError::Corrupt { place: name.clone(), reason: "it has no event".to_owned() };
-    find_incarnation(shared).await?.ok_or_else(missing)
 }
 
 async fn find_incarnation(shared: &Shared) -> Result<Option<Incarnation>, LogError> {
     let name = shared.names.identity();
     let options = ReadStreamOptions::default()
         .max_count(1)
-        .position(StreamPosition::Start)
+        .position(StreamPosition::End)
+        .backwards()
         .requires_leader(true)
         .deadline(READ_TIMEOUT);
     let question = Question::Stream(name.clone(), options);
@@ -368,7 +379,7 @@ async fn find_incarnation(shared: &Shared) -> Result<Option<Incarnation>, LogErr
     let Some(event) = events.into_iter().next() else { return Ok(None) };
     let corrupt = |reason| LogError::Corrupt { place: name.clone(), reason };
     if event.event_type != IDENTITY_TYPE {
-        return Err(corrupt(format!("its first event is a {}", event.event_type)));
+        return Err(corrupt(format!("its last event is a {}", event.event_type)));
     }
     let identity: Identity =
         serde_json::from_slice(&event.data).map_err(|error| corrupt(error.to_string()))?;

@@ -28,12 +28,12 @@ use domain::{CommandId, Digest};
 use tokio::sync::oneshot;
 
 use crate::append_lock::AppendLock;
-use crate::database::{Pool, PoolOptions, Role};
+use crate::database::{self, Pool, PoolOptions, Role};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
 use crate::in_order::{self, Unfounded};
 use crate::log::{
-    AppendError, Appended, EventLog, Expected, Head, LogError, ReadFilter, Snapshot, StreamAppend,
-    Subscription,
+    AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, ReadFilter, Snapshot,
+    StreamAppend, Subscription,
 };
 use crate::metrics::LogMetrics;
 use crate::snapshots::Snapshots;
@@ -378,6 +378,18 @@ impl EventLog for PgEventLog {
 
     async fn head(&self) -> Result<Head, LogError> {
         reader::head(&self.shared).await
+    }
+
+    async fn adopt(&self, incarnation: Incarnation) -> Result<(), LogError> {
+        let failed = |error: &tokio_postgres::Error| LogError::Unavailable {
+            attempt: "giving the log another name",
+            reason: describe(error),
+        };
+        // As who logs in, and in no role of the server's: none of those may do that.
+        let client =
+            database::connect(&self.shared.config.connection).await.map_err(|error| failed(&error))?;
+        let update = client.execute("UPDATE log.identity SET incarnation = $1", &[&incarnation.0]);
+        update.await.map(|_| ()).map_err(|error| failed(&error))
     }
 
     async fn takes_writes(&self) -> Result<(), LogError> {

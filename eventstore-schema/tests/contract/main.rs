@@ -60,6 +60,7 @@ macro_rules! contract {
                 g6_a_filter_passes_its_types_only,
                 the_last_snapshot_of_each_of_two_versions_is_kept,
                 the_head_moves_with_the_log,
+                a_log_that_is_adopted_has_another_name_and_the_same_events,
             }
         })+
     };

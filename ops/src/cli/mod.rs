@@ -79,7 +79,7 @@ enum Verb {
     Doctor(doctor::Args),
     /// Make the root key; rotate the one that signs access tokens.
     Keys(keys::Args),
-    /// Verify the log; copy it into another engine.
+    /// Verify the log; copy it into another engine; adopt one that was restored.
     Log(log::Args),
     /// Bring the database to the form of this release.
     Migrate(migrate::Args),

@@ -205,6 +205,12 @@ impl Serving {
         Self { child, url, metrics: metrics.expect("it answers operators") }
     }
 
+    /// Asks it to end, and waits until it has; whether that was in order.
+    pub fn ends_when_asked(self) -> bool {
+        self.signal("TERM");
+        self.ends()
+    }
+
     /// Waits until it has ended; whether that was in order.
     pub fn ends(mut self) -> bool {
         self.child.wait().unwrap().success()

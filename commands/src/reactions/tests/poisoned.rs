@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use domain::{Category, CommandId, Digest, RecipientId};
 use eventstore_schema::{
-    AppendError, Appended, EventLog, Head, LogError, Position, ReadFilter, RecordedEvent, Revision, Snapshot,
-    StreamAppend, StreamId, Subscription,
+    AppendError, Appended, EventLog, Head, Incarnation, LogError, Position, ReadFilter, RecordedEvent,
+    Revision, Snapshot, StreamAppend, StreamId, Subscription,
 };
 
 use super::watch::*;
@@ -74,6 +74,10 @@ impl EventLog for Poisoned {
         filter: ReadFilter,
     ) -> Result<Box<dyn Subscription>, LogError> {
         self.log.subscribe(after, filter).await
+    }
+
+    async fn adopt(&self, incarnation: Incarnation) -> Result<(), LogError> {
+        self.log.adopt(incarnation).await
     }
 
     async fn head(&self) -> Result<Head, LogError> {

@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use domain::{CommandId, Digest};
 use eventstore_schema::{
-    AppendError, Appended, Head, LogError, Position, Revision, Snapshot, StreamAppend, StreamId, Subscription,
+    AppendError, Appended, Head, Incarnation, LogError, Position, Revision, Snapshot, StreamAppend, StreamId,
+    Subscription,
 };
 use tokio::sync::watch;
 
@@ -75,6 +76,9 @@ impl EventLog for CountingLog {
         filter: ReadFilter,
     ) -> Result<Box<dyn Subscription>, LogError> {
         self.count("subscribe").subscribe(after, filter).await
+    }
+    async fn adopt(&self, incarnation: Incarnation) -> Result<(), LogError> {
+        self.count("adopt").adopt(incarnation).await
     }
     async fn head(&self) -> Result<Head, LogError> {
         self.count("head").head().await

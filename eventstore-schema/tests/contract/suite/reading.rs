@@ -9,8 +9,8 @@ use bytes::Bytes;
 use domain::{Category, Digest};
 use eventstore_schema::verify::{Kind, Options, verify};
 use eventstore_schema::{
-    EventLog, Expected, NewEvent, Position, ReadFilter, RecordedEvent, Revision, Snapshot, StreamAppend,
-    StreamId,
+    EventLog, Expected, Head, Incarnation, NewEvent, Position, ReadFilter, RecordedEvent, Revision, Snapshot,
+    StreamAppend, StreamId,
 };
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -277,4 +277,22 @@ pub async fn the_head_moves_with_the_log(engine: &dyn Engine) {
     let after = other.head().await.unwrap();
     assert_eq!(before.incarnation, after.incarnation);
     assert!(before.position < after.position && after.position >= Some(appended.position));
+}
+
+pub async fn a_log_that_is_adopted_has_another_name_and_the_same_events(engine: &dyn Engine) {
+    let (log, other) = (engine.open().await, engine.open().await);
+    let appended = log.append(given::append(given::stream(), 1)).await.unwrap();
+    let before = log.head().await.unwrap();
+    for made in [Incarnation(Uuid::new_v4()), Incarnation(Uuid::new_v4())] {
+        // Twice, as by somebody who did not see the answer.
+        log.adopt(made).await.unwrap();
+        log.adopt(made).await.unwrap();
+        for log in [&log, &other, &engine.open().await] {
+            assert_eq!(log.head().await.unwrap(), Head { incarnation: made, ..before });
+        }
+    }
+    let read = other.event_at(appended.position).await.unwrap();
+    assert_eq!(read.map(|event| event.position), Some(appended.position));
+    let next = log.append(given::append(given::stream(), 1)).await.unwrap();
+    assert!(next.position > appended.position);
 }

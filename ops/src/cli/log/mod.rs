@@ -1,5 +1,6 @@
 //! `envoi log`: the log itself.
 
+mod adopt;
 mod copy;
 mod verify;
 
@@ -16,6 +17,8 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Take a log that was restored from a backup for the one to go on with.
+    Adopt(adopt::Args),
     /// Copy the log into another engine, with the checkpoints of what follows it.
     Copy(copy::Args),
     /// Compare the log with itself: hashes, order, commands, and on demand every rule.
@@ -25,6 +28,7 @@ enum Verb {
 /// Runs `envoi log`.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     match args.verb {
+        Verb::Adopt(args) => adopt::run(global, args).await,
         Verb::Copy(args) => copy::run(global, args).await,
         Verb::Verify(args) => verify::run(global, args).await,
     }

@@ -1,0 +1,86 @@
+//! `envoi log adopt`: goes on with a log that was restored from a backup.
+
+use commands::reactions;
+use eventstore_schema::database::Connection;
+use eventstore_schema::{Incarnation, lease};
+use serde_json::json;
+
+use crate::cli::confirm::confirm;
+use crate::cli::{CliError, Global};
+use crate::runtime::Backend;
+
+/// Arguments of `envoi log adopt`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Every server of the installation is stopped, and the log is the one to go on with: do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Runs `envoi log adopt`.
+pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
+    let backend = Backend::connect(&global.configuration()?).await?;
+    nobody_leads(&backend).await?;
+    let unreadable =
+        |error: &eventstore_schema::LogError| CliError::unavailable("the log cannot be read").because(error);
+    let old = backend.log.head().await.map_err(|error| unreadable(&error))?;
+    let end = old
+        .position
+        .map_or("without events".to_owned(), |end| format!("that ends at position {}", end.get()));
+    confirm(
+        &format!(
+            "Everybody will be told that this log, {end}, is another one than they knew: clients begin anew, read models\n\
+             have to be rebuilt. Every server of the installation has to be stopped."
+        ),
+        "Are they stopped, and is this the log to go on with?",
+        args.yes,
+    )?;
+    let incarnation = Incarnation(backend.parts.clock.new_id());
+    backend.log.adopt(incarnation).await.map_err(|error| {
+        CliError::failed("the log was not given another name")
+            .because(&error)
+            .hint("its owner has to do it: with ENVOI_DATABASE_URL as for `envoi migrate`")
+    })?;
+    let unfinished = |what: &str, error: &(dyn std::error::Error + 'static)| {
+        CliError::failed(format!("the log is adopted, but {what}"))
+            .because(error)
+            .hint("repeat `envoi log adopt`")
+    };
+    let reactions = reactions::adopt(&backend.parts.pool, incarnation, old.position)
+        .await
+        .map_err(|error| unfinished("the reactions do not follow it", &error))?;
+    let reservations = backend
+        .services
+        .accounts
+        .rebuild_reservations()
+        .await
+        .map_err(|error| unfinished("addresses are not reserved as it has them", &error))?;
+    let value = json!({
+        "engine": backend.log.engine(), "incarnation": incarnation.0, "before": old.incarnation.0,
+        "position": old.position, "reactions_set_back": reactions.set_back,
+        "parked_forgotten": reactions.forgotten, "reservations_restored": reservations,
+    });
+    global.output.result(&value, || {
+        format!(
+            "The log {end} is now {}, before it was {}.\n\
+             {} reactions had been further, {} events that it does not have were set aside, {reservations} reservations of \
+             addresses were missing.\n\
+             Next: `envoi projections rebuild`, `envoi log verify --rules`, then start the servers.",
+            incarnation.0, old.incarnation.0, reactions.set_back, reactions.forgotten
+        )
+    });
+    Ok(())
+}
+
+/// Refuses as long as a server leads something: it would go on with the log as it knew it.
+async fn nobody_leads(backend: &Backend) -> Result<(), CliError> {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        CliError::unavailable("whether servers run cannot be told").because(error)
+    };
+    let client: Connection = backend.parts.pool.get().await.map_err(|error| failed(&error))?;
+    let client = client.client().map_err(|error| failed(&error))?;
+    let holders = lease::holders(client).await.map_err(|error| failed(&error))?;
+    let Some((lease, holder)) = holders.first_key_value() else { return Ok(()) };
+    Err(CliError::failed(format!("nothing was done: {holder} leads {lease}"))
+        .hint("stop every server of the installation first; who was killed counts for 6 s more"))
+}
