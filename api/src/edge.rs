@@ -12,6 +12,7 @@ use commands::network::Network;
 use crate::budget::Budget;
 use crate::cursor::Place;
 use crate::endpoint::{Access, Outcome, Route};
+use crate::etag;
 use crate::extract::{Call, Identity, Origin, is_request_id, push_parameter};
 use crate::limits::{BODY_WAIT_MAX, QUERY_BYTES_MAX, USER_AGENT_CHARS_MAX};
 use crate::problem::{Code, Problem};
@@ -139,7 +140,7 @@ pub async fn dispatch(
         let mut counted = Counted::default();
         let answered = answer(route, state, request, payload, &origin, &mut counted).await;
         let mut response = match answered {
-            Ok((outcome, identity)) => match respond(state, outcome, identity).await {
+            Ok((outcome, identity)) => match respond(state, request, outcome, identity).await {
                 Ok(response) => response,
                 Err(problem) => problem.into_response(&origin.request_id),
             },
@@ -264,13 +265,25 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 
 async fn respond(
     state: &State,
+    request: &HttpRequest,
     outcome: Outcome,
     identity: Option<Identity>,
 ) -> Result<HttpResponse, Problem> {
     let status = StatusCode::from_u16(outcome.status).map_err(Problem::internal)?;
     let mut response = HttpResponse::build(status);
-    if let Some(revision) = outcome.revision {
-        response.insert_header((header::ETAG, format!("\"{revision}\"")));
+    // What is read may change without its revision: names of people, counts.
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD) && status == StatusCode::OK;
+    let tag = if is_read {
+        Some(etag::of_read(outcome.revision, &outcome.body))
+    } else {
+        outcome.revision.map(etag::of_change)
+    };
+    if let Some(tag) = tag {
+        let known = header_text(request, "if-none-match").ok().flatten();
+        if is_read && known.is_some_and(|known| etag::is_among(known, &tag)) {
+            return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
+        }
+        response.insert_header((header::ETAG, tag));
     }
     if let Some(effect) = outcome.effect {
         if effect.replayed {

@@ -27,6 +27,7 @@ mod budget;
 mod contract;
 mod cursor;
 mod edge;
+mod etag;
 pub mod health;
 mod invoke;
 pub mod live;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::contract::{self, Kind};
 use crate::endpoint::{About, Access, Endpoint, Intent, IntentKind, Trust, Verb, is_something, who};
+use crate::etag;
 use crate::limits::{CURSOR_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::routes::ROUTES;
 
@@ -18,7 +19,8 @@ Envoi is an end-to-end-encrypted, multi-tenant messaging platform. Every change 
 
 **Changes** carry an `Idempotency-Key`, new for each and the same for each retry of one: a repeated change answers what it \
 did the first time, with `Idempotency-Replayed: true`. Their answers carry an `ETag`, which a later change may demand with \
-`If-Match`, and an `Envoi-Position`, which a later question may wait for with `Envoi-Min-Position` to see what was changed.
+`If-Match`, and an `Envoi-Position`, which a later question may wait for with `Envoi-Min-Position` to see what was changed. \
+Questions carry an `ETag`, too: asked again with `If-None-Match` they are answered with 304 as long as nothing changed.
 
 **Changes without a login** are answered alike whatever is there, repeated or not: an e-mail tells. They know no `If-Match`.
 
@@ -130,6 +132,9 @@ impl Document {
             takes_body: is_something::<E::Body>(),
         };
         let mut responses = json!({ about.status.to_string(): success });
+        if kind.intent == IntentKind::Query && about.verb == Verb::Get {
+            insert(&mut responses, "304", json!({ "description": "It is still as `If-None-Match` says." }));
+        }
         for (status, codes) in contract::codes(&about, kind) {
             let refusal = self.refusal(&about, status, &codes);
             insert(&mut responses, &status.to_string(), refusal);
@@ -251,7 +256,7 @@ fn header(name: &str, required: bool, schema: Value, description: &str) -> Value
 fn headers(intent: IntentKind, about: &About) -> Vec<Value> {
     match intent {
         IntentKind::Command => {
-            let etag = json!({ "type": "string", "pattern": "^\"[0-9]{1,20}\"$" });
+            let etag = json!({ "type": "string", "pattern": etag::PATTERN });
             vec![
                 idempotency_key(about),
                 header("If-Match", false, etag, "The ETag that the change is based on."),
@@ -259,10 +264,20 @@ fn headers(intent: IntentKind, about: &About) -> Vec<Value> {
         }
         IntentKind::AnonymousCommand => vec![idempotency_key(about)],
         IntentKind::Query => {
+            let known = json!({ "type": "string", "minLength": 1 });
             let text = "An `Envoi-Position` whose change must be in the answer.";
             let schema =
                 Value::Object(opaque().map(|(name, value)| (name.to_owned(), value)).into_iter().collect());
-            vec![header("Envoi-Min-Position", false, schema, text)]
+            let mut headers = vec![header("Envoi-Min-Position", false, schema, text)];
+            if about.verb == Verb::Get {
+                headers.push(header(
+                    "If-None-Match",
+                    false,
+                    known,
+                    "The `ETag` of what is known: 304 if it is still so.",
+                ));
+            }
+            headers
         }
         IntentKind::Exchange => Vec::new(),
     }
@@ -290,7 +305,7 @@ fn answer_headers(intent: IntentKind) -> Value {
             "Envoi-Position": header("Where the change stands in the log."),
             "Idempotency-Replayed": header("`true` when an earlier request did it."),
         }),
-        IntentKind::Query => json!({ "ETag": header("Revision of what is shown, where it has one.") }),
+        IntentKind::Query => json!({ "ETag": header("What is shown, with the revision of what has one.") }),
         IntentKind::AnonymousCommand | IntentKind::Exchange => json!({}),
     }
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use actix_cors::Cors;
 use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::http::header;
-use actix_web::middleware::Compress;
+use actix_web::middleware::{Compress, Condition};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 
@@ -25,6 +26,24 @@ use crate::routes::ROUTES;
 use crate::state::State;
 use crate::{health, live, reference};
 
+/// What scripts of other origins may ask with.
+const CORS_METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
+/// Headers that they may send.
+const CORS_ASKED: [&str; 7] = [
+    "authorization",
+    "content-type",
+    "envoi-min-position",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "x-request-id",
+];
+/// Headers that they may read.
+const CORS_SHOWN: [&str; 5] =
+    ["envoi-position", "etag", "idempotency-replayed", "retry-after", "x-request-id"];
+/// How long a browser may remember that.
+const CORS_SECONDS_MAX: usize = 3_600;
+
 /// Where to listen.
 #[derive(Clone, Debug)]
 pub struct Listen {
@@ -34,6 +53,8 @@ pub struct Listen {
     pub internal: SocketAddr,
     /// Threads for clients; 0 for one a core.
     pub workers: usize,
+    /// Origins of web pages whose scripts may ask: none, or every one with `*`.
+    pub origins: Vec<String>,
 }
 
 /// A server that runs until it is stopped or dropped.
@@ -77,8 +98,7 @@ impl Drop for Running {
 /// When an address cannot be bound.
 pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
     let data = web::Data::from(Arc::clone(&state));
-    let public =
-        listen.public.map(|address| for_clients(address, listen.workers, data.clone())).transpose()?;
+    let public = listen.public.map(|address| for_clients(address, listen, data.clone())).transpose()?;
     let internal = HttpServer::new(move || App::new().app_data(data.clone()).configure(operator_routes))
         .workers(1)
         .client_request_timeout(HEADERS_WAIT_MAX)
@@ -97,13 +117,18 @@ pub fn start(listen: &Listen, state: Arc<State>) -> std::io::Result<Running> {
 /// Listens for clients; where, with the port that was taken.
 fn for_clients(
     address: SocketAddr,
-    workers: usize,
+    listen: &Listen,
     state: web::Data<State>,
 ) -> std::io::Result<(SocketAddr, Server)> {
+    let origins = listen.origins.clone();
     let server = HttpServer::new(move || {
-        App::new().app_data(state.clone()).wrap(Compress::default()).configure(client_routes)
+        App::new()
+            .app_data(state.clone())
+            .wrap(Compress::default())
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .configure(client_routes)
     });
-    let workers = match workers {
+    let workers = match listen.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
@@ -118,6 +143,20 @@ fn for_clients(
         .bind(address)?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((bound, server.run()))
+}
+
+/// What scripts of pages from elsewhere may do (Fetch standard, section 3.2): all that any client may. Who asks is told by the token
+/// that they hold, never by a cookie that a browser adds by itself.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(CORS_METHODS)
+        .allowed_headers(CORS_ASKED)
+        .expose_headers(CORS_SHOWN)
+        .max_age(CORS_SECONDS_MAX);
+    match origins.iter().any(|origin| origin == "*") {
+        true => cors.allow_any_origin().send_wildcard(),
+        false => origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin)),
+    }
 }
 
 /// Answers leave at once, and a client that takes nothing is given up by the kernel: nobody else would notice one that

@@ -1,6 +1,7 @@
 //! Configuration: defaults, then one TOML file, then `ENVOI_*` variables. Unknown keys are refused wherever they stand.
 
 mod networks;
+mod origins;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use api::ForwardedHeader;
 use serde::{Deserialize, Serialize};
 
 pub use networks::Networks;
+pub use origins::Origins;
 
 /// Declares the configuration: sections, keys, types, defaults and what they mean, once.
 macro_rules! configuration {
@@ -99,6 +101,9 @@ configuration! {
         /// Where trusted proxies tell addresses: `x-forwarded-for`, `forwarded` (RFC 7239) or `any`. Name the one that yours
         /// write: with `any`, of two that tell different addresses neither is believed, and the client counts as the proxy.
         forwarded_header: ForwardedHeader = ForwardedHeader::Any;
+        /// Origins of web pages whose scripts may ask the server, as in `["https://app.example.org"]` (in the variable with commas);
+        /// `*` for every page. Whoever asks needs a token all the same.
+        cors_origins: Origins = Origins::default();
         /// Whether requests are limited in rate, by account and by network.
         rate_limits: bool = true;
         /// Requests a second that an account may make on average; ten times as many at once.

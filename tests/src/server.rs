@@ -82,6 +82,8 @@ pub struct Options {
     pub mail: Option<Mailer>,
     /// Where its root key and its e-mails lie; a directory of its own when nothing is said.
     pub files: Option<PathBuf>,
+    /// Origins of web pages whose scripts may ask.
+    pub origins: Vec<String>,
     /// Answers no events, as if every reactor were dead.
     pub without_reactions: bool,
 }
@@ -166,7 +168,8 @@ impl TestServer {
             proxies: options.proxies,
         };
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listen = Listen { public: Some(any_port), internal: any_port, workers: 1 };
+        let listen =
+            Listen { public: Some(any_port), internal: any_port, workers: 1, origins: options.origins };
         let running = api::server::start(&listen, Arc::new(state)).expect("a free port");
         Self {
             public: running.public.expect("it answers clients"),

@@ -160,7 +160,9 @@ async fn edge(
         registry: backend.registry.clone(),
         proxies: super::proxies(config)?,
     };
-    let listen = Listen { public, internal: config.server.metrics_listen, workers: config.server.workers };
+    let server = &config.server;
+    let origins = server.cors_origins.to_vec();
+    let listen = Listen { public, internal: server.metrics_listen, workers: server.workers, origins };
     api::server::start(&listen, Arc::new(state)).map_err(|error| {
         let public = listen.public.map(|address| format!("{address} and ")).unwrap_or_default();
         CliError::usage(format!("cannot listen on {public}{}", listen.internal))
