@@ -49,3 +49,50 @@ fn a_root_key_of_another_installation_is_found() {
     let again = installation.runs(&["doctor", "--json"]).json();
     assert_eq!(found(&again, "keyring")["state"], "good");
 }
+
+/// What it says of a part that is not as it should be.
+fn bad(report: &Value, part: &str) -> Vec<String> {
+    let all = report["findings"].as_array().unwrap().iter();
+    all.filter(|one| one["part"] == part && one["state"] == "BAD")
+        .map(|one| one["found"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn it_tells_what_is_so_now_and_not_what_was_said_last() {
+    let installation = Installation::new();
+    let doctor = || installation.runs(&["doctor", "--json"]).json();
+    let serving = installation.node();
+    installation.eventually("all is led", || {
+        let report = doctor();
+        bad(&report, "read models").is_empty() && bad(&report, "reactions").is_empty()
+    });
+    let report = doctor();
+    assert!(bad(&report, "tables").is_empty(), "{report}");
+
+    // Nobody is there any more to say that nobody is there.
+    serving.kill();
+    let all = projections::registry().len();
+    installation.eventually("nobody leads", || {
+        let report = doctor();
+        let stand_still =
+            bad(&report, "read models").iter().filter(|found| found.contains("stands still")).count();
+        stand_still == all && bad(&report, "reactions").len() == 1
+    });
+    let status = installation.runs(&["projections", "status", "--json"]).succeeded().json();
+    assert!(
+        status["projections"].as_array().unwrap().iter().all(|one| one["state"] == "leaderless"),
+        "{status}"
+    );
+
+    installation.sql("UPDATE log.identity SET incarnation = gen_random_uuid()");
+    let diverged = bad(&doctor(), "read models");
+    assert!(
+        diverged.iter().all(|found| found.contains("is diverged: the log is another one")),
+        "{diverged:?}"
+    );
+
+    installation.sql("DROP VIEW read.user_profiles");
+    let dropped = bad(&doctor(), "tables");
+    assert!(dropped.len() == 1 && dropped[0].contains("read.user_profiles"), "{dropped:?}");
+}

@@ -61,7 +61,7 @@ pub use metrics::Metrics;
 pub use migrations::migrate;
 pub use parked::{ParkedStream, parked};
 pub use progress::{Progress, State, WaitError};
-pub use projections::{LAG_EVENTS_MAX, Projections, Status, StatusError, status};
+pub use projections::{LAG_EVENTS_MAX, LEADERLESS, Projections, Status, StatusError, differences, status};
 pub use projector::{Decoded, Item, Projector, Undecodable};
 pub use reader::{PAGE_ROWS_MAX, Page, PageKey, QueryError, ReadModels, Reader, Shape, Viewer};
 pub use rebuild::{RebuildError, RebuildProgress, Rebuilt, rebuild};

@@ -9,15 +9,16 @@ use eventstore_schema::lease::{self, Leases};
 use eventstore_schema::{EventLog, LogError, Position};
 use tokio::task::JoinHandle;
 
-use crate::checkpoint::get;
+use crate::checkpoint::{Checkpoint, Layout, get};
 use crate::distance::events_after;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
-use crate::progress::{Gauge, Progress, WaitError};
+use crate::progress::{Gauge, Progress, State, WaitError};
 use crate::projector::Projector;
 use crate::rebuild;
 use crate::runner::{self, Context};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
+use crate::structure::{self, Difference};
 
 /// The projections that a process runs or stands by for. Dropping it stops them; what they committed stays.
 pub struct Projections {
@@ -87,6 +88,9 @@ impl Drop for Projections {
 /// How far the events are counted that a projection is behind: further, the number would cost more than it tells.
 pub const LAG_EVENTS_MAX: usize = 10_000;
 
+/// The state of a projection that no process leads.
+pub const LEADERLESS: &str = "leaderless";
+
 /// Where a projection is, as the database says: the same from every process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -94,7 +98,8 @@ pub struct Status {
     pub projection: String,
     /// Number of its live tables' schema.
     pub generation: i32,
-    /// `following`, `rebuilding`, `diverged`.
+    /// What it does now: `diverged` where the log is not the one that was folded, whoever noticed, `leaderless` where nobody goes
+    /// on with it, else what its leader says: `following`, `rebuilding`, `failing`.
     pub state: String,
     /// The last event that was saved as folded.
     pub position: Option<Position>,
@@ -157,6 +162,42 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
     let mut all = rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(failed())?;
     for status in &mut all {
         status.lag = events_after(log, status.position, LAG_EVENTS_MAX).await?;
+        let checkpoint = Checkpoint::read(&client, &status.projection).await?;
+        let divergence = match checkpoint {
+            Some(checkpoint) => checkpoint.compare(log).await?,
+            None => None,
+        };
+        judge(status, divergence);
+    }
+    Ok(all)
+}
+
+/// Replaces what a leader last said by what is so now.
+fn judge(status: &mut Status, divergence: Option<String>) {
+    let is_led = status.led_by.is_some() || status.rebuilt_by.is_some();
+    if let Some(divergence) = divergence {
+        (status.state, status.error) = (State::Diverged.as_str().to_owned(), Some(divergence));
+    } else if !is_led {
+        // What the last leader met, the next may not meet.
+        (status.state, status.error) = (LEADERLESS.to_owned(), None);
+    }
+}
+
+/// Relations of every projection that are not as they are defined: dropped, or changed by somebody else.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached. Projections that never ran are left out.
+pub async fn differences(config: &Config) -> Result<Vec<(&'static str, Vec<Difference>)>, StoreError> {
+    let store = Store::connect(config).await?;
+    let mut all = Vec::new();
+    for projector in crate::registry() {
+        let Some(checkpoint) = Checkpoint::read(&store.client, projector.name()).await? else { continue };
+        // Tables of another release are built anew by whoever leads.
+        if checkpoint.fingerprint != projector.fingerprint() {
+            continue;
+        }
+        let live = Layout(&*projector).schema(checkpoint.generation);
+        all.push((projector.name(), structure::compare(&store, &*projector, &live).await?));
     }
     Ok(all)
 }

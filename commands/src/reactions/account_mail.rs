@@ -18,7 +18,7 @@ use crate::mail::{Mail, MailError};
 use crate::metrics::Metrics;
 use crate::services::Services;
 
-const NAME: &str = "account_mail";
+pub(super) const NAME: &str = "account_mail";
 /// After so many seconds nobody is told any more that the password was changed, a session ended or the address was registered
 /// again: it is no news.
 const NEWS_SECONDS: i64 = 86_400;

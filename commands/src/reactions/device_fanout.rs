@@ -22,7 +22,7 @@ use crate::limits::REACTION_COMMANDS_AT_ONCE;
 use crate::request::Request;
 use crate::services::facts;
 
-const NAME: &str = "device_fanout";
+pub(super) const NAME: &str = "device_fanout";
 
 /// The reaction.
 pub(super) struct DeviceFanout {

@@ -37,7 +37,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::Event;
 use domain::operations::DiscardCause;
-use eventstore_schema::{LogError, RecordedEvent};
+use eventstore_schema::{LogError, RecordedEvent, lease};
+use tokio_postgres::Client;
 
 use crate::executor::ExecuteError;
 use crate::services::{Parts, Services};
@@ -84,6 +85,25 @@ pub fn all(services: &Services, parts: &Parts) -> Vec<Arc<dyn Reaction>> {
         Arc::new(workspace_leave::WorkspaceLeave::new(executor(), pool(), clock())),
         Arc::new(session_revoke::SessionRevoke::new(executor(), pool(), clock())),
     ]
+}
+
+/// Names of all of them.
+pub const NAMES: [&str; 6] = [
+    account_mail::NAME,
+    membership_index::NAME,
+    device_fanout::NAME,
+    organization_leave::NAME,
+    workspace_leave::NAME,
+    session_revoke::NAME,
+];
+
+/// Those that no process leads: what they answer is not answered.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn leaderless(client: &Client) -> Result<Vec<&'static str>, ReactionError> {
+    let held = lease::holders(client).await?;
+    Ok(NAMES.into_iter().filter(|name| !held.contains_key(&leader::lease_name(name))).collect())
 }
 
 /// Why an event was not answered.

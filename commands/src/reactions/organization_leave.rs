@@ -21,7 +21,7 @@ use crate::limits::REACTION_COMMANDS_AT_ONCE;
 use crate::request::Request;
 use crate::services::facts;
 
-const NAME: &str = "organization_leave";
+pub(super) const NAME: &str = "organization_leave";
 
 /// The reaction.
 pub(super) struct OrganizationLeave {

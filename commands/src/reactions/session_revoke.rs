@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::executor::Executor;
 use crate::request::Request;
 
-const NAME: &str = "session_revoke";
+pub(super) const NAME: &str = "session_revoke";
 /// Sessions that may be over which each new one makes the reaction look at: more than one, so that the index comes down to
 /// those that live.
 const STALE_PER_START: i64 = 2;

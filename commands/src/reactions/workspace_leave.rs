@@ -17,7 +17,7 @@ use crate::executor::Executor;
 use crate::limits::REACTION_COMMANDS_AT_ONCE;
 use crate::request::Request;
 
-const NAME: &str = "workspace_leave";
+pub(super) const NAME: &str = "workspace_leave";
 
 /// The reaction.
 pub(super) struct WorkspaceLeave {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use commands::reactions::parked_figures;
+use commands::reactions::{leaderless, parked_figures};
 use eventstore_schema::Keyring;
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::keyring::{RootKeyFile, RootProvider};
@@ -76,6 +76,7 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
         keyring(&mut findings, &config).await;
         log(&mut findings, &config).await;
         read_models(&mut findings, &config).await;
+        tables(&mut findings, &config).await;
         reactions(&mut findings, &client).await;
     }
     report(global, &findings.0)
@@ -149,7 +150,8 @@ async fn postgres(findings: &mut Findings, config: &Config) -> Option<Client> {
     let client = match database::connect(&database).await {
         Ok(client) => client,
         Err(error) => {
-            findings.bad("postgres", error.to_string(), "is it running, and may this user log in from here?");
+            let found = CliError::unavailable("cannot be reached").because(&error).causes.join(": ");
+            findings.bad("postgres", found, "is it running, and may this user log in from here?");
             return None;
         }
     };
@@ -232,7 +234,29 @@ async fn log(findings: &mut Findings, config: &Config) {
     }
 }
 
+/// Whether the tables and views of the read models are there, and as this release makes them.
+async fn tables(findings: &mut Findings, config: &Config) {
+    let Ok(database) = runtime::database(config) else { return };
+    let all = match projections::differences(&database).await {
+        Ok(all) => all,
+        Err(error) => {
+            let found = CliError::failed("").because(&error).causes.join(": ");
+            return findings.bad("tables", found, "`envoi migrate` makes their bookkeeping and its rights");
+        }
+    };
+    for (projection, differences) in all {
+        let Some(first) = differences.first() else { continue };
+        let (count, object, aspect) = (differences.len(), &first.object, &first.aspect);
+        findings.bad(
+            "tables",
+            format!("{count} of {projection} are not as they are defined, first: {aspect} of {object}"),
+            "`envoi projections verify` names all; `envoi projections rebuild` makes them anew",
+        );
+    }
+}
+
 async fn reactions(findings: &mut Findings, client: &Client) {
+    leaders(findings, client).await;
     match parked_figures(client).await {
         Ok(rows) if rows.is_empty() => findings.good("reactions", "nothing is set aside"),
         Ok(rows) => {
@@ -246,6 +270,20 @@ async fn reactions(findings: &mut Findings, client: &Client) {
                 );
             }
         }
+        Err(error) => findings.bad("reactions", error.to_string(), "`envoi migrate` makes their tables"),
+    }
+}
+
+/// Whether somebody answers events.
+async fn leaders(findings: &mut Findings, client: &Client) {
+    const MEND: &str = "start a server with the role `reactor`; one that was killed is replaced after 6 s";
+    match leaderless(client).await {
+        Ok(names) if names.is_empty() => findings.good("reactions", "each is led by a server"),
+        Ok(names) => findings.bad(
+            "reactions",
+            format!("no server leads {}: no mail is sent, nobody is removed", names.join(", ")),
+            MEND,
+        ),
         Err(error) => findings.bad("reactions", error.to_string(), "`envoi migrate` makes their tables"),
     }
 }
@@ -271,11 +309,17 @@ async fn read_models(findings: &mut Findings, config: &Config) {
         }
     }
     for row in rows {
-        if let Some(error) = row.error {
+        if row.state == projections::LEADERLESS {
+            findings.bad(
+                "read models",
+                format!("no server leads {}: it stands still", row.projection),
+                "start a server with the role `projector`; one that was killed is replaced after 6 s",
+            );
+        } else if let Some(error) = row.error {
             findings.bad(
                 "read models",
                 format!("{} is {}: {error}", row.projection, row.state),
-                "if the log is the right one, `envoi projections rebuild`; if it was restored, find out why first",
+                "if the log is the right one, `envoi projections rebuild`; ops/docs/runbooks/backup-restore.md says how to tell",
             );
         } else if row.parked_streams > 0 {
             findings.bad(
