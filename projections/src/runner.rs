@@ -17,6 +17,7 @@ use crate::progress::{Gauge, State};
 use crate::projector::Projector;
 use crate::rebuild::{self, RebuildError};
 use crate::store::{Store, StoreError};
+use crate::structure;
 
 /// How long a runner waits before it starts over, first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -44,6 +45,12 @@ pub(crate) enum RunError {
     /// The tables could not be filled anew.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    /// Somebody took away what a checkpoint counts on. Starting over does not bring it back.
+    #[error("{relation} is gone: `envoi projections rebuild` makes it anew")]
+    Gone {
+        /// A table or view.
+        relation: String,
+    },
     /// Another process leads, or may by now.
     #[error("the lease is lost")]
     Lost,
@@ -91,7 +98,7 @@ pub(crate) async fn run(context: Arc<Context>) {
             RunError::Store(error) if error.is_fenced() => {
                 tracing::info!(projection = name, "starts over: its checkpoint was moved");
             }
-            RunError::Store(_) | RunError::Log(_) | RunError::Rebuild(_) => {
+            RunError::Store(_) | RunError::Log(_) | RunError::Rebuild(_) | RunError::Gone { .. } => {
                 let reason = chain(&error);
                 tracing::warn!(projection = name, error = reason, "starts over");
                 context.metrics.failures.with_label_values(&[name]).inc();
@@ -171,7 +178,8 @@ async fn install(context: &Context, lease: &Lease, store: &mut Store) -> Result<
     let is_new = checkpoint.mark.is_none();
     if is_current && !(is_new && events_after(&**log, None, FOLLOW_EVENTS_MAX + 1).await? > FOLLOW_EVENTS_MAX)
     {
-        return Ok(checkpoint);
+        let gone = structure::gone(store, &*context.projector, checkpoint.generation).await?;
+        return gone.map_or(Ok(checkpoint), |relation| Err(RunError::Gone { relation }));
     }
     context.gauge.set_state(State::Rebuilding, None);
     put_state(&store.client, lease, context.name(), State::Rebuilding.as_str(), None).await?;

@@ -120,6 +120,24 @@ async fn shared_facts(client: &Client) -> Result<[Shared; 3], StoreError> {
     ])
 }
 
+/// A relation of a projection that is not there, with its schema; another generation that was switched to meanwhile does not
+/// count.
+pub(crate) async fn gone(
+    store: &Store,
+    projector: &dyn Projector,
+    generation: i32,
+) -> Result<Option<String>, StoreError> {
+    const SQL: &str = "SELECT r.name FROM unnest($1::text[]) AS r(name) WHERE to_regclass(r.name) IS NULL \
+        AND EXISTS (SELECT FROM projection.checkpoints WHERE name = $2 AND generation = $3) LIMIT 1";
+    let schema = Layout(projector).schema(generation);
+    let tables = projector.tables().iter().map(|def| format!("{schema}.{}", def.table().name));
+    let names: Vec<String> = tables.chain(relations(projector).map(|name| format!("read.{name}"))).collect();
+    let failed = || StoreError::at("looking for a projection's tables");
+    let row =
+        store.client.query_opt(SQL, &[&names, &projector.name(), &generation]).await.map_err(failed())?;
+    row.map(|row| row.try_get(0)).transpose().map_err(failed())
+}
+
 fn relations(projector: &dyn Projector) -> impl Iterator<Item = &'static str> {
     let tables = projector.tables().iter().map(|def| def.table().name);
     tables.chain(projector.views().iter().map(|view| view.name)).collect::<Vec<_>>().into_iter()

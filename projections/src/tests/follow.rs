@@ -125,6 +125,38 @@ async fn lost_connections_heal_by_themselves() {
     }
 }
 
+#[tokio::test]
+async fn a_table_that_is_gone_is_told_until_it_is_made_anew() {
+    let mut bench = Bench::new(7).await;
+    bench.world.live(40).await;
+    let projections = bench.start().await;
+    projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow");
+    let admin = bench.database.client().await;
+    admin.batch_execute("DROP TABLE rm_devices_1.devices CASCADE").await.expect("dropped");
+    bench.world.live(60).await;
+    wait_for_state(&projections, "devices", State::Failing).await;
+    wait_for_state(&projections, "accounts", State::Following).await;
+    eventually(async || {
+        let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");
+        let devices = status.iter().find(|one| one.projection == "devices").expect("its status");
+        let error = devices.error.as_deref().unwrap_or_default();
+        devices.state == "failing"
+            && error.contains("rm_devices_1.devices is gone: `envoi projections rebuild`")
+    })
+    .await;
+    let (_, differences) = crate::differences(&bench.config())
+        .await
+        .expect("compared")
+        .into_iter()
+        .find(|(name, _)| *name == "devices")
+        .expect("its relations");
+    assert!(!differences.is_empty());
+
+    rebuild(&bench.config(), bench.log(), registry(), &|_| {}).await.expect("rebuilt");
+    projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow");
+    wait_for_state(&projections, "devices", State::Following).await;
+}
+
 async fn the_lag_counts_events_whatever_positions_say(engine: Engine) {
     let mut bench = Bench::over(engine, 9).await;
     bench.world.live(30).await;
