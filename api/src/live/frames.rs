@@ -157,9 +157,15 @@ impl Up {
     /// Reads a frame.
     ///
     /// # Errors
-    /// As [`extract::json`], for anything that is no frame.
-    pub fn read(text: &str) -> Result<Self, Problem> {
+    /// For anything that is no frame; with what it is called, if that can be read.
+    pub fn read(text: &str) -> Result<Self, BadFrame> {
         let bytes = text.as_bytes();
+        Self::parse(bytes).map_err(|problem| BadFrame { id: name(bytes), problem })
+    }
+
+    /// # Errors
+    /// As [`extract::json`].
+    fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let frame = match extract::json::<Head>(bytes)?.r#type {
             Kind::Hello => Up::Hello(read(bytes)?),
             Kind::Authenticate => Up::Authenticate(read(bytes)?),
@@ -203,6 +209,25 @@ impl Up {
             Up::Hello(_) | Up::Typing(_) | Up::Presence(_) => None,
         }
     }
+}
+
+/// What is no frame.
+#[derive(Debug)]
+pub struct BadFrame {
+    /// What its sender calls it, so that they know which one it was.
+    pub id: Option<String>,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// The id of something that need not be a frame otherwise.
+fn name(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    let named: Named = serde_json::from_slice(bytes).ok()?;
+    (1..=LIVE_FRAME_ID_BYTES_MAX).contains(&named.id.len()).then_some(named.id)
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -297,9 +297,9 @@ impl Socket {
                 self.bad_frames = 0;
                 Ok(Some(frame))
             }
-            Err(problem) => {
+            Err(bad) => {
                 self.line.state.metrics.live_frames.with_label_values(&["bad"]).inc();
-                self.bad_frame(None, &problem).await.map(|()| None)
+                self.bad_frame(bad.id.as_deref(), &bad.problem).await.map(|()| None)
             }
         }
     }

@@ -58,17 +58,21 @@ async fn frames_that_are_none_are_refused_and_then_the_socket() {
     let node = site.node().await;
     let ann = node.person().await;
     let mut client = node.connect(&ann).await;
+    let named = |rest: &str| Message::text(format!(r#"{{"id":"7",{rest}}}"#));
     let bad = [
-        Message::text("nope"),
-        Message::text(r#"{"type":"nonsense"}"#),
-        Message::text(r#"{"type":"ping","id":"1","more":1}"#),
-        Message::text(r#"{"type":"typing","active":true}"#),
-        Message::text(r#"{"type":"hello"}"#),
-        Message::binary(vec![1, 2, 3]),
+        (Message::text("nope"), json!(null)),
+        (named(r#""type":"nonsense""#), json!("7")),
+        (named(r#""type":"ping","more":1"#), json!("7")),
+        (named(r#""type":"receipt","conversation_id":1,"body":{}"#), json!("7")),
+        (Message::text(r#"{"type":"ping","id":""}"#), json!(null)),
+        (Message::text(r#"{"type":"typing","active":true}"#), json!(null)),
+        (Message::text(r#"{"type":"hello"}"#), json!(null)),
+        (Message::binary(vec![1, 2, 3]), json!(null)),
     ];
-    for message in bad {
+    for (message, id) in bad {
         client.raw(message).await;
-        assert_eq!(client.next().await["type"], "problem");
+        let refused = client.next().await;
+        assert_eq!((&refused["type"], &refused["id"]), (&json!("problem"), &id), "{refused}");
         // A good one in between: the client is not broken.
         client.say(json!({ "type": "ping", "id": "1" })).await;
         assert_eq!(client.next().await, json!({ "type": "pong", "id": "1" }));
