@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, Route as HttpRoute, guard, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, Route as HttpRoute, guard, web};
 use bytes::Bytes;
 use commands::network::Network;
+use domain::AccountId;
 
 use crate::budget::Budget;
 use crate::cursor::Place;
@@ -20,6 +21,7 @@ use crate::rates::{Counted, Subject};
 use crate::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const POSITION: HeaderName = HeaderName::from_static("envoi-position");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -54,7 +56,8 @@ where
     let started = Instant::now();
     let in_progress = state.metrics.begin();
     let origin = origin(state, request);
-    let request_id = origin.request_id.clone();
+    let (request_id, address, trace_id) =
+        (origin.request_id.clone(), origin.address, origin.trace_id.clone());
     let mut response = answer(origin).await;
     let headers = response.headers_mut();
     for (name, value) in &SECURITY_HEADERS {
@@ -69,10 +72,19 @@ where
     let method = known_method(request.method().as_str());
     state.metrics.answered(template, method, status, took);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let account = request.extensions().get::<AccountId>().map(tracing::field::display);
+    let (address, trace_id) = (address.map(tracing::field::display), trace_id.as_deref());
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "envoi::access", request_id, method, route = template, status, took_us, account, address, trace_id
+            )
+        };
+    }
     if response.status() == StatusCode::TOO_MANY_REQUESTS {
-        tracing::debug!(target: "envoi::access", request_id, method, route = template, status, took_us);
+        line!(debug);
     } else {
-        tracing::info!(target: "envoi::access", request_id, method, route = template, status, took_us);
+        line!(info);
     }
     drop(in_progress);
     response
@@ -108,6 +120,26 @@ fn count<'s>(state: &'s State, origin: &Origin, subject: fn(Network) -> Subject)
     network.map(|network| state.count(subject(network))).unwrap_or_default()
 }
 
+/// The trace of a `traceparent` (W3C Trace Context, section 3.2.2), if it is one.
+fn trace_id(text: &str) -> Option<&str> {
+    let mut parts = text.splitn(4, '-');
+    let [version, trace, parent, flags] = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    let is_hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_set = |part: &str| part.bytes().any(|byte| byte != b'0');
+    // Later versions may say more behind the flags.
+    let flags_are_known = match version {
+        "00" => is_hex(flags, 2),
+        _ => {
+            flags.get(..2).is_some_and(|first| is_hex(first, 2))
+                && matches!(flags.as_bytes().get(2), None | Some(b'-'))
+        }
+    };
+    let is_one = is_hex(version, 2) && version != "ff" && is_hex(trace, 32) && is_hex(parent, 16);
+    (is_one && flags_are_known && is_set(trace) && is_set(parent)).then_some(trace)
+}
+
 /// A method as a label: whatever a client makes up is one label.
 fn known_method(method: &str) -> &'static str {
     ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
@@ -125,7 +157,8 @@ fn origin(state: &State, request: &HttpRequest) -> Origin {
     let user_agent =
         text(&header::USER_AGENT).map(|agent| agent.chars().take(USER_AGENT_CHARS_MAX).collect());
     let address = state.proxies.client(request.peer_addr().map(|peer| peer.ip()), request.headers());
-    Origin { address, user_agent, request_id }
+    let trace_id = text(&TRACE_PARENT).and_then(trace_id).map(str::to_owned);
+    Origin { address, user_agent, request_id, trace_id }
 }
 
 /// Answers a request to `route`.
@@ -162,6 +195,10 @@ async fn answer<'s>(
 ) -> Result<(Outcome, Option<Identity>), Problem> {
     let mut budget = Budget::default();
     let identity = budget.spend(identify(route.access, state, request)).await;
+    if let Ok(Some(identity)) = &identity {
+        // For the log's line.
+        request.extensions_mut().insert(identity.account_id);
+    }
     let identity = admit(identity, state, origin, counted)?;
     let text = |name: &str| header_text(request, name);
     let path = path_parameters(request)?;
@@ -298,4 +335,34 @@ async fn respond(
         return Ok(response.finish());
     }
     Ok(response.insert_header((header::CONTENT_TYPE, "application/json")).body(outcome.body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_taken_from_what_is_one() {
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        let (parent, zeros) = ("b7ad6b7169203331", "00000000000000000000000000000000");
+        for text in [
+            format!("00-{trace}-{parent}-01"),
+            format!("cc-{trace}-{parent}-00"),
+            format!("cc-{trace}-{parent}-00-more"),
+        ] {
+            assert_eq!(trace_id(&text), Some(trace), "{text}");
+        }
+        for text in [
+            format!("00-{trace}-{parent}-01-more"),
+            format!("ff-{trace}-{parent}-01"),
+            format!("00-{zeros}-{parent}-01"),
+            format!("00-{trace}-0000000000000000-01"),
+            format!("00-{}-{parent}-01", trace.to_uppercase()),
+            format!("00-{trace}-{parent}"),
+            format!("00-{trace}\n-{parent}-01"),
+            String::new(),
+        ] {
+            assert_eq!(trace_id(&text), None, "{text}");
+        }
+    }
 }

@@ -42,6 +42,8 @@ pub struct Metrics {
     pub revocations_delay: Histogram,
     /// Whether this node follows revocations; while it does not, sessions are looked up one by one.
     pub revocations_following: IntGauge,
+    /// Logins by outcome.
+    pub logins: IntCounterVec,
     /// E-mails that reactions handed over or tried to, by e-mail and outcome.
     pub mails: IntCounterVec,
 }
@@ -70,6 +72,7 @@ impl Metrics {
         registry.register(Box::new(metrics.reaction_leader.clone()))?;
         registry.register(Box::new(metrics.revocations_delay.clone()))?;
         registry.register(Box::new(metrics.revocations_following.clone()))?;
+        registry.register(Box::new(metrics.logins.clone()))?;
         registry.register(Box::new(metrics.mails.clone()))?;
         Ok(metrics)
     }
@@ -136,6 +139,7 @@ impl Metrics {
                 "envoi_revocations_following",
                 "Whether this node follows revocations.",
             )?,
+            logins: counters("envoi_logins_total", "Logins by outcome.", &["outcome"])?,
             mails: counters("envoi_reactions_mails_total", "E-mails by outcome.", &["mail", "outcome"])?,
         })
     }

@@ -1,6 +1,7 @@
 //! Connections to PostgreSQL, each in the role of its part of the product.
 
 mod config;
+mod figures;
 mod pool;
 mod tls;
 
@@ -15,6 +16,7 @@ use tokio_postgres::{AsyncMessage, Client, Error, NoTls};
 
 pub use config::{Config, ConfigError};
 pub use deadpool_postgres::PoolError;
+pub use figures::show_pools;
 pub use pool::{Connection, Pool, PoolOptions};
 
 /// How long connecting may take.

@@ -208,7 +208,7 @@ impl<'a> Leader<'a> {
             self.saved_at = Instant::now();
             self.written_at = self.saved_at;
         }
-        self.moved(mark, items.len());
+        self.moved(mark, items);
         Ok(())
     }
 
@@ -274,13 +274,17 @@ impl<'a> Leader<'a> {
         self.context.metrics.parked.with_label_values(&[self.name()]).set(streams);
     }
 
-    fn moved(&self, mark: Mark, events: usize) {
+    fn moved(&self, mark: Mark, items: &[Item]) {
         let (metrics, name) = (&self.context.metrics, self.name());
         metrics
             .position
             .with_label_values(&[name])
             .set(i64::try_from(mark.position.get()).unwrap_or(i64::MAX));
-        metrics.events.with_label_values(&[name]).inc_by(u64::try_from(events).unwrap_or(u64::MAX));
+        metrics.events.with_label_values(&[name]).inc_by(u64::try_from(items.len()).unwrap_or(u64::MAX));
+        if let Some(last) = items.last() {
+            let recorded_at = last.recorded().origin.recorded_at.as_micros();
+            metrics.last_event.with_label_values(&[name]).set(recorded_at as f64 / 1e6);
+        }
     }
 }
 

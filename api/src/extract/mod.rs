@@ -26,6 +26,8 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// Names the request in logs and answers.
     pub request_id: String,
+    /// The trace that the client says it belongs to.
+    pub trace_id: Option<String>,
 }
 
 impl Origin {

@@ -90,7 +90,7 @@ impl Services {
             conversations: Conversations::new(executor.clone()),
             devices: Devices::new(executor.clone(), auth()),
             organizations: Organizations::new(executor.clone(), Arc::clone(sealer)),
-            sessions: Sessions::new(credentials.clone(), attempts, auth(), clock()),
+            sessions: Sessions::new(credentials.clone(), attempts, auth(), clock(), metrics.logins.clone()),
             workspaces: Workspaces::new(executor.clone()),
             credentials,
             executor,

@@ -11,6 +11,7 @@ use domain::session::{Session, SessionEvent, SessionOrigin, SessionRevocationCau
 use domain::text::normalize_email;
 use domain::{AccountId, DeviceId, Digest, Rejection, SessionId, Timestamp};
 use eventstore_schema::Position;
+use prometheus::IntCounterVec;
 use zeroize::Zeroizing;
 
 use super::afterwards::execute_once;
@@ -112,6 +113,7 @@ pub struct Sessions {
     attempts: LoginAttempts,
     auth: Arc<Auth>,
     clock: Clock,
+    logins: IntCounterVec,
 }
 
 impl Sessions {
@@ -120,8 +122,9 @@ impl Sessions {
         attempts: LoginAttempts,
         auth: Arc<Auth>,
         clock: Clock,
+        logins: IntCounterVec,
     ) -> Self {
-        Self { executor: credentials.executor.clone(), credentials, attempts, auth, clock }
+        Self { executor: credentials.executor.clone(), credentials, attempts, auth, clock, logins }
     }
 
     /// Whom an access token speaks for, if it is valid and neither its session nor its device was revoked, on any node.
@@ -160,7 +163,18 @@ impl Sessions {
     /// [`AuthError::Refused`], [`AuthError::Locked`]; with the right password also [`Rejection::DeviceNotFound`],
     /// [`Rejection::DeviceRevoked`]; see [`AuthError`] for the rest.
     pub async fn login(&self, request: &Request, login: Login) -> Result<LoggedIn, AuthError> {
-        evenly(self.verify_and_start(request, login)).await
+        let answer = evenly(self.verify_and_start(request, login)).await;
+        let outcome = match &answer {
+            Ok(_) => "accepted",
+            Err(AuthError::Refused | AuthError::RefreshRefused) => "wrong",
+            Err(AuthError::Locked { .. }) => "paused",
+            Err(AuthError::Overloaded { .. }) => "overloaded",
+            // With the right password: the device is unknown, or revoked.
+            Err(AuthError::Execute(ExecuteError::Rejected(_))) => "rejected",
+            Err(AuthError::Execute(_) | AuthError::Unavailable(_) | AuthError::Damaged(_)) => "failed",
+        };
+        self.logins.with_label_values(&[outcome]).inc();
+        answer
     }
 
     async fn verify_and_start(&self, request: &Request, login: Login) -> Result<LoggedIn, AuthError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{
     BuildError, ClientWrapper, Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
+    Status,
 };
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -138,6 +139,11 @@ impl Pool {
 }
 
 impl Pool {
+    /// How many connections there are, are free, and are waited for.
+    pub(super) fn status(&self) -> Status {
+        self.inner.status()
+    }
+
     /// How often a connection was asked for.
     pub fn lent(&self) -> usize {
         self.lent.load(Ordering::Relaxed)

@@ -133,6 +133,9 @@ async fn edge(
     };
     let reading = database::pool(&backend.database, DatabaseRole::Reader, config.database.read_connections)
         .map_err(|error| CliError::usage("the pool for queries").because(&error))?;
+    let pools = vec![("write", backend.parts.pool.clone()), ("read", reading.clone())];
+    database::show_pools(&backend.registry, pools)
+        .map_err(|error| CliError::failed("metrics").because(&error))?;
     let head = backend
         .log
         .head()
