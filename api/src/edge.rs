@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Instant;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, Route as HttpRoute, guard, web};
 use bytes::Bytes;
 use commands::network::Network;
@@ -72,7 +72,7 @@ where
     let method = known_method(request.method().as_str());
     state.metrics.answered(template, method, status, took);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let account = request.extensions().get::<AccountId>().map(tracing::field::display);
+    let account = request.extensions().get::<AccountId>().copied().map(tracing::field::display);
     let (address, trace_id) = (address.map(tracing::field::display), trace_id.as_deref());
     macro_rules! line {
         ($level:ident) => {

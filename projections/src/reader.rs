@@ -115,10 +115,10 @@ pub trait Shape: Sized {
 /// Declares what a query gives: a struct whose fields are the query's columns.
 #[macro_export]
 macro_rules! result {
-    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)+ }) => {
+    ($(#[$doc:meta])* $vis:vis struct $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
-        pub struct $name { $($(#[$fdoc])* pub $field: $type,)+ }
+        $vis struct $name { $($(#[$fdoc])* pub $field: $type,)+ }
 
         impl $crate::Shape for $name {
             fn read(row: &tokio_postgres::Row) -> Result<Self, $crate::QueryError> {

@@ -11,7 +11,7 @@ use crate::log::{
 };
 
 pub(super) struct State {
-    incarnation: Incarnation,
+    pub(super) incarnation: Incarnation,
     /// In the order of their positions.
     events: Vec<RecordedEvent>,
     /// Indexes into `events`, by revision.

@@ -388,8 +388,8 @@ impl EventLog for PgEventLog {
         // As who logs in, and in no role of the server's: none of those may do that.
         let client =
             database::connect(&self.shared.config.connection).await.map_err(|error| failed(&error))?;
-        let update = client.execute("UPDATE log.identity SET incarnation = $1", &[&incarnation.0]);
-        update.await.map(|_| ()).map_err(|error| failed(&error))
+        let updated = client.execute("UPDATE log.identity SET incarnation = $1", &[&incarnation.0]).await;
+        updated.map(|_| ()).map_err(|error| failed(&error))
     }
 
     async fn takes_writes(&self) -> Result<(), LogError> {

@@ -2,6 +2,7 @@
 
 use crate::access;
 use crate::extract::{Page, PageAnswer};
+use crate::problem::Code;
 use crate::routes::organizations::OrganizationPath;
 use domain::{
     AccountId, ActorKind, CommandId, CorrelationId, DeviceId, Digest, EventId, Rejection, Timestamp,
