@@ -26,8 +26,7 @@ fn register(installation: &Installation, api: &Serving, name: &str) {
 }
 
 fn is_ready(installation: &Installation, serving: &Serving) -> bool {
-    let url = format!("{}/health/ready", serving.metrics);
-    installation.block_on(async move { reqwest::get(url).await.unwrap().status().is_success() })
+    installation.get(&format!("{}/health/ready", serving.metrics)).0 == 200
 }
 
 fn adopt(installation: &Installation) -> Value {

@@ -16,8 +16,7 @@ use std::process::Command;
 use support::{Installation, Serving};
 
 fn scraped(installation: &Installation, serving: &Serving) -> String {
-    let url = format!("{}/metrics", serving.metrics);
-    installation.block_on(async move { reqwest::get(url).await.unwrap().text().await.unwrap() })
+    installation.get(&format!("{}/metrics", serving.metrics)).1
 }
 
 /// What `promtool check metrics` has to say of a text.

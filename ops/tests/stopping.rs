@@ -11,18 +11,15 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 use support::{Installation, Serving};
 
 /// What a server says of its readiness where operators ask, with the status.
 fn readiness(installation: &Installation, serving: &Serving) -> (u16, Value) {
-    let url = format!("{}/health/ready", serving.metrics);
-    installation.block_on(async move {
-        let answer = reqwest::get(url).await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
-    })
+    let (status, body) = installation.get(&format!("{}/health/ready", serving.metrics));
+    (status, serde_json::from_str(&body).unwrap())
 }
 
 #[test]
@@ -40,25 +37,28 @@ fn who_is_asked_to_end_is_not_ready_any_more_and_answers_on_for_a_while() {
     installation.eventually("it is not ready", || readiness(&installation, &serving).0 == 503);
     let (_, told) = readiness(&installation, &serving);
     assert_eq!(told["parts"], json!({ "process": { "ready": false, "state": "draining" } }));
-    let answered = installation
-        .block_on(async { reqwest::get(format!("{}/v1/openapi.json", serving.url())).await.unwrap() });
-    assert_eq!(answered.status(), 200);
+    assert_eq!(installation.get(&format!("{}/v1/openapi.json", serving.url())).0, 200);
 
     serving.signal("TERM");
     assert!(serving.ends(), "it ends in order, long before the time is over");
 }
 
+/// A server that has said that it waits for its database.
+fn waiting(installation: &Installation) -> Child {
+    installation.database_stops();
+    let mut command = installation.command(&["serve", "--json"]);
+    command.env("ENVOI_TELEMETRY_FILTER", "warn").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let waits = told.any(|line| line.unwrap().contains("waiting for PostgreSQL"));
+    assert!(waits && child.try_wait().unwrap().is_none(), "it ended instead");
+    child
+}
+
 #[test]
 fn a_server_waits_for_its_database_and_says_so() {
     let installation = Installation::new();
-    installation.database_stops();
-    let mut command = installation.command(&["serve", "--json"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-    let waits = told.any(|line| line.unwrap().contains("waiting for PostgreSQL: "));
-    assert!(waits, "it ended instead");
-    assert!(child.try_wait().unwrap().is_none());
-
+    let child = waiting(&installation);
     installation.database_starts();
     let serving = Serving::of(child);
     installation.eventually("it is ready", || readiness(&installation, &serving).0 == 200);
@@ -67,11 +67,7 @@ fn a_server_waits_for_its_database_and_says_so() {
 #[test]
 fn who_waits_for_its_database_ends_when_asked_to() {
     let installation = Installation::new();
-    installation.database_stops();
-    let mut command = installation.command(&["serve", "--json"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(told.any(|line| line.unwrap().contains("waiting for PostgreSQL: ")));
+    let mut child = waiting(&installation);
     support::terminate(&mut child);
     assert!(child.wait().unwrap().success());
 }

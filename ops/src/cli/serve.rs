@@ -14,6 +14,8 @@ use crate::runtime::server::{Role, Server};
 const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Pause between attempts to reach PostgreSQL.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+/// Of how many attempts the first is told.
+const DATABASE_ATTEMPTS_TOLD: u32 = 30;
 
 /// Arguments of `envoi serve`.
 #[derive(clap::Args)]
@@ -54,13 +56,12 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
 /// does not help, such as a wrong password, is left to be found by whoever connects.
 async fn database_answers(global: &Global, config: &Config) -> Result<(), CliError> {
     let database = runtime::database(config)?;
-    let mut is_told = false;
-    loop {
+    for attempt in 0.. {
         match eventstore_schema::database::connect(&database).await {
             Err(error) if eventstore_schema::database::is_transient(&error) => {
-                let reason = CliError::unavailable("").because(&error).causes.join(": ");
-                tracing::warn!(reason, "PostgreSQL takes no connections");
-                if !std::mem::replace(&mut is_told, true) {
+                if attempt % DATABASE_ATTEMPTS_TOLD == 0 {
+                    let reason = CliError::unavailable("").because(&error).causes.join(": ");
+                    tracing::warn!(reason, "waiting for PostgreSQL");
                     global.output.note(format!("waiting for PostgreSQL: {reason}"));
                 }
             }
@@ -68,6 +69,7 @@ async fn database_answers(global: &Global, config: &Config) -> Result<(), CliErr
         }
         tokio::time::sleep(DATABASE_PAUSE).await;
     }
+    Ok(())
 }
 
 /// Says where the server is reached.

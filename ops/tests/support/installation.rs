@@ -118,6 +118,15 @@ impl Installation {
         self.runtime.block_on(future)
     }
 
+    /// Asks over HTTP; the status and the body.
+    pub fn get(&self, url: &str) -> (u16, String) {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        self.block_on(async {
+            let answer = reqwest::get(url).await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        })
+    }
+
     pub fn spawn<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,

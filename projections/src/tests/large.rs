@@ -156,7 +156,7 @@ async fn a_page_of_the_audit_log_visits_its_own_rows_only() {
     let rows = [
         ("event_id", "gen_random_uuid()"),
         ("position", "1000000 + g"),
-        ("recorded_at", "1800000000000000 + g * 1000000"),
+        ("recorded_at", "1800000000000000 + g * 1000000::bigint"),
         ("event_type", "CASE WHEN g % 1000 = 0 THEN 'rare' ELSE 'common' END"),
         ("actor_id", "lpad(to_hex(g % 1000), 32, '0')::uuid"),
         ("stream_id", "lpad(to_hex(g % 1000), 32, '0')::uuid"),

@@ -25,17 +25,18 @@ async fn what_is_still_as_it_was_is_answered_with_304() {
         get(&http, read, "\"other\"").await.expect(200);
     }
 
-    // The tag of what was read says what a change is based on, too.
     let read = http.get(&path).await.expect(200);
     let change = |tag: &str, name: &str| {
         let request =
             http.request(Method::PUT, &format!("{path}/profile")).header("if-match", tag.to_owned());
         send(request.json(&json!({ "name": name })))
     };
-    change(read.header("etag"), "Acme 2").await.expect(204);
+    change(created.header("etag"), "Acme 2").await.expect(204);
     server.settled().await;
     get(&http, &path, read.header("etag")).await.expect(200);
-    change(read.header("etag"), "Acme 3").await.refused(412, "revision_mismatch");
+    change(created.header("etag"), "Acme 3").await.refused(412, "revision_mismatch");
+    // What has no revision is nothing to base a change on.
+    change(read.header("etag"), "Acme 4").await.refused(400, "invalid_header");
 }
 
 #[tokio::test]
