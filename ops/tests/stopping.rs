@@ -10,8 +10,8 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStderr, Stdio};
 
 use serde_json::{Value, json};
 use support::{Installation, Serving};
@@ -44,7 +44,7 @@ fn who_is_asked_to_end_is_not_ready_any_more_and_answers_on_for_a_while() {
 }
 
 /// A server that has said that it waits for its database.
-fn waiting(installation: &Installation) -> Child {
+fn waiting(installation: &Installation) -> (Child, Lines<BufReader<ChildStderr>>) {
     installation.database_stops();
     let mut command = installation.command(&["serve", "--json"]);
     command.env("ENVOI_TELEMETRY_FILTER", "warn").stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -52,13 +52,13 @@ fn waiting(installation: &Installation) -> Child {
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
     let waits = told.any(|line| line.unwrap().contains("waiting for PostgreSQL"));
     assert!(waits && child.try_wait().unwrap().is_none(), "it ended instead");
-    child
+    (child, told)
 }
 
 #[test]
 fn a_server_waits_for_its_database_and_says_so() {
     let installation = Installation::new();
-    let child = waiting(&installation);
+    let (child, _told) = waiting(&installation);
     installation.database_starts();
     let serving = Serving::of(child);
     installation.eventually("it is ready", || readiness(&installation, &serving).0 == 200);
@@ -67,7 +67,7 @@ fn a_server_waits_for_its_database_and_says_so() {
 #[test]
 fn who_waits_for_its_database_ends_when_asked_to() {
     let installation = Installation::new();
-    let mut child = waiting(&installation);
+    let (mut child, _told) = waiting(&installation);
     support::terminate(&mut child);
     assert!(child.wait().unwrap().success());
 }
