@@ -172,6 +172,11 @@ impl fmt::Debug for RecordedEvent {
 }
 
 impl RecordedEvent {
+    /// Bytes of its payload and sealed part.
+    pub fn bytes(&self) -> usize {
+        self.payload.len() + self.sealed.as_ref().map_or(0, Bytes::len)
+    }
+
     /// The sealed part with all that opening it takes, as read rows store it.
     pub fn sealed_cell(&self) -> Option<SealedCell> {
         let key_ref = self.key_ref?;

@@ -46,6 +46,7 @@ pub mod memory;
 mod metrics;
 pub mod migrations;
 mod postgres;
+mod reading;
 pub mod schema;
 mod sealed;
 pub mod sealing;
@@ -64,8 +65,8 @@ pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, Stream
 pub use esdb::{EsdbEventLog, EsdbLogConfig, EsdbSettings, EsdbSettingsError};
 pub use keyring::Keyring;
 pub use log::{
-    AppendError, Appended, Condition, EventLog, Expected, Head, Incarnation, LogError, NewEvent, ReadFilter,
-    Snapshot, StreamAppend, Subscription,
+    AppendError, Appended, Condition, EventLog, Expected, Head, Incarnation, LogError, NewEvent, PageLimits,
+    ReadFilter, Snapshot, StreamAppend, StreamsPage, Subscription,
 };
 pub use metrics::LogMetrics;
 pub use migrations::{MigrateError, migrate};

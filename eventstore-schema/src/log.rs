@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{Category, CommandId, Digest, EventId};
+use domain::{CommandId, Digest, EventId};
 use uuid::Uuid;
 
 use crate::append_lock::AppendLock;
 use crate::envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId};
 use crate::in_order;
+use crate::reading;
+pub use crate::reading::{PageLimits, ReadFilter, StreamsPage};
 use crate::sealed::KeyRef;
 use crate::verify::{self, Examined, Finding};
 
@@ -254,28 +256,6 @@ pub struct Head {
     pub position: Option<Position>,
 }
 
-/// Which events a reader of the whole log wants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadFilter {
-    /// Categories of streams; empty for all.
-    pub categories: Vec<Category>,
-    /// Names of events; empty for all. Both have to pass: who follows a few rare events never reads the others.
-    pub event_types: Vec<&'static str>,
-}
-
-impl ReadFilter {
-    /// Everything.
-    pub fn all() -> Self {
-        Self::default()
-    }
-
-    /// Whether an event of this category and name passes.
-    pub fn passes(&self, category: Category, event_type: &str) -> bool {
-        let category = self.categories.is_empty() || self.categories.contains(&category);
-        category && (self.event_types.is_empty() || self.event_types.contains(&event_type))
-    }
-}
-
 /// An aggregate's state at a revision. Discardable: losing one costs time only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
@@ -403,6 +383,22 @@ pub trait EventLog: Send + Sync + 'static {
         limit: usize,
         filter: &ReadFilter,
     ) -> Result<Vec<RecordedEvent>, LogError>;
+
+    /// Events of some streams behind a position (`None`: from the start), up to and with `until`, ascending by position. `until`
+    /// is a position that was seen in this log. A page is short where its limits say so, or where there is no more:
+    /// [`StreamsPage::reached`] tells. What it costs goes with the streams that have news, not with what is in the log.
+    ///
+    /// # Errors
+    /// As [`EventLog::read_stream`].
+    async fn read_streams(
+        &self,
+        streams: &[StreamId],
+        after: Option<Position>,
+        until: Position,
+        limits: PageLimits,
+    ) -> Result<StreamsPage, LogError> {
+        reading::by_stream(self, streams, after, until, limits).await
+    }
 
     /// The event at a position. Positions that were read are the only ones to ask for.
     ///

@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
 use crate::log::{
-    AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, ReadFilter, Snapshot,
-    StreamAppend, Subscription,
+    AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, PageLimits, ReadFilter, Snapshot,
+    StreamAppend, StreamsPage, Subscription,
 };
 pub use faults::{Fault, Faults};
 use state::State;
@@ -154,6 +154,16 @@ impl EventLog for MemoryEventLog {
         filter: &ReadFilter,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         Ok(self.readable("reading the log")?.read_all(after, limit, filter))
+    }
+
+    async fn read_streams(
+        &self,
+        streams: &[StreamId],
+        after: Option<Position>,
+        until: Position,
+        limits: PageLimits,
+    ) -> Result<StreamsPage, LogError> {
+        Ok(self.readable("reading streams together")?.read_streams(streams, after, until, limits))
     }
 
     async fn subscribe(

@@ -1,14 +1,15 @@
 //! What the log holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use domain::{CommandId, Digest};
 
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
 use crate::log::{
-    AppendError, Appended, Condition, Expected, Head, Incarnation, NewEvent, ReadFilter, Snapshot,
-    StreamAppend,
+    AppendError, Appended, Condition, Expected, Head, Incarnation, NewEvent, PageLimits, ReadFilter,
+    Snapshot, StreamAppend, StreamsPage,
 };
+use crate::reading::Gathered;
 
 pub(super) struct State {
     pub(super) incarnation: Incarnation,
@@ -130,6 +131,28 @@ impl State {
             .skip(start)
             .filter(|event| filter.passes(event.stream.category, &event.event_type));
         wanted.take(limit).cloned().collect()
+    }
+
+    pub(super) fn read_streams(
+        &self,
+        streams: &[StreamId],
+        after: Option<Position>,
+        until: Position,
+        limits: PageLimits,
+    ) -> StreamsPage {
+        let mut gathered = Gathered::new(limits);
+        for indexes in
+            streams.iter().collect::<BTreeSet<_>>().into_iter().filter_map(|stream| self.streams.get(stream))
+        {
+            let events = indexes.iter().filter_map(|index| self.events.get(*index));
+            let behind = events.skip_while(|event| Some(event.position) <= after);
+            for event in behind.take_while(|event| event.position <= until) {
+                if !gathered.take(event.clone()) {
+                    break;
+                }
+            }
+        }
+        gathered.page(until)
     }
 
     pub(super) fn store_snapshot(&mut self, snapshot: Snapshot) {

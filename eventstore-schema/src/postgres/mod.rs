@@ -3,7 +3,7 @@
 //! Appends of a whole process go through one writer, which sends everything that waits as one call of `log.append`
 //! (group commit): [`queue`] -> [`batch`] -> [`writer`]. Reads are ordered index scans over a pool: [`reader`]. Whoever
 //! follows the log is woken by the writer, other processes by `NOTIFY`, and looks by itself now and then: [`signals`]. What
-//! this process wrote last it hands to them itself: [`tail`]. Whether streams went on is asked of many at once: [`tails`].
+//! this process wrote last it hands to them itself: [`tail`]. Many streams are read together: [`streams`]. Whether streams went on is asked of many at once: [`tails`].
 //! Streams that several processes write to are decided while this one holds the append lock: [`locking`].
 
 mod batch;
@@ -15,6 +15,7 @@ mod reader;
 mod room;
 mod rows;
 mod signals;
+mod streams;
 mod tail;
 mod tails;
 mod writer;
@@ -32,8 +33,8 @@ use crate::database::{self, Pool, PoolOptions, Role};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId, record_hash};
 use crate::in_order::{self, Unfounded};
 use crate::log::{
-    AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, ReadFilter, Snapshot,
-    StreamAppend, Subscription,
+    AppendError, Appended, EventLog, Expected, Head, Incarnation, LogError, PageLimits, ReadFilter, Snapshot,
+    StreamAppend, StreamsPage, Subscription,
 };
 use crate::metrics::LogMetrics;
 use crate::snapshots::Snapshots;
@@ -366,6 +367,16 @@ impl EventLog for PgEventLog {
         filter: &ReadFilter,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         reader::read_all(&self.shared, after, limit, filter).await
+    }
+
+    async fn read_streams(
+        &self,
+        streams: &[StreamId],
+        after: Option<Position>,
+        until: Position,
+        limits: PageLimits,
+    ) -> Result<StreamsPage, LogError> {
+        streams::read_streams(&self.shared, streams, after, until, limits).await
     }
 
     async fn subscribe(

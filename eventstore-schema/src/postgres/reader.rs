@@ -17,14 +17,14 @@ use crate::log::{Appended, Head, Incarnation, LogError, ReadFilter, Subscription
 /// Events that one query of a filtered read looks through, passing or not.
 const FILTER_WINDOW: u64 = 20_000;
 /// Most events in one page, whatever the caller asks for.
-const PAGE_EVENTS_MAX: usize = 16_384;
+pub(super) const PAGE_EVENTS_MAX: usize = 16_384;
 
 /// The stream's row bounds the positions, and with them the partitions that are visited.
 const STREAM_BOUNDS: &str = "e.stream_id = $1 AND e.category = $2 \
     AND e.position >= (SELECT s.position_min FROM log.streams s WHERE s.id = $1 AND s.category = $2) \
     AND e.position <= (SELECT s.position_max FROM log.streams s WHERE s.id = $1 AND s.category = $2)";
 
-fn unavailable(attempt: &'static str, error: &tokio_postgres::Error) -> LogError {
+pub(super) fn unavailable(attempt: &'static str, error: &tokio_postgres::Error) -> LogError {
     LogError::Unavailable { attempt, reason: describe(error) }
 }
 

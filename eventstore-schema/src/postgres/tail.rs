@@ -31,14 +31,14 @@ struct Run {
 
 impl Run {
     fn push(&mut self, event: RecordedEvent) {
-        self.bytes += bytes(&event);
+        self.bytes += event.bytes();
         self.streams.entry(event.stream).or_default().push_back(event.position.get());
         self.events.push_back(event);
     }
 
     fn drop_oldest(&mut self) {
         let Some(oldest) = self.events.pop_front() else { return };
-        self.bytes -= bytes(&oldest);
+        self.bytes -= oldest.bytes();
         if let Entry::Occupied(mut positions) = self.streams.entry(oldest.stream) {
             positions.get_mut().pop_front();
             if positions.get().is_empty() {
@@ -51,10 +51,6 @@ impl Run {
         let first = self.events.front()?.position.get();
         self.events.get(usize::try_from(position.checked_sub(first)?).ok()?)
     }
-}
-
-fn bytes(event: &RecordedEvent) -> usize {
-    event.payload.len() + event.sealed.as_ref().map_or(0, |sealed| sealed.len())
 }
 
 impl Tail {

@@ -62,6 +62,12 @@ macro_rules! contract {
                 the_head_moves_with_the_log,
                 a_log_that_is_adopted_has_another_name_and_the_same_events,
             }
+            together: {
+                a_long_stream_is_read_on_from_anywhere,
+                a_page_of_streams_is_bounded_in_bytes,
+                streams_read_together_are_what_a_reader_of_everything_picks,
+                streams_that_nobody_wrote_to_have_no_part_in_a_page,
+            }
         })+
     };
     (@tests $engine:ident, $made:expr, $($part:ident: { $($test:ident,)+ })+) => {

@@ -5,6 +5,7 @@ mod crashes;
 mod partitions;
 mod refusals;
 mod rights;
+mod together;
 
 use std::sync::Arc;
 

@@ -3,3 +3,4 @@
 pub mod appending;
 mod model;
 pub mod reading;
+pub mod together;
