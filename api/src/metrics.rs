@@ -23,6 +23,8 @@ pub struct Metrics {
     pub live_catch_up_events: prometheus::IntCounter,
     /// From the command to the queues of those who see its event.
     pub live_delay: Histogram,
+    /// What live sockets wait for their turn to read what they missed.
+    pub live_turn_wait: Histogram,
 }
 
 /// From a cached read to the longest wait of a query, in seconds.
@@ -65,7 +67,14 @@ impl Metrics {
             )
             .buckets(BUCKETS.to_vec()),
         )?;
-        let all: [Box<dyn prometheus::core::Collector>; 10] = [
+        let live_turn_wait = Histogram::with_opts(
+            HistogramOpts::new(
+                "envoi_live_turn_wait_seconds",
+                "What live sockets wait for their turn to read what they missed.",
+            )
+            .buckets(BUCKETS.to_vec()),
+        )?;
+        let all: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(requests.clone()),
             Box::new(seconds.clone()),
             Box::new(in_progress.clone()),
@@ -76,6 +85,7 @@ impl Metrics {
             Box::new(live_frames.clone()),
             Box::new(live_catch_up_events.clone()),
             Box::new(live_delay.clone()),
+            Box::new(live_turn_wait.clone()),
         ];
         for collector in all {
             registry.register(collector)?;
@@ -91,6 +101,7 @@ impl Metrics {
             live_frames,
             live_catch_up_events,
             live_delay,
+            live_turn_wait,
         })
     }
 

@@ -21,6 +21,7 @@
 //! 4. A line in [`registry`].
 
 pub mod accounts;
+mod addressed;
 pub mod audit;
 mod batch;
 pub mod cell;
@@ -55,6 +56,7 @@ mod tests;
 mod verify;
 pub mod workspaces;
 
+pub use addressed::{ADDRESSING, addressed};
 pub use cell::{Cell, CellError, Sql};
 pub use feed::{Feed, FeedSubscription};
 pub use metrics::Metrics;

@@ -3,23 +3,30 @@
 use std::sync::Arc;
 
 use commands::executor::StandingSession;
-use eventstore_schema::{Position, ReadFilter};
-use projections::{Item, conversations};
-use tokio::time::{Instant, timeout, timeout_at};
+use eventstore_schema::{PageLimits, Position};
+use futures_util::future::try_join_all;
+use projections::conversations::queries::MembershipSpan;
+use projections::{ADDRESSING, Item, Reader, addressed, conversations};
+use tokio::time::timeout;
 
 use super::audience::Proved;
 use super::close::Close;
 use super::event::LiveEvent;
 use super::frames::{Down, ResetReason};
 use super::hub::{Attach, Joined};
+use super::missed::Missed;
 use super::sight::{Look, Sight};
-use super::socket::Line;
+use super::socket::{Line, until};
 use super::terms;
+use super::turns::Turns;
 use crate::extract::Identity;
 use crate::limits::{
-    LIVE_CATCH_UP_PAGE_EVENTS, LIVE_CATCH_UP_WAIT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_RESETS_MAX,
+    LIVE_CATCH_UP_PAGE_BYTES, LIVE_CATCH_UP_PAGE_EVENTS, LIVE_HEARTBEAT_EVERY, LIVE_RESETS_MAX,
     MIN_POSITION_WAIT_MAX,
 };
+
+/// What is read of a socket's streams at a time.
+const PAGE: PageLimits = PageLimits { events: LIVE_CATCH_UP_PAGE_EVENTS, bytes: LIVE_CATCH_UP_PAGE_BYTES };
 
 /// How an attempt to follow ended.
 enum Caught {
@@ -30,11 +37,27 @@ enum Caught {
 }
 
 impl Line {
-    /// Welcomes the client and lets the socket follow.
+    /// Welcomes the client and lets the socket follow, for which it has until its token expires.
     ///
     /// # Errors
     /// Why the socket has to close instead.
-    pub async fn join(&mut self, identity: &Identity, resume_after: Option<&str>) -> Result<Joined, Close> {
+    pub async fn join(
+        &mut self,
+        identity: &Identity,
+        turns: &Turns,
+        resume_after: Option<&str>,
+    ) -> Result<Joined, Close> {
+        let left = until(&self.state, identity.expires_at);
+        let joined = timeout(left, self.join_in_time(identity, turns, resume_after)).await;
+        joined.map_err(|_| Close::TokenExpired)?
+    }
+
+    async fn join_in_time(
+        &mut self,
+        identity: &Identity,
+        turns: &Turns,
+        resume_after: Option<&str>,
+    ) -> Result<Joined, Close> {
         let (mut after, mut missed) = match resume_after {
             None => (self.state.live.hub.position(), None),
             Some(text) => match self.resume(identity, text).await? {
@@ -47,7 +70,7 @@ impl Line {
             if let Some(reason) = missed.take() {
                 self.reset(identity, reason, after).await?;
             }
-            match self.catch_up(identity, after).await? {
+            match self.catch_up(identity, turns, after).await? {
                 Caught::Up(joined) => return Ok(joined),
                 Caught::Missed(reason) => missed = Some(reason),
             }
@@ -108,80 +131,155 @@ impl Line {
         self.frame(&Down::Reset { reason, cursor: cursor.as_deref() }).await
     }
 
-    /// What the account sees behind `after`.
-    async fn sight(&self, identity: &Identity, after: Option<Position>) -> Result<Sight, Close> {
+    /// What the account sees behind `after`, and its conversations as of `until`, which is no earlier.
+    async fn sight(
+        &self,
+        identity: &Identity,
+        turns: &Turns,
+        (after, until): (Option<Position>, Option<Position>),
+    ) -> Result<(Sight, Vec<MembershipSpan>), Close> {
         let state = &self.state;
-        if let Some(position) = after {
-            let shown = state.projections.wait_for("conversations", position, MIN_POSITION_WAIT_MAX);
-            shown.await.map_err(|error| self.unavailable(&error))?;
-        }
+        let shown = self.spans(identity, turns, until).await?;
+        let _turn = turns.next(state).await?;
         // Whether the session had ended by now; from `after` on, which is no later, its end is met as an event.
         let Identity { account_id, session_id, device_id, .. } = *identity;
         let standing =
             state.services.executor.standing_session(session_id, account_id, device_id, state.clock.now());
         let standing = standing.await.map_err(|error| self.unavailable(&error))?;
         let StandingSession { device_id, password_revision } = standing.ok_or(Close::SessionEnded)?;
-        let reader = match after {
-            Some(position) => state.read_models.showing(&["conversations"], position),
-            None => state.read_models.now(),
-        };
-        let spans = conversations::queries::spans(&reader, account_id).await;
-        let spans = spans.map_err(|error| self.unavailable(&error))?;
-        let seen = terms::look(state, account_id, spans).await;
+        let seen = terms::look(state, account_id, shown.clone()).await;
         let (spans, ended) = seen.map_err(|problem| self.failed(&problem))?;
         let proved = Proved { session_id, device_id, password_revision };
-        Ok(Sight::at(account_id, proved, &spans, ended, after))
+        Ok((Sight::at(account_id, proved, &spans, ended, after), shown))
     }
 
-    async fn catch_up(&mut self, identity: &Identity, after: Option<Position>) -> Result<Caught, Close> {
-        let deadline = Instant::now() + LIVE_CATCH_UP_WAIT_MAX;
-        let mut sight = self.sight(identity, after).await?;
+    /// The account's conversations as of `until` or later.
+    async fn spans(
+        &self,
+        identity: &Identity,
+        turns: &Turns,
+        until: Option<Position>,
+    ) -> Result<Vec<MembershipSpan>, Close> {
+        const SHOWN_BY: &[&str] = &["conversations"];
+        let reader = match until {
+            Some(position) => self.showing(SHOWN_BY, position).await?,
+            None => self.state.read_models.now(),
+        };
+        let _turn = turns.next(&self.state).await?;
+        let spans = conversations::queries::spans(&reader, identity.account_id).await;
+        spans.map_err(|error| self.unavailable(&error))
+    }
+
+    /// Read models that show the event at a position.
+    async fn showing(&self, projections: &'static [&'static str], at: Position) -> Result<Reader, Close> {
+        let waits =
+            projections.iter().map(|name| self.state.projections.wait_for(name, at, MIN_POSITION_WAIT_MAX));
+        try_join_all(waits).await.map_err(|error| self.unavailable(&error))?;
+        Ok(self.state.read_models.showing(projections, at))
+    }
+
+    /// Lets the socket follow from where its client is. Whatever is waited for, nothing is held that others need but a turn for
+    /// as long as something is read: a client that takes its time takes only that.
+    async fn catch_up(
+        &mut self,
+        identity: &Identity,
+        turns: &Turns,
+        after: Option<Position>,
+    ) -> Result<Caught, Close> {
         let state = self.state.clone();
-        let (mut at, mut events, mut permit) = (after, 0, None);
-        let all = ReadFilter::all();
+        let hub = &state.live.hub;
+        timeout(MIN_POSITION_WAIT_MAX, hub.reached(after)).await.map_err(|_| Close::Unavailable)?;
+        let mut until = hub.position();
+        let (mut sight, mut spans) = self.sight(identity, turns, (after, until)).await?;
+        let (mut at, mut events) = (after, 0);
         loop {
-            match state.live.hub.attach(&mut sight, at) {
+            match hub.attach(&mut sight, at) {
                 Attach::Joined(joined) => return Ok(Caught::Up(joined)),
                 Attach::Refused(close) => return Err(close),
                 Attach::Lost => return Ok(Caught::Missed(ResetReason::Membership)),
                 Attach::Ahead => {
-                    let reached = timeout(MIN_POSITION_WAIT_MAX, state.live.hub.reached(at)).await;
+                    let reached = timeout(MIN_POSITION_WAIT_MAX, hub.reached(at)).await;
                     reached.map_err(|_| Close::Unavailable)?;
                     continue;
                 }
                 Attach::Behind => {}
             }
-            if permit.is_none() {
-                let granted = timeout_at(deadline, state.live.catch_ups.acquire()).await;
-                permit = Some(granted.map_err(|_| Close::Unavailable)?.map_err(|_| Close::GoingAway)?);
+            if let Some(recent) = hub.recent(at) {
+                at = match self.page(&mut sight, recent, None).await? {
+                    Ok(last) => last.max(at),
+                    Err(reason) => return Ok(Caught::Missed(reason)),
+                };
+                continue;
             }
-            let page = state.live.feed.log().read_all(at, LIVE_CATCH_UP_PAGE_EVENTS, &all).await;
-            let page = page.map_err(|error| self.unavailable(&error))?;
-            state.metrics.live_catch_up_events.inc_by(u64::try_from(page.len()).unwrap_or_default());
-            events += page.len();
-            if events > state.live.bounds.catch_up_events {
-                return Ok(Caught::Missed(ResetReason::TooOld));
+            if at >= until {
+                until = hub.position();
+                spans = self.spans(identity, turns, until).await?;
             }
-            let page = page.into_iter().map(|event| LiveEvent::new(Item::new(event)));
-            at = match self.page(&mut sight, page).await? {
-                Ok(last) => last.max(at),
+            let Some(end) = until else { continue };
+            let mut missed = self.missed(identity, turns, &spans, (at, end)).await?;
+            match self.read(&mut sight, turns, &mut missed, &mut events).await? {
+                Ok(()) => at = missed.reached(),
                 Err(reason) => return Ok(Caught::Missed(reason)),
-            };
-            if Instant::now() > deadline {
-                return Err(Close::Unavailable);
             }
         }
     }
 
-    /// Delivers what the account sees of a page; answers where it ends.
+    /// The streams that may hold something for the account.
+    async fn missed(
+        &self,
+        identity: &Identity,
+        turns: &Turns,
+        spans: &[MembershipSpan],
+        (at, until): (Option<Position>, Position),
+    ) -> Result<Missed, Close> {
+        let reader = self.showing(ADDRESSING, until).await?;
+        let _turn = turns.next(&self.state).await?;
+        let addressed = addressed(&reader, identity.account_id, at).await;
+        let addressed = addressed.map_err(|error| self.unavailable(&error))?;
+        Ok(Missed::new(identity.account_id, identity.session_id, spans, addressed, (at, until)))
+    }
+
+    /// Delivers what was missed, page by page.
+    async fn read(
+        &mut self,
+        sight: &mut Sight,
+        turns: &Turns,
+        missed: &mut Missed,
+        events: &mut usize,
+    ) -> Result<Result<(), ResetReason>, Close> {
+        let state = self.state.clone();
+        while missed.goes_on() {
+            let turn = turns.next(&state).await?;
+            let page = missed.next(&**state.live.feed.log(), PAGE).await;
+            drop(turn);
+            let page = page.map_err(|error| self.unavailable(&error))?;
+            state.metrics.live_catch_up_events.inc_by(u64::try_from(page.len()).unwrap_or_default());
+            *events += page.len();
+            if *events > state.live.bounds.catch_up_events {
+                return Ok(Err(ResetReason::TooOld));
+            }
+            if state.live.hub.is_closed() {
+                return Err(Close::GoingAway);
+            }
+            let page = page.into_iter().map(|event| LiveEvent::new(Item::new(event)));
+            if let Err(reason) = self.page(sight, page, missed.reached()).await? {
+                return Ok(Err(reason));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Delivers what the account sees of a page, which tells of everything up to `reached` or else to its last event; answers
+    /// where it ends.
     async fn page(
         &mut self,
         sight: &mut Sight,
-        page: impl Iterator<Item = Arc<LiveEvent>>,
+        page: impl IntoIterator<Item = Arc<LiveEvent>>,
+        reached: Option<Position>,
     ) -> Result<Result<Option<Position>, ResetReason>, Close> {
-        let (mut seen, mut last) = (Vec::new(), None);
+        let (mut seen, mut last) = (Vec::new(), reached);
         for event in page {
-            last = Some(event.position());
+            last = last.max(Some(event.position()));
             match sight.look(event.audience()) {
                 Look::Hidden => {}
                 Look::Shown => seen.push(event),

@@ -264,6 +264,16 @@ impl Hub {
         Attach::Joined(Joined { seat, queue: receiver, end: ended })
     }
 
+    /// The next events behind a position, as many as a socket may join with, if they are in memory.
+    pub fn recent(&self, after: Option<Position>) -> Option<Vec<Arc<LiveEvent>>> {
+        self.lock().recent.page(after, self.bounds.attach_events)
+    }
+
+    /// Whether no socket is let in any more.
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     /// Tells every socket to close and lets no other in.
     pub fn close(&self, close: Close) {
         let mut index = self.lock();

@@ -2,8 +2,8 @@
 //!
 //! One task follows the feed and puts each event into the queues of those who see it ([`hub`]); who that is, [`audience`]
 //! says. Each socket empties its queue in a task of its own ([`socket`]); whoever is too slow is cut and resumes by the
-//! cursor of the last event that arrived. What was missed meanwhile comes from memory, or from the log within limits
-//! ([`catch_up`]); beyond them the client is told to read anew. `ops/docs/live.md` describes all of it for clients.
+//! cursor of the last event that arrived. What was missed meanwhile comes from memory, or from the account's own streams in the
+//! log ([`catch_up`], [`missed`]); beyond a limit the client is told to read anew. `ops/docs/live.md` describes all of it for clients.
 
 mod audience;
 mod catch_up;
@@ -12,6 +12,7 @@ mod event;
 mod frames;
 mod hub;
 mod memberships;
+mod missed;
 mod recent;
 mod sight;
 mod signals;
@@ -19,6 +20,7 @@ mod socket;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod upgrade;
 mod workspaces;
 
@@ -36,10 +38,11 @@ use tokio::sync::Semaphore;
 
 use self::close::Close;
 use self::hub::{Delay, Hub};
+use self::turns::Turns;
 use crate::limits::{
-    LIVE_ATTACH_EVENTS_MAX, LIVE_CATCH_UP_EVENTS_MAX, LIVE_CATCH_UPS_AT_ONCE_MAX, LIVE_CLOSE_WAIT_MAX,
-    LIVE_CONNECTIONS_MAX, LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_QUEUE_MAX,
-    LIVE_RECENT_EVENTS_MAX, LIVE_SILENCE_MAX,
+    LIVE_ATTACH_EVENTS_MAX, LIVE_CATCH_UP_EVENTS_MAX, LIVE_CLOSE_WAIT_MAX, LIVE_CONNECTIONS_MAX,
+    LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_QUEUE_MAX, LIVE_RECENT_EVENTS_MAX,
+    LIVE_SILENCE_MAX,
 };
 use crate::metrics::Metrics;
 
@@ -55,7 +58,7 @@ struct Bounds {
     attach_events: usize,
     /// Recent events in memory.
     recent_events: usize,
-    /// Events that one resuming socket may make the node read.
+    /// Events of its own streams that a socket may have missed.
     catch_up_events: usize,
     /// Longest wait for a client to take the frame that says why it is cut.
     close_wait: Duration,
@@ -84,8 +87,8 @@ pub struct Live {
     hub: Arc<Hub>,
     bounds: Bounds,
     feed: Arc<Feed>,
-    /// Who reads the log to catch up.
-    catch_ups: Semaphore,
+    /// Turns at reading for those who catch up.
+    turns: Semaphore,
     sockets: Arc<Sockets>,
     tasks: [tokio::task::JoinHandle<()>; 2],
 }
@@ -129,7 +132,7 @@ impl Live {
             hub,
             bounds,
             feed,
-            catch_ups: Semaphore::new(LIVE_CATCH_UPS_AT_ONCE_MAX),
+            turns: turns::of_node(),
             sockets: Arc::new(Sockets::default()),
             tasks: [follower, listener],
         })
@@ -151,7 +154,14 @@ impl Drop for Live {
 #[derive(Default)]
 struct Sockets {
     open: AtomicUsize,
-    accounts: Mutex<HashMap<AccountId, usize>>,
+    accounts: Mutex<HashMap<AccountId, Account>>,
+}
+
+/// An account's sockets.
+#[derive(Default)]
+struct Account {
+    count: usize,
+    turns: Turns,
 }
 
 impl Sockets {
@@ -165,15 +175,15 @@ impl Sockets {
     /// Counts a socket of an account for as long as the result lives; `None` when it has as many as it may.
     fn of(self: &Arc<Self>, account_id: AccountId) -> Option<Owned> {
         let mut accounts = self.accounts();
-        let count = accounts.entry(account_id).or_default();
-        if *count >= LIVE_CONNECTIONS_PER_ACCOUNT_MAX {
+        let account = accounts.entry(account_id).or_default();
+        if account.count >= LIVE_CONNECTIONS_PER_ACCOUNT_MAX {
             return None;
         }
-        *count += 1;
-        Some(Owned(Arc::clone(self), account_id))
+        account.count += 1;
+        Some(Owned { sockets: Arc::clone(self), account_id, turns: account.turns.clone() })
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, usize>> {
+    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Account>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -188,14 +198,19 @@ impl Drop for Open {
 }
 
 /// A socket of an account.
-struct Owned(Arc<Sockets>, AccountId);
+struct Owned {
+    sockets: Arc<Sockets>,
+    account_id: AccountId,
+    /// Those of all its sockets.
+    turns: Turns,
+}
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.0.accounts().entry(self.1) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
+        if let Entry::Occupied(mut account) = self.sockets.accounts().entry(self.account_id) {
+            account.get_mut().count -= 1;
+            if account.get().count == 0 {
+                account.remove();
             }
         }
     }

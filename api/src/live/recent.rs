@@ -42,13 +42,21 @@ impl Recent {
 
     /// Everything behind `position`, if all of it is here and no more than `limit` events.
     pub fn after(&self, position: Option<Position>, limit: usize) -> Option<Vec<Arc<LiveEvent>>> {
-        if position < self.since {
-            return None;
-        }
-        let start = self.events.partition_point(|event| Some(event.position()) <= position);
+        let start = self.start(position)?;
         if self.events.len() - start > limit {
             return None;
         }
         Some(self.events.range(start..).cloned().collect())
+    }
+
+    /// The first `limit` events behind `position`, if none of them is missing here.
+    pub fn page(&self, position: Option<Position>, limit: usize) -> Option<Vec<Arc<LiveEvent>>> {
+        Some(self.events.range(self.start(position)?..).take(limit).cloned().collect())
+    }
+
+    /// Where the events behind `position` begin, if all of them are here.
+    fn start(&self, position: Option<Position>) -> Option<usize> {
+        let is_here = position >= self.since;
+        is_here.then(|| self.events.partition_point(|event| Some(event.position()) <= position))
     }
 }

@@ -198,9 +198,9 @@ impl Socket {
             None => proved.ok_or(Close::Unauthenticated)?,
         };
         self.line.identity = Some(identity);
-        let _owned = self.line.state.live.sockets.of(identity.account_id).ok_or(Close::TooManyConnections)?;
+        let owned = self.line.state.live.sockets.of(identity.account_id).ok_or(Close::TooManyConnections)?;
         let Joined { seat, mut queue, end } =
-            self.line.join(&identity, hello.resume_after.as_deref()).await?;
+            self.line.join(&identity, &owned.turns, hello.resume_after.as_deref()).await?;
         self.line.end = Some(end);
         let mut following = Following { identity, seat };
         let state = Arc::clone(&self.line.state);
@@ -441,7 +441,8 @@ fn command<'a>(
     })
 }
 
-fn until(state: &State, at: Timestamp) -> Duration {
+/// How long it is until `at`; nothing when that is over.
+pub fn until(state: &State, at: Timestamp) -> Duration {
     let micros = at.as_micros().saturating_sub(state.clock.now().as_micros());
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

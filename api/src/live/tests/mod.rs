@@ -2,10 +2,13 @@
 
 mod access;
 mod audience;
+mod catch_up;
 mod client;
 mod frames;
+mod missed;
 mod order;
 mod removal;
 mod resume;
 mod signals;
 mod site;
+mod workspaces;

@@ -16,9 +16,11 @@ use domain::conversation::{
     ConversationRole, ConversationTitle, MessageBody, Recipient, RecipientKind, WorkspaceTerm,
 };
 use domain::device::{DeviceEnrolled, DeviceLabel, DeviceRenamed};
-use domain::organization::{OrganizationMemberJoined, OrganizationMemberRemoved, OrganizationRole};
+use domain::organization::{
+    OrganizationCreated, OrganizationMemberJoined, OrganizationMemberRemoved, OrganizationProfile,
+    OrganizationRole,
+};
 use domain::session::{SessionOrigin, SessionRevocationCause, SessionRevoked, SessionStarted};
-use domain::workspace::{WorkspaceArchived, WorkspaceMemberJoined, WorkspaceMemberRemoved, WorkspaceRole};
 use domain::{
     AccountId, Actor, Blob, Category, ConversationId, DeviceId, Digest, Event, EventGroup, HpkeKey,
     OrganizationId, PersonalRecord, SessionId, Signature, SubjectId, VerifyKey, WorkspaceId,
@@ -114,6 +116,15 @@ impl Site {
         client.execute(sql, &[&conversation]).await.unwrap();
     }
 
+    /// The projection has set the conversation aside since before somebody joined it.
+    pub async fn set_aside_before(&self, node: &Node, conversation_id: ConversationId, person: &Person) {
+        self.set_aside(node, conversation_id, person).await;
+        let client = eventstore_schema::database::connect(&self.database.config()).await.unwrap();
+        let (conversation, account) = (conversation_id.as_uuid(), person.account_id.as_uuid());
+        let sql = "DELETE FROM read.conversation_members WHERE conversation_id = $1 AND account_id = $2";
+        assert_eq!(client.execute(sql, &[&conversation, &account]).await.unwrap(), 1);
+    }
+
     pub async fn node(&self) -> Node {
         self.node_within(Bounds::default()).await
     }
@@ -140,7 +151,8 @@ impl Site {
             leases: Leases::start(&config),
         };
         let feed = Arc::new(Feed::start(Arc::clone(&log)).await.unwrap());
-        let needed = projections::registry().into_iter().filter(|one| one.name() == "conversations");
+        let is_needed = |name: &str| name == "conversations" || projections::ADDRESSING.contains(&name);
+        let needed = projections::registry().into_iter().filter(|one| is_needed(one.name()));
         let counters = projections::Metrics::register(&registry).unwrap();
         let projections =
             Projections::start(&config, &feed, needed.collect(), &counters, Some(&parts.leases));
@@ -192,7 +204,7 @@ impl Node {
         self.record(stream, organization_id, actor, events).await.position
     }
 
-    async fn record(
+    pub(super) async fn record(
         &self,
         stream: StreamId,
         organization_id: Option<OrganizationId>,
@@ -244,6 +256,24 @@ impl Node {
         let label = DeviceLabel { name: "phone".to_owned() };
         let stream = StreamId::new(Category::Device, account_id);
         self.write(stream, None, actor, vec![(enrolled.into(), Some(label.into()))]).await;
+        let mut person = Person { account_id, device_id, session_id, term: 0 };
+        self.begin(&person).await;
+        let (organization_id, role) = (ORGANIZATION, OrganizationRole::Member);
+        let stream = StreamId::new(Category::Organization, organization_id);
+        if self.log.last_of_stream(stream).await.unwrap().is_none() {
+            let created = OrganizationCreated { organization_id, founder: AccountId::from_bytes([0xad; 16]) };
+            let profile = OrganizationProfile { name: "Organization".to_owned() };
+            self.write(stream, Some(ORGANIZATION), actor, vec![(created.into(), Some(profile.into()))]).await;
+        }
+        let joined = OrganizationMemberJoined { organization_id, account_id, role, invitation_id: None };
+        let joined = self.record(stream, Some(ORGANIZATION), actor, vec![(joined.into(), None)]).await;
+        person.term = joined.last_revision.get();
+        person
+    }
+
+    /// Begins somebody's session.
+    pub async fn begin(&self, person: &Person) {
+        let Person { account_id, device_id, session_id, .. } = *person;
         let started = SessionStarted {
             session_id,
             account_id,
@@ -254,12 +284,7 @@ impl Node {
         };
         let origin = SessionOrigin { ip: None, user_agent: None };
         let stream = StreamId::new(Category::Session, session_id);
-        self.write(stream, None, actor, vec![(started.into(), Some(origin.into()))]).await;
-        let (organization_id, role) = (ORGANIZATION, OrganizationRole::Member);
-        let joined = OrganizationMemberJoined { organization_id, account_id, role, invitation_id: None };
-        let stream = StreamId::new(Category::Organization, organization_id);
-        let joined = self.record(stream, Some(ORGANIZATION), actor, vec![(joined.into(), None)]).await;
-        Person { account_id, device_id, session_id, term: joined.last_revision.get() }
+        self.write(stream, None, person.actor(), vec![(started.into(), Some(origin.into()))]).await;
     }
 
     /// Removes somebody from the organization; nothing follows from it by itself.
@@ -269,40 +294,6 @@ impl Node {
         let removed = OrganizationMemberRemoved { organization_id, account_id, removed_by };
         let stream = StreamId::new(Category::Organization, organization_id);
         self.write(stream, Some(ORGANIZATION), person.actor(), vec![(removed.into(), None)]).await;
-    }
-
-    /// A workspace of these members, with their terms.
-    pub async fn workspace(&self, members: &[&Person]) -> (WorkspaceId, Vec<u64>) {
-        let workspace_id: WorkspaceId = self.state.clock.new_id();
-        let stream = StreamId::new(Category::Workspace, workspace_id);
-        let mut terms = Vec::new();
-        for person in members {
-            let joined = WorkspaceMemberJoined {
-                workspace_id,
-                account_id: person.account_id,
-                role: WorkspaceRole::Member,
-                organization_term: person.term,
-            };
-            let actor = person.actor();
-            let joined = self.record(stream, Some(ORGANIZATION), actor, vec![(joined.into(), None)]).await;
-            terms.push(joined.last_revision.get());
-        }
-        (workspace_id, terms)
-    }
-
-    /// Removes somebody from a workspace; nothing follows from it by itself.
-    pub async fn remove_from_workspace(&self, workspace_id: WorkspaceId, person: &Person) {
-        let account_id = person.account_id;
-        let removed = WorkspaceMemberRemoved { workspace_id, account_id, removed_by: Some(account_id) };
-        let stream = StreamId::new(Category::Workspace, workspace_id);
-        self.write(stream, Some(ORGANIZATION), person.actor(), vec![(removed.into(), None)]).await;
-    }
-
-    /// Archives a workspace.
-    pub async fn archive(&self, workspace_id: WorkspaceId, person: &Person) {
-        let stream = StreamId::new(Category::Workspace, workspace_id);
-        let archived = WorkspaceArchived { workspace_id };
-        self.write(stream, Some(ORGANIZATION), person.actor(), vec![(archived.into(), None)]).await;
     }
 
     /// Sets somebody's password anew, in a session of theirs or by a reset.
@@ -436,10 +427,15 @@ impl Node {
 
     /// A socket that takes little before it is read.
     pub async fn open_narrow(&self, person: &Person) -> Client {
+        self.open_narrow_for(person, 300).await
+    }
+
+    /// The same with a token that holds for `seconds`.
+    pub async fn open_narrow_for(&self, person: &Person, seconds: i64) -> Client {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4_096).unwrap();
         let stream = socket.connect(self.address()).await.unwrap();
-        self.handshake(stream, Some(&self.token(person, 300))).await.unwrap()
+        self.handshake(stream, Some(&self.token(person, seconds))).await.unwrap()
     }
 
     async fn handshake(&self, stream: TcpStream, token: Option<&str>) -> Result<Client, tungstenite::Error> {
