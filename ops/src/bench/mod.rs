@@ -4,7 +4,9 @@ pub mod append;
 mod child;
 pub mod growth;
 pub mod rebuild;
+pub mod resume;
 pub mod send;
+mod socket;
 mod world;
 
 use std::time::Duration;

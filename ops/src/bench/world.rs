@@ -11,7 +11,11 @@ use domain::conversation::{Conversation, ConversationKind, ConversationTitle, Me
 use domain::device::commands::{DeviceCommand, EnrollDevice, PublishIdentity};
 use domain::device::{DeviceLabel, DeviceSet, IdentityVault};
 use domain::organization::{OrganizationProfile, OrganizationRole};
-use domain::{AccountId, Actor, Blob, ConversationId, CorrelationId, OrganizationId};
+use domain::session::commands::{SessionCommand, StartSession};
+use domain::session::{Session, SessionOrigin};
+use domain::{
+    AccountId, Actor, Blob, ConversationId, CorrelationId, DeviceId, Digest, OrganizationId, SessionId,
+};
 use envoi_client::e2ee::{
     AccountKeys, ClaimedKeys, Content, DeviceKeys, GenerationContext, GenerationKey, RecoveryKey, Vault,
 };
@@ -144,6 +148,29 @@ impl World {
             .map_err(|error| failed(&error))?;
         let keys = AccountKeys::verify(&keys, None).map_err(|error| failed(&error))?;
         Ok(Person { account_id, device, keys })
+    }
+
+    /// Begins a session of somebody's device, without a password; whose it is.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub async fn begin_session(&self, index: usize) -> Result<(AccountId, SessionId, DeviceId), CliError> {
+        let person = self.person(index)?;
+        let (account_id, session_id) = (person.account_id, edge::new_id());
+        let device_id = person.device.device_id();
+        let start = StartSession {
+            session_id,
+            account_id,
+            device_id: Some(device_id),
+            // Of a token that nobody has.
+            refresh_hash: Digest::from_bytes([0; 32]),
+            password_revision: 0,
+            origin: SessionOrigin { ip: None, user_agent: None },
+        };
+        let executor = &self.services.executor;
+        let (start, request) = (SessionCommand::Start(start), self.by(index)?);
+        executor.execute::<Session>(session_id, start, &request).await.map_err(|error| failed(&error))?;
+        Ok((account_id, session_id, device_id))
     }
 
     /// Opens a conversation of the people with these indexes and commits its first generation.

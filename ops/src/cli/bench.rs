@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::{CliError, Global};
-use crate::bench::{append, growth, rebuild, send};
+use crate::bench::{append, growth, rebuild, resume, send};
 use crate::runtime::scratch::LogChoice;
 
 /// Arguments of `envoi bench`.
@@ -55,6 +55,15 @@ enum Verb {
     Rebuild {
         /// Events in the log.
         #[arg(long, default_value_t = 200_000)]
+        events: u64,
+    },
+    /// Live sockets that are cut at once and resume behind what others did meanwhile.
+    Resume {
+        /// Sockets, each with an account and a device of its own.
+        #[arg(long, default_value_t = 5_000)]
+        sockets: usize,
+        /// Events of others while they are away.
+        #[arg(long, default_value_t = 1_000_000)]
         events: u64,
     },
     /// Cost of a send in a long conversation and behind a long log.
@@ -127,6 +136,16 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
                     report.events_per_second, report.events, report.projections, report.seconds
                 )
             });
+        }
+        Verb::Resume { sockets, events } => {
+            let report = resume::run(sockets, events, log, output).await?;
+            output.result(&report, || {
+                format!(
+                    "{} of {} sockets resumed behind {} events in {:.1} s, {} resets",
+                    report.resumed, report.sockets, report.events, report.seconds, report.resets
+                )
+            });
+            report.check()?;
         }
         Verb::Growth { messages, events } => {
             let report = growth::run(messages, events, log, output).await?;
