@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Most streams whose state is held in memory.
-pub const CELLS_MAX: usize = 20_000;
+/// Most streams whose state is held in memory: those of 20,000 people who are connected (session, account, devices, and what they
+/// acknowledge in conversations), each a kilobyte; large states count by their bytes.
+pub const CELLS_MAX: usize = 100_000;
 /// Most bytes of state held in memory, as far as known: an estimate from the encoded size.
 pub const CELLS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Most commands that wait for one stream: more than a second of the fastest stream, so waiting longer helps nobody.
@@ -69,6 +70,13 @@ pub const REACTION_PARKED_PAGE: i64 = 200;
 pub const REACTION_REASON_CHARS_MAX: usize = 500;
 /// Conversations of which it is remembered where they lie: a few megabytes.
 pub const CONVERSATION_HOMES_MAX: u64 = 100_000;
+/// How long receipts of one device in one conversation wait to be recorded with others: a second, so that a device that
+/// acknowledges everything costs the log one event a second however fast messages come.
+pub const RECEIPT_WINDOW: Duration = Duration::from_secs(1);
+/// Most receipts that wait in one window: more than a device that waits for its answers has under way.
+pub const RECEIPTS_PER_WINDOW_MAX: usize = 64;
+/// Most windows that are open at once: more receipts a second than a log takes.
+pub const RECEIPT_WINDOWS_MAX: usize = 32_768;
 /// Commands that one event's answer has under way at once: enough to hide round trips, few enough to leave the log to people.
 pub const REACTION_COMMANDS_AT_ONCE: usize = 8;
 

@@ -42,6 +42,8 @@ categories! {
     Account = "account";
     /// A conversation: `conversation-<conversation id>`.
     Conversation = "conversation";
+    /// What one member has acknowledged in one conversation: `conversation_member-<id derived from the two>`.
+    ConversationMember = "conversation_member";
     /// The identity key, recovery key and devices of one account: `device-<account id>`.
     Device = "device";
     /// What is decided about one projection, one reaction or the signing key: `operations-<id derived from its name>`.

@@ -215,6 +215,8 @@ all_events! {
     Account(crate::account::AccountEvent);
     /// Of a conversation.
     Conversation(crate::conversation::ConversationEvent);
+    /// Of one member in one conversation.
+    ConversationMember(crate::conversation_member::ConversationMemberEvent);
     /// Of an account's set of devices and keys.
     Device(crate::device::DeviceEvent);
     /// Of operating the platform.

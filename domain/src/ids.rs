@@ -113,6 +113,8 @@ ids! {
     CommandId
     /// A conversation within one organization.
     ConversationId
+    /// An account in a conversation; derived from the two ([`crate::conversation_member::conversation_member_id`]).
+    ConversationMemberId
     /// Ties together everything that one request set off.
     CorrelationId
     /// A device of one account.

@@ -39,6 +39,7 @@ mod violation;
 
 pub mod account;
 pub mod conversation;
+pub mod conversation_member;
 pub mod device;
 pub mod limits;
 pub mod operations;

@@ -14,6 +14,13 @@ pub const MESSAGE_CIPHERTEXT_BYTES_MAX: usize = 64 * 1024;
 pub const REACTION_CIPHERTEXT_BYTES_MAX: usize = 256;
 /// Reaction slots of a member on a message.
 pub const REACTION_SLOTS_MAX: u8 = 8;
+/// Members up to whom a conversation's receipts are told to all of them as they come: in a larger one to those whose messages they
+/// are about, since each of n members acknowledging to all others is n times n frames a message.
+pub const RECEIPTS_FOR_ALL_MEMBERS_MAX: usize = 32;
+/// Most senders that one receipt in a larger conversation is told to as it comes; the others see it when they ask.
+pub const RECEIPT_SENDERS_MAX: usize = 32;
+/// Newest messages among which those senders are looked for: a device that comes back acknowledges thousands at once.
+pub const RECEIPT_MESSAGES_LOOKED_AT_MAX: usize = 256;
 /// Most pinned messages in a conversation: a list that people still read.
 pub const PINS_MAX: usize = 100;
 /// Longest name of a person, organization, workspace, device or conversation, in characters.

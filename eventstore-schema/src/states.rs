@@ -10,6 +10,7 @@ use std::path::Path;
 
 use domain::account::Account;
 use domain::conversation::Conversation;
+use domain::conversation_member::ConversationMember;
 use domain::device::DeviceSet;
 use domain::operations::Operations;
 use domain::organization::Organization;
@@ -66,11 +67,12 @@ fn compare<A: Aggregate>() {
 fn a_state_version_means_one_form_of_the_state() {
     compare::<Account>();
     compare::<Conversation>();
+    compare::<ConversationMember>();
     compare::<DeviceSet>();
     compare::<Operations>();
     compare::<Organization>();
     compare::<Session>();
     compare::<Workspace>();
     let files = std::fs::read_dir(DIRECTORY).unwrap().count();
-    assert_eq!(files, 7, "files of versions that are no more go");
+    assert_eq!(files, 8, "files of versions that are no more go");
 }

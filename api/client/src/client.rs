@@ -19,6 +19,7 @@ use crate::keystore::{KeyState, KeyStore, KnownIdentity};
 use crate::live::Live;
 use crate::messages::{Message, Messages, Sent};
 use crate::people::People;
+use crate::receipts::Receipts;
 use crate::session::Session;
 
 /// A server, before anybody has logged in.
@@ -130,6 +131,7 @@ pub struct Client {
     people: Arc<People>,
     conversations: Arc<Conversations>,
     messages: Arc<Messages>,
+    pub(crate) receipts: Arc<Receipts>,
 }
 
 impl Client {
@@ -149,7 +151,8 @@ impl Client {
         let conversations = Arc::new(Conversations::new(Arc::clone(&session), Arc::clone(&people)));
         let messages =
             Arc::new(Messages::new(Arc::clone(&session), Arc::clone(&people), Arc::clone(&conversations)));
-        Self { session, people, conversations, messages }
+        let receipts = Receipts::new(Arc::clone(&session));
+        Self { session, people, conversations, messages, receipts }
     }
 
     /// The session: for requests that this type has no method for (see [`crate::api`]).
@@ -312,11 +315,14 @@ impl Client {
         }
     }
 
-    /// Logs out. The device stays enrolled; its keys stay in the key file.
+    /// Logs out, once what is noted to be acknowledged was sent. The device stays enrolled; its keys stay in the key file.
     ///
     /// # Errors
     /// [`Error::Api`], when the server could not be told.
     pub async fn logout(&self) -> Result<(), Error> {
+        if let Err(error) = self.flush().await {
+            tracing::warn!(%error, "what was acknowledged last is lost");
+        }
         Ok(self.session.end().await?)
     }
 
@@ -473,19 +479,5 @@ impl Client {
     /// Follows what happens, from `resume_after` on or else from now. Runs on the current tokio runtime.
     pub fn live(&self, resume_after: Option<Position>) -> Live {
         Live::start(self, resume_after)
-    }
-
-    /// Records that this device has got, and its owner has read, everything up to these numbers.
-    ///
-    /// # Errors
-    /// [`Error::Api`].
-    pub async fn record_receipt(
-        &self,
-        conversation: ConversationId,
-        delivered_up_to: u64,
-        read_up_to: u64,
-    ) -> Result<(), Error> {
-        api::messages::record_receipt(&self.session, conversation, delivered_up_to, read_up_to).await?;
-        Ok(())
     }
 }

@@ -39,6 +39,7 @@ pub mod live;
 pub mod messages;
 pub mod people;
 pub mod problem;
+mod receipts;
 pub mod session;
 
 #[cfg(test)]

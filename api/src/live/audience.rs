@@ -2,6 +2,7 @@
 
 use domain::account::{AccountEvent, PasswordEnding};
 use domain::conversation::{ConversationEvent, GenerationCommitted};
+use domain::conversation_member::ConversationMemberEvent;
 use domain::device::DeviceEvent;
 use domain::organization::OrganizationEvent;
 use domain::session::{SessionEvent, SessionStarted};
@@ -15,10 +16,12 @@ use projections::Item;
 use super::memberships::Place;
 
 /// Who sees an event, and what it changes about who sees what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audience {
     /// The conversation whose members see it, judged after `change`.
     pub conversation: Option<ConversationId>,
+    /// Of those members these alone, ascending; all where there is none.
+    pub only: Option<Vec<AccountId>>,
     /// The account that sees it in any case.
     pub account: Option<AccountId>,
     /// The workspace of whose conversations members see it.
@@ -89,7 +92,7 @@ impl Ends {
 
 impl Audience {
     const NOBODY: Audience =
-        Audience { conversation: None, account: None, workspace: None, change: None, ends: None };
+        Audience { conversation: None, only: None, account: None, workspace: None, change: None, ends: None };
 
     fn account(id: AccountId) -> Self {
         Audience { account: Some(id), ..Self::NOBODY }
@@ -97,6 +100,11 @@ impl Audience {
 
     fn members(id: ConversationId) -> Self {
         Audience { conversation: Some(id), ..Self::NOBODY }
+    }
+
+    /// Whether the account is among those members of the conversation who see it.
+    pub fn includes(&self, account_id: AccountId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.binary_search(&account_id).is_ok())
     }
 
     /// Who sees what the feed handed on. Of an event that cannot be decoded, those who see its stream have to be told that
@@ -112,6 +120,10 @@ impl Audience {
                 match stream.category {
                     Category::Conversation => Self::members(stream.id.into()),
                     Category::Account | Category::Device => Self::account(stream.id.into()),
+                    // Its own devices; what a receipt told others, their next reading tells, too.
+                    Category::ConversationMember => {
+                        failed.recorded.origin.actor.as_account().map_or(Self::NOBODY, Self::account)
+                    }
                     Category::Operations
                     | Category::Organization
                     | Category::Session
@@ -126,6 +138,7 @@ impl Audience {
         match event {
             Event::Account(event) => account(event, revision),
             Event::Conversation(event) => conversation(event, organization_id),
+            Event::ConversationMember(event) => conversation_member(event),
             Event::Device(event) => device(event),
             Event::Operations(_) => Self::NOBODY,
             Event::Organization(event) => organization(event, revision),
@@ -188,11 +201,25 @@ fn conversation(event: &ConversationEvent, organization_id: Option<OrganizationI
         ConversationEvent::ReactionCleared(event) => event.conversation_id,
         ConversationEvent::MessagePinned(event) => event.conversation_id,
         ConversationEvent::MessageUnpinned(event) => event.conversation_id,
-        ConversationEvent::ReceiptRecorded(event) => event.conversation_id,
         ConversationEvent::Deleted(event) => event.conversation_id,
         ConversationEvent::Reopened(event) => event.conversation_id,
     };
     Audience::members(id)
+}
+
+/// Whose messages it is about, and the account's own devices; members that they are. In a small conversation all members.
+fn conversation_member(event: &ConversationMemberEvent) -> Audience {
+    match event {
+        ConversationMemberEvent::ReceiptRecorded(event) => {
+            let only = event.senders.as_ref().map(|senders| {
+                let mut only = senders.clone();
+                only.push(event.account_id);
+                only.sort_unstable();
+                only
+            });
+            Audience { only, ..Audience::members(event.conversation_id) }
+        }
+    }
 }
 
 fn device(event: &DeviceEvent) -> Audience {
@@ -289,6 +316,7 @@ pub fn shown(event: &Event) -> Option<Event> {
         }
         Event::Account(_)
         | Event::Conversation(_)
+        | Event::ConversationMember(_)
         | Event::Device(_)
         | Event::Operations(_)
         | Event::Organization(_)

@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use domain::{
-    Actor, ActorKind, Category, ConversationId, Event, EventGroup, OrganizationId, Payload, PayloadVisitor,
-    Record, Timestamp,
+    Actor, ActorKind, ConversationId, Event, EventGroup, OrganizationId, Payload, PayloadVisitor, Record,
+    Timestamp,
 };
 use eventstore_schema::{Opened, Position, Revision, SealError, SealedCell, Sealer};
 use futures_util::future::BoxFuture;
@@ -80,6 +80,7 @@ impl LiveEvent {
         // Open part, decoded and as JSON; sealed part, and as JSON in base64url.
         recorded.payload.len().saturating_mul(3)
             + recorded.sealed.as_ref().map_or(0, |sealed| sealed.len().saturating_mul(3))
+            + self.audience.only.as_ref().map_or(0, |only| size_of_val(only.as_slice()))
             + size_of::<Self>()
     }
 
@@ -212,8 +213,16 @@ impl From<Actor> for ActorJson {
 impl<'a> EventJson<'a> {
     fn new(decoded: &'a Decoded, data: &'a RawValue, sealed: &'a Sealed) -> Self {
         let recorded = &decoded.recorded;
-        let conversation_id =
-            (recorded.stream.category == Category::Conversation).then(|| recorded.stream.id.into());
+        let conversation_id = match &decoded.event {
+            Event::Conversation(event) => Some(event.conversation_id()),
+            Event::ConversationMember(event) => Some(event.conversation_id()),
+            Event::Account(_)
+            | Event::Device(_)
+            | Event::Operations(_)
+            | Event::Organization(_)
+            | Event::Session(_)
+            | Event::Workspace(_) => None,
+        };
         Self {
             name: Event::name(&decoded.event),
             version: Event::version(&decoded.event),

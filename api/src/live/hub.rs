@@ -364,13 +364,22 @@ impl Index {
     }
 
     fn route(&mut self, event: Arc<LiveEvent>) {
-        let Audience { conversation, account, workspace, change, ends } = *event.audience();
+        let Audience { conversation, ref only, account, workspace, change, ends } = *event.audience();
         if let Some(change) = change {
             self.change(change);
         }
         let members = conversation.and_then(|id| self.conversations.get(&id));
-        for member in members.into_iter().flatten() {
-            deliver(&mut self.accounts, *member, &Delivery::Event(Arc::clone(&event)));
+        let delivery = Delivery::Event(Arc::clone(&event));
+        match (members, only) {
+            (Some(members), None) => {
+                members.iter().for_each(|member| deliver(&mut self.accounts, *member, &delivery));
+            }
+            // As many steps as there are names, however many members.
+            (Some(members), Some(only)) => {
+                let among = only.iter().filter(|account| members.contains(account));
+                among.for_each(|member| deliver(&mut self.accounts, *member, &delivery));
+            }
+            (None, _) => {}
         }
         if let Some(account) = account.filter(|id| !members.is_some_and(|members| members.contains(id))) {
             deliver(&mut self.accounts, account, &Delivery::Event(Arc::clone(&event)));

@@ -105,7 +105,7 @@ impl Sight {
             return Look::Ended;
         }
         let is_mine = audience.account == Some(me)
-            || audience.conversation.is_some_and(|id| self.memberships.sees(&id))
+            || audience.conversation.is_some_and(|id| self.memberships.sees(&id) && audience.includes(me))
             || audience.workspace.is_some_and(|id| self.memberships.is_in(id));
         if is_mine { Look::Shown } else { Look::Hidden }
     }

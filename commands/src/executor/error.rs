@@ -6,7 +6,7 @@ use domain::{CommandId, Rejection};
 use eventstore_schema::{LogError, Revision, StreamId};
 
 /// Why a command was not executed. Nothing was written by it, but for [`ExecuteError::Unavailable`].
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ExecuteError {
     /// The session that it comes from has ended.
     #[error("the session has ended")]

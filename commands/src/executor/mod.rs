@@ -204,6 +204,11 @@ impl Executor {
         &self.shared.log
     }
 
+    /// Time and new ids.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
     /// Where commands run, and whatever else has to go on when whoever asked for it is gone.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.shared.runtime

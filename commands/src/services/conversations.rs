@@ -1,9 +1,9 @@
-//! Conversations: members, generations, messages, receipts.
+//! Conversations: members, generations, messages.
 
 use domain::conversation::commands::{
     AddMember, AddWrap, ChangeRole, ChangeTitle, ClearReaction, CommitGeneration, ConversationCommand,
     CreateConversation, DeleteConversation, DeleteMessage, EditMessage, NewGeneration, PinMessage,
-    RecordReceipt, RemoveMember, ReportWrap, SendMessage, SetReaction, UnpinMessage,
+    RemoveMember, ReportWrap, SendMessage, SetReaction, UnpinMessage,
 };
 use domain::conversation::{
     Conversation, ConversationEvent, ConversationKind, ConversationRole, ConversationTitle, Standing,
@@ -13,6 +13,7 @@ use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, Wo
 use eventstore_schema::Condition;
 
 use super::facts;
+use super::receipts::Windows;
 use crate::executor::{ExecuteError, Executed, Executor};
 use crate::limits::CONVERSATION_HOMES_MAX;
 use crate::request::Request;
@@ -23,8 +24,9 @@ type Answer = Result<Executed<ConversationEvent>, ExecuteError>;
 /// What people do in conversations.
 #[derive(Clone)]
 pub struct Conversations {
-    executor: Executor,
+    pub(super) executor: Executor,
     pub(super) signatures: Signatures,
+    pub(super) receipts: Windows,
     /// Where conversations lie, which never changes: looking at the conversation first would cost every command a round trip.
     homes: moka::sync::Cache<ConversationId, Home>,
 }
@@ -56,7 +58,8 @@ pub struct NewConversation {
 impl Conversations {
     pub(super) fn new(executor: Executor) -> Self {
         let signatures = Signatures::new(executor.runtime().clone());
-        Self { executor, signatures, homes: moka::sync::Cache::new(CONVERSATION_HOMES_MAX) }
+        let homes = moka::sync::Cache::new(CONVERSATION_HOMES_MAX);
+        Self { executor, signatures, receipts: Windows::default(), homes }
     }
 
     /// Opens a conversation. Its id is in [`Executed::stream`]; a direct one's follows from its members.
@@ -296,19 +299,6 @@ impl Conversations {
         self.execute(request, id, ConversationCommand::UnpinMessage(UnpinMessage { number })).await
     }
 
-    /// Records what the device has got and its owner has read.
-    ///
-    /// # Errors
-    /// See [`ExecuteError`].
-    pub async fn record_receipt(
-        &self,
-        request: &Request,
-        id: ConversationId,
-        command: RecordReceipt,
-    ) -> Answer {
-        self.execute(request, id, ConversationCommand::RecordReceipt(command)).await
-    }
-
     /// Deletes the conversation.
     ///
     /// # Errors
@@ -331,7 +321,11 @@ impl Conversations {
     }
 
     /// As [`Conversations::admitted`], by what is cached: also where the streams that it rests on ended.
-    fn peek_admitted(&self, request: &Request, id: ConversationId) -> Option<(Request, Vec<Condition>)> {
+    pub(super) fn peek_admitted(
+        &self,
+        request: &Request,
+        id: ConversationId,
+    ) -> Option<(Request, Vec<Condition>)> {
         let actor = request.context.account().ok()?;
         let home = self.homes.get(&id)?;
         let mut conditions = self.executor.peek_admission(request)?;
@@ -354,7 +348,11 @@ impl Conversations {
     }
 
     /// The request of a session that stands, with the caller's standing where the conversation lies.
-    async fn admitted(&self, request: &Request, id: ConversationId) -> Result<Request, ExecuteError> {
+    pub(super) async fn admitted(
+        &self,
+        request: &Request,
+        id: ConversationId,
+    ) -> Result<Request, ExecuteError> {
         let actor = request.context.account()?;
         let ((), standing) = tokio::try_join!(self.executor.admit(request), self.standing(id, actor))?;
         Ok(request.admitted().with_standing(standing))

@@ -10,6 +10,7 @@ mod devices;
 pub(crate) mod facts;
 mod invitation_token;
 mod organizations;
+mod receipts;
 mod registration;
 mod sessions;
 #[cfg(test)]

@@ -55,7 +55,6 @@ pub(super) fn check(state: &Conversation, event: &ConversationEvent) -> Result<(
             member(state, event.unpinned_by)?;
             Rule::State.holds(state.is_pinned(event.number), "a pinned message", event)
         }
-        ConversationEvent::ReceiptRecorded(event) => content::received(state, event),
         ConversationEvent::Deleted(event) => leads(state, event.deleted_by),
         ConversationEvent::Reopened(event) => {
             Rule::State.equal(Some(ConversationKind::Direct), state.kind())?;

@@ -100,8 +100,6 @@ events! {
         MessagePinned(MessagePinned) = "conversation.message_pinned", 1;
         /// See [`MessageUnpinned`].
         MessageUnpinned(MessageUnpinned) = "conversation.message_unpinned", 1;
-        /// See [`ReceiptRecorded`].
-        ReceiptRecorded(ReceiptRecorded) = "conversation.receipt_recorded", 1;
         /// See [`ConversationDeleted`].
         Deleted(ConversationDeleted) = "conversation.deleted", 1;
         /// See [`ConversationReopened`].
@@ -130,7 +128,6 @@ impl ConversationEvent {
             Self::ReactionCleared(event) => event.conversation_id,
             Self::MessagePinned(event) => event.conversation_id,
             Self::MessageUnpinned(event) => event.conversation_id,
-            Self::ReceiptRecorded(event) => event.conversation_id,
             Self::Deleted(event) => event.conversation_id,
             Self::Reopened(event) => event.conversation_id,
         }
@@ -420,21 +417,6 @@ pub struct MessageUnpinned {
     pub number: u64,
     /// Who unpinned it.
     pub unpinned_by: AccountId,
-}
-
-/// A device has got, and its owner has read, all messages up to these numbers. Neither ever falls.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ReceiptRecorded {
-    /// The conversation.
-    pub conversation_id: ConversationId,
-    /// Whose device.
-    pub account_id: AccountId,
-    /// The device.
-    pub device_id: DeviceId,
-    /// Delivered up to and including this number.
-    pub delivered_up_to: u64,
-    /// Read up to and including this number, at most `delivered_up_to`.
-    pub read_up_to: u64,
 }
 
 /// A direct conversation that was deleted begins anew. Its two members are the next events; nothing can be sent until a new

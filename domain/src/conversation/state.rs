@@ -1,11 +1,13 @@
 //! What a conversation's events have made of it: as much as its rules need, and nothing personal.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::persistent::{self, OrdMap, OrdSet, Vector};
 use crate::{
-    AccountDevice, AccountId, AccountRecipient, Aggregate, Category, Context, ConversationId, Digest, Draft,
-    MessageId, OrganizationId, RecipientId, Rejection, Timestamp, Violation, WorkspaceId,
+    AccountId, AccountRecipient, Aggregate, Category, Context, ConversationId, Digest, Draft, MessageId,
+    OrganizationId, RecipientId, Rejection, Timestamp, Violation, WorkspaceId, limits,
 };
 
 use super::binding::Transcript;
@@ -13,7 +15,7 @@ use super::check;
 use super::commands::ConversationCommand;
 use super::{
     ConversationCreated, ConversationEvent, ConversationKind, ConversationMemberJoined, ConversationReopened,
-    ConversationRole, GenerationCommitted, MessageSent, ReceiptRecorded, Recipient, Standing, Suite, Terms,
+    ConversationRole, GenerationCommitted, MessageSent, Recipient, Standing, Suite, Terms,
 };
 
 /// What was settled when the conversation was opened.
@@ -43,15 +45,6 @@ struct Generation {
     transcript: Digest,
     /// Somebody who holds its key has left since: nothing is sent under it any more.
     stale: bool,
-}
-
-/// Up to which message a device has got, and its owner has read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Watermarks {
-    /// Delivered up to and including this number.
-    pub delivered_up_to: u64,
-    /// Read up to and including this number, at most `delivered_up_to`.
-    pub read_up_to: u64,
 }
 
 /// A message as the rules know it: who sent it, whether it was deleted, and what tells its id from others, in twelve bytes.
@@ -109,22 +102,22 @@ pub struct Conversation {
     /// Active recipients without a wrap of the current generation that they can open.
     #[serde(deserialize_with = "persistent::set")]
     waiting: OrdSet<AccountRecipient>,
-    /// Everybody who ever sent a message, by the index that message entries carry.
+    /// Everybody who ever sent a message, with the index that message entries carry.
     #[serde(deserialize_with = "persistent::map")]
     authors: OrdMap<AccountId, u32>,
+    /// The same, by that index.
+    #[serde(deserialize_with = "persistent::list")]
+    authors_by_index: Vector<AccountId>,
     /// Message `number` stands at index `number - 1`.
     #[serde(deserialize_with = "persistent::list")]
     messages: Vector<MessageEntry>,
     #[serde(deserialize_with = "persistent::set")]
     pins: OrdSet<u64>,
-    /// Kept for devices that have gone, so that a watermark never falls when one comes back.
-    #[serde(deserialize_with = "persistent::map")]
-    receipts: OrdMap<AccountDevice, Watermarks>,
 }
 
 impl Aggregate for Conversation {
     const CATEGORY: Category = Category::Conversation;
-    const STATE_VERSION: u16 = 3;
+    const STATE_VERSION: u16 = 4;
     type Id = ConversationId;
     type Event = ConversationEvent;
     type Command = ConversationCommand;
@@ -181,7 +174,6 @@ impl Aggregate for Conversation {
             ConversationEvent::MessageUnpinned(event) => {
                 self.pins.remove(&event.number);
             }
-            ConversationEvent::ReceiptRecorded(event) => self.record_receipt(event),
             ConversationEvent::Deleted(_) => self.deleted = true,
             ConversationEvent::Reopened(event) => self.reopen(event),
             ConversationEvent::TitleChanged(_)
@@ -270,14 +262,10 @@ impl Conversation {
     fn append_message(&mut self, event: &MessageSent) {
         let next = u32::try_from(self.authors.len()).unwrap_or(u32::MAX);
         let author = *self.authors.entry(event.sender_id).or_insert(next);
+        if author == next {
+            self.authors_by_index.push_back(event.sender_id);
+        }
         self.messages.push_back(MessageEntry::new(author, event.message_id));
-    }
-
-    fn record_receipt(&mut self, event: &ReceiptRecorded) {
-        let device = AccountDevice::new(event.account_id, event.device_id);
-        let watermarks = self.receipts.entry(device).or_default();
-        watermarks.delivered_up_to = watermarks.delivered_up_to.max(event.delivered_up_to);
-        watermarks.read_up_to = watermarks.read_up_to.max(event.read_up_to);
     }
 }
 
@@ -446,9 +434,23 @@ impl Conversation {
         self.pins.contains(&number)
     }
 
-    /// What a device has acknowledged; zero for one that never did.
-    pub fn watermarks(&self, device: AccountDevice) -> Watermarks {
-        self.receipts.get(&device).copied().unwrap_or_default()
+    /// The current members who sent the newest messages up to `number`, `except` one, each with the number of their latest: of so
+    /// many messages and so many people at most as [`limits`] say, the latest first.
+    pub(super) fn latest_senders(&self, number: u64, except: AccountId) -> Vec<(AccountId, u64)> {
+        let (mut seen, mut senders) = (BTreeSet::new(), Vec::new());
+        for number in (1..=number).rev().take(limits::RECEIPT_MESSAGES_LOOKED_AT_MAX) {
+            let Some(entry) = self.entry(number).filter(|entry| seen.insert(entry.author())) else {
+                continue;
+            };
+            let author = usize::try_from(entry.author()).ok().and_then(|at| self.authors_by_index.get(at));
+            senders.extend(
+                author.filter(|id| **id != except && self.members.contains_key(*id)).map(|id| (*id, number)),
+            );
+            if senders.len() >= limits::RECEIPT_SENDERS_MAX {
+                break;
+            }
+        }
+        senders
     }
 
     fn entry(&self, number: u64) -> Option<MessageEntry> {

@@ -25,6 +25,7 @@ pub(crate) const fn category_code(category: Category) -> i16 {
         Category::Organization => 5,
         Category::Session => 6,
         Category::Workspace => 7,
+        Category::ConversationMember => 8,
     }
 }
 

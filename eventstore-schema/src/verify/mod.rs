@@ -16,8 +16,9 @@ mod rules;
 use std::fmt;
 
 use domain::{
-    Aggregate, CommandId, Digest, Event, account::Account, conversation::Conversation, device::DeviceSet,
-    operations::Operations, organization::Organization, session::Session, workspace::Workspace,
+    Aggregate, CommandId, Digest, Event, account::Account, conversation::Conversation,
+    conversation_member::ConversationMember, device::DeviceSet, operations::Operations,
+    organization::Organization, session::Session, workspace::Workspace,
 };
 
 use crate::catalogue;
@@ -214,6 +215,7 @@ fn place_of(event: &Event) -> StreamId {
     match event {
         Event::Account(event) => place::<Account>(event),
         Event::Conversation(event) => place::<Conversation>(event),
+        Event::ConversationMember(event) => place::<ConversationMember>(event),
         Event::Device(event) => place::<DeviceSet>(event),
         Event::Operations(event) => place::<Operations>(event),
         Event::Organization(event) => place::<Organization>(event),

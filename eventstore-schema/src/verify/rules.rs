@@ -2,6 +2,7 @@
 
 use domain::account::Account;
 use domain::conversation::Conversation;
+use domain::conversation_member::ConversationMember;
 use domain::device::DeviceSet;
 use domain::operations::Operations;
 use domain::organization::Organization;
@@ -26,6 +27,7 @@ pub(super) async fn replay(
     match stream.category {
         Category::Account => run::<Account>(log, stream, findings).await,
         Category::Conversation => run::<Conversation>(log, stream, findings).await,
+        Category::ConversationMember => run::<ConversationMember>(log, stream, findings).await,
         Category::Device => run::<DeviceSet>(log, stream, findings).await,
         Category::Operations => run::<Operations>(log, stream, findings).await,
         Category::Organization => run::<Organization>(log, stream, findings).await,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::conversation::ConversationEvent;
+use domain::conversation_member::ConversationMemberEvent;
 use domain::{AccountId, AccountRecipient, ConversationId, Event, OrganizationId};
 use envoi_client::Client;
 use envoi_client::live::{Happening, Incoming};
@@ -70,7 +71,14 @@ impl Seen {
 
     fn take_event(&mut self, happening: Happening) {
         self.organizations.extend(happening.organization_id);
-        let Event::Conversation(event) = happening.event else { return };
+        let event = match happening.event {
+            Event::Conversation(event) => event,
+            Event::ConversationMember(ConversationMemberEvent::ReceiptRecorded(_)) => {
+                self.receipts += 1;
+                return;
+            }
+            _ => return,
+        };
         self.conversations.insert(event.conversation_id());
         match event {
             ConversationEvent::MessageSent(sent) => {
@@ -85,7 +93,6 @@ impl Seen {
             ConversationEvent::MemberLeft(left) => {
                 self.left.insert((left.conversation_id, left.account_id));
             }
-            ConversationEvent::ReceiptRecorded(_) => self.receipts += 1,
             _ => {}
         }
     }

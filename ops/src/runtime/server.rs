@@ -115,6 +115,7 @@ impl Server {
             reactions.stop().await;
         }
         self.backend.services.accounts.end().await;
+        self.backend.services.conversations.end().await;
         self.backend.services.executor.idle().await;
     }
 }

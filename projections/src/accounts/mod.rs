@@ -43,6 +43,7 @@ impl Projector for Accounts {
         match &event.event {
             Event::Account(change) => account_keys(change, keys),
             Event::Conversation(_)
+            | Event::ConversationMember(_)
             | Event::Device(_)
             | Event::Operations(_)
             | Event::Organization(_)
@@ -55,6 +56,7 @@ impl Projector for Accounts {
         match &event.event {
             Event::Account(change) => apply(event, change, rows),
             Event::Conversation(_)
+            | Event::ConversationMember(_)
             | Event::Device(_)
             | Event::Operations(_)
             | Event::Organization(_)

@@ -44,6 +44,7 @@ impl Projector for Conversations {
         match &event.event {
             Event::Conversation(event) => conversation_keys(event, keys),
             Event::Account(_)
+            | Event::ConversationMember(_)
             | Event::Device(_)
             | Event::Operations(_)
             | Event::Organization(_)
@@ -56,6 +57,7 @@ impl Projector for Conversations {
         match &event.event {
             Event::Conversation(change) => apply(event, change, rows),
             Event::Account(_)
+            | Event::ConversationMember(_)
             | Event::Device(_)
             | Event::Operations(_)
             | Event::Organization(_)
@@ -134,8 +136,7 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
         | ConversationEvent::ReactionSet(_)
         | ConversationEvent::ReactionCleared(_)
         | ConversationEvent::MessagePinned(_)
-        | ConversationEvent::MessageUnpinned(_)
-        | ConversationEvent::ReceiptRecorded(_) => {}
+        | ConversationEvent::MessageUnpinned(_) => {}
     }
 }
 
@@ -176,8 +177,7 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         | ConversationEvent::ReactionSet(_)
         | ConversationEvent::ReactionCleared(_)
         | ConversationEvent::MessagePinned(_)
-        | ConversationEvent::MessageUnpinned(_)
-        | ConversationEvent::ReceiptRecorded(_) => Ok(()),
+        | ConversationEvent::MessageUnpinned(_) => Ok(()),
     }
 }
 

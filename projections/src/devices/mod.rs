@@ -35,6 +35,7 @@ impl Projector for Devices {
             Event::Device(change) => device_keys(change, keys),
             Event::Account(_)
             | Event::Conversation(_)
+            | Event::ConversationMember(_)
             | Event::Operations(_)
             | Event::Organization(_)
             | Event::Session(_)
@@ -47,6 +48,7 @@ impl Projector for Devices {
             Event::Device(change) => apply(event, change, rows),
             Event::Account(_)
             | Event::Conversation(_)
+            | Event::ConversationMember(_)
             | Event::Operations(_)
             | Event::Organization(_)
             | Event::Session(_)

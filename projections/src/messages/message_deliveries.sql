@@ -3,7 +3,7 @@ SELECT m.organization_id, m.conversation_id, m.number, m.message_id, m.sender_id
     CASE WHEN r.at IS NOT NULL THEN 'read' WHEN d.at IS NOT NULL THEN 'delivered' ELSE 'sent' END AS state,
     coalesce(r.at, d.at, m.sent_at) AS at
 FROM {schema}.messages AS m
-JOIN {schema}.message_watermarks AS w ON w.conversation_id = m.conversation_id AND w.account_id <> m.sender_id
+JOIN {schema}.message_recipients AS w ON w.conversation_id = m.conversation_id AND w.account_id <> m.sender_id
     AND w.since_number < m.number AND (w.until_number IS NULL OR m.number <= w.until_number)
 LEFT JOIN LATERAL (
     SELECT receipt.at FROM {schema}.message_receipts AS receipt

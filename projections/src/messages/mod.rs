@@ -9,8 +9,9 @@ pub use tables::*;
 
 use domain::conversation::{
     ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, ConversationReopened, DeliveryState,
-    MessageDeleted, MessageEdited, MessageSent, ReactionSet, ReceiptRecorded, Recipient, RecipientKind,
+    MessageDeleted, MessageEdited, MessageSent, ReactionSet, Recipient, RecipientKind,
 };
+use domain::conversation_member::{ConversationMemberEvent, ReceiptRecorded};
 use domain::{AccountId, ConversationId, DeviceId, Event, RecipientId};
 
 use crate::projector::{Decoded, Projector};
@@ -33,6 +34,7 @@ impl Projector for Messages {
         const TABLES: &[TableDef] = &[
             TableDef::of::<Message>(),
             TableDef::of::<MessageCounter>(),
+            TableDef::of::<MessageRecipient>(),
             TableDef::of::<MessageWatermark>(),
             TableDef::of::<MessageReceipt>(),
             TableDef::of::<MessageReaction>(),
@@ -50,6 +52,7 @@ impl Projector for Messages {
     fn keys(&self, event: &Decoded, keys: &mut Keys<'_>) {
         match &event.event {
             Event::Conversation(event) => conversation_keys(event, keys),
+            Event::ConversationMember(ConversationMemberEvent::ReceiptRecorded(it)) => receipt_keys(it, keys),
             Event::Account(_)
             | Event::Device(_)
             | Event::Operations(_)
@@ -62,6 +65,9 @@ impl Projector for Messages {
     fn apply(&self, event: &Decoded, rows: &mut Rows) -> Result<(), FoldError> {
         match &event.event {
             Event::Conversation(change) => apply(event, change, rows),
+            Event::ConversationMember(ConversationMemberEvent::ReceiptRecorded(it)) => {
+                receive(event, it, rows)
+            }
             Event::Account(_)
             | Event::Device(_)
             | Event::Operations(_)
@@ -91,23 +97,23 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
         ConversationEvent::MemberJoined(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
             for device in it.recipients.iter().filter_map(device) {
-                keys.load::<MessageWatermark>((it.conversation_id, it.account_id, device));
+                keys.load::<MessageRecipient>((it.conversation_id, it.account_id, device));
             }
         }
         ConversationEvent::MemberLeft(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
-            keys.set(WatermarksOf { conversation_id: it.conversation_id, account_id: it.account_id });
+            keys.set(RecipientsOf { conversation_id: it.conversation_id, account_id: it.account_id });
         }
         ConversationEvent::RecipientAdded(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
             if let Some(device) = device(&it.recipient) {
-                keys.load::<MessageWatermark>((it.conversation_id, it.account_id, device));
+                keys.load::<MessageRecipient>((it.conversation_id, it.account_id, device));
             }
         }
         ConversationEvent::RecipientRemoved(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
             let device = device_id(it.recipient_id);
-            keys.load::<MessageWatermark>((it.conversation_id, it.account_id, device));
+            keys.load::<MessageRecipient>((it.conversation_id, it.account_id, device));
         }
         ConversationEvent::MessageSent(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
@@ -127,16 +133,9 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
         }
         ConversationEvent::MessagePinned(it) => keys.load::<MessagePin>((it.conversation_id, it.number)),
         ConversationEvent::MessageUnpinned(it) => keys.load::<MessagePin>((it.conversation_id, it.number)),
-        ConversationEvent::ReceiptRecorded(it) => {
-            keys.load::<MessageWatermark>((it.conversation_id, it.account_id, it.device_id));
-            for (state, up_to) in receipt_marks(it) {
-                let key = (it.conversation_id, it.account_id, it.device_id, state, up_to);
-                keys.load::<MessageReceipt>(key);
-            }
-        }
         ConversationEvent::Reopened(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
-            keys.set(WatermarksIn { conversation_id: it.conversation_id });
+            keys.set(RecipientsIn { conversation_id: it.conversation_id });
         }
         ConversationEvent::TitleChanged(_)
         | ConversationEvent::MemberRoleChanged(_)
@@ -147,8 +146,21 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
     }
 }
 
-fn receipt_marks(it: &ReceiptRecorded) -> [(DeliveryState, u64); 2] {
-    [(DeliveryState::Delivered, it.delivered_up_to), (DeliveryState::Read, it.read_up_to)]
+/// The marks that a receipt raises, with the first and the last message that it covers newly.
+fn raised(it: &ReceiptRecorded) -> impl Iterator<Item = (DeliveryState, u64, u64)> {
+    let marks = [
+        (DeliveryState::Delivered, it.delivered_before, it.delivered_up_to),
+        (DeliveryState::Read, it.read_before, it.read_up_to),
+    ];
+    let newly = marks.into_iter().filter(|(_, before, up_to)| before < up_to);
+    newly.map(|(state, before, up_to)| (state, before.saturating_add(1), up_to))
+}
+
+fn receipt_keys(it: &ReceiptRecorded, keys: &mut Keys<'_>) {
+    keys.load::<MessageWatermark>((it.conversation_id, it.account_id, it.device_id));
+    for (state, _, up_to) in raised(it) {
+        keys.fresh::<MessageReceipt>((it.conversation_id, it.account_id, it.device_id, state, up_to));
+    }
 }
 
 fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result<(), FoldError> {
@@ -168,10 +180,10 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         ConversationEvent::RecipientRemoved(it) => {
             let until = last_number(it.conversation_id, rows)?;
             let key = (it.conversation_id, it.account_id, device_id(it.recipient_id));
-            if rows.get::<MessageWatermark>(&key)?.is_none() {
+            if rows.get::<MessageRecipient>(&key)?.is_none() {
                 return Ok(()); // a recovery key
             }
-            rows.update::<MessageWatermark>(&key, |row| row.until_number = Some(until))
+            rows.update::<MessageRecipient>(&key, |row| row.until_number = Some(until))
         }
         ConversationEvent::MessageSent(it) => send(event, it, rows),
         ConversationEvent::MessageEdited(it) => edit(event, it, rows),
@@ -188,7 +200,6 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
             pinned_at: event.at(),
         }),
         ConversationEvent::MessageUnpinned(it) => rows.delete::<MessagePin>(&(it.conversation_id, it.number)),
-        ConversationEvent::ReceiptRecorded(it) => receive(event, it, rows),
         ConversationEvent::Reopened(it) => reopen(it, rows),
         ConversationEvent::TitleChanged(_)
         | ConversationEvent::MemberRoleChanged(_)
@@ -212,7 +223,7 @@ fn join(event: &Decoded, it: &ConversationMemberJoined, rows: &mut Rows) -> Resu
     Ok(())
 }
 
-/// A device that comes again keeps its watermarks: it has what it had.
+/// A device that comes again has what it had: its watermarks are rows of their own.
 fn admit(
     event: &Decoded,
     conversation_id: ConversationId,
@@ -222,22 +233,19 @@ fn admit(
 ) -> Result<(), FoldError> {
     let Some(device_id) = device(recipient) else { return Ok(()) };
     let since_number = last_number(conversation_id, rows)?;
-    let known = rows.get::<MessageWatermark>(&(conversation_id, account_id, device_id))?.cloned();
-    rows.put(MessageWatermark {
+    rows.put(MessageRecipient {
         conversation_id,
         account_id,
         device_id,
         organization_id: event.organization()?,
         since_number,
         until_number: None,
-        delivered_up_to: known.as_ref().map_or(0, |row| row.delivered_up_to),
-        read_up_to: known.as_ref().map_or(0, |row| row.read_up_to),
     })
 }
 
 fn leave(it: &ConversationMemberLeft, rows: &mut Rows) -> Result<(), FoldError> {
     let until = last_number(it.conversation_id, rows)?;
-    let set = WatermarksOf { conversation_id: it.conversation_id, account_id: it.account_id };
+    let set = RecipientsOf { conversation_id: it.conversation_id, account_id: it.account_id };
     for key in rows.keys_of(&set)? {
         end(&key, until, rows)?;
     }
@@ -246,7 +254,7 @@ fn leave(it: &ConversationMemberLeft, rows: &mut Rows) -> Result<(), FoldError> 
 
 /// Devices come back with the members who join next; messages of before stay out of sight.
 fn reopen(it: &ConversationReopened, rows: &mut Rows) -> Result<(), FoldError> {
-    for key in rows.keys_of(&WatermarksIn { conversation_id: it.conversation_id })? {
+    for key in rows.keys_of(&RecipientsIn { conversation_id: it.conversation_id })? {
         end(&key, it.deleted_up_to, rows)?;
     }
     rows.update::<MessageCounter>(&it.conversation_id, |row| {
@@ -256,8 +264,8 @@ fn reopen(it: &ConversationReopened, rows: &mut Rows) -> Result<(), FoldError> {
 }
 
 /// Nothing after `until` is sent to the device, unless nothing was already.
-fn end(key: &<MessageWatermark as Row>::Key, until: u64, rows: &mut Rows) -> Result<(), FoldError> {
-    rows.update::<MessageWatermark>(key, |row| {
+fn end(key: &<MessageRecipient as Row>::Key, until: u64, rows: &mut Rows) -> Result<(), FoldError> {
+    rows.update::<MessageRecipient>(key, |row| {
         row.until_number.get_or_insert(until);
     })
 }
@@ -327,34 +335,28 @@ fn react(event: &Decoded, it: &ReactionSet, rows: &mut Rows) -> Result<(), FoldE
     })
 }
 
-/// Each watermark that rises gives one range with this receipt's time.
+/// Each watermark that rises gives one range with this receipt's time. It stands whatever the conversation's own rows say, or
+/// when they come: whoever reads joins the two, so that a receipt counts for messages that were sent to the device.
 fn receive(event: &Decoded, it: &ReceiptRecorded, rows: &mut Rows) -> Result<(), FoldError> {
-    let key = (it.conversation_id, it.account_id, it.device_id);
-    let Some(known) = rows.get::<MessageWatermark>(&key)?.cloned() else {
-        return Err(FoldError::Missing { table: "message_watermarks", key: format!("{key:?}") });
-    };
-    for (state, up_to) in receipt_marks(it) {
-        let before = match state {
-            DeliveryState::Delivered => known.delivered_up_to,
-            DeliveryState::Read => known.read_up_to,
-            DeliveryState::Sent => continue,
-        };
-        if up_to <= before {
-            continue;
-        }
+    let ReceiptRecorded { organization_id, conversation_id, account_id, device_id, .. } = *it;
+    for (state, from_number, up_to) in raised(it) {
         rows.insert(MessageReceipt {
-            conversation_id: it.conversation_id,
-            account_id: it.account_id,
-            device_id: it.device_id,
+            conversation_id,
+            account_id,
+            device_id,
             state,
             up_to,
-            organization_id: known.organization_id,
-            from_number: before.saturating_add(1),
+            organization_id,
+            from_number,
             at: event.at(),
         })?;
     }
-    rows.update::<MessageWatermark>(&key, |row| {
-        row.delivered_up_to = row.delivered_up_to.max(it.delivered_up_to);
-        row.read_up_to = row.read_up_to.max(it.read_up_to);
+    rows.put(MessageWatermark {
+        conversation_id,
+        account_id,
+        device_id,
+        organization_id,
+        delivered_up_to: it.delivered_up_to,
+        read_up_to: it.read_up_to,
     })
 }

@@ -209,11 +209,13 @@ pub async fn receipts(
     conversation_id: ConversationId,
     page: Page<AccountId>,
 ) -> Result<Vec<ReceiptView>, QueryError> {
-    const SQL: &str = "SELECT w.account_id, max(w.delivered_up_to) AS delivered_up_to, max(w.read_up_to) AS read_up_to \
-         FROM read.message_watermarks AS w WHERE w.conversation_id = $2 AND w.until_number IS NULL \
+    const SQL: &str = "SELECT r.account_id, coalesce(max(w.delivered_up_to), 0) AS delivered_up_to, \
+         coalesce(max(w.read_up_to), 0) AS read_up_to FROM read.message_recipients AS r \
+         LEFT JOIN read.message_watermarks AS w USING (conversation_id, account_id, device_id) \
+         WHERE r.conversation_id = $2 AND r.until_number IS NULL \
          AND EXISTS (SELECT FROM read.conversation_members AS v \
          WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
-         AND w.account_id > $3 GROUP BY w.account_id ORDER BY w.account_id LIMIT $4";
+         AND r.account_id > $3 GROUP BY r.account_id ORDER BY r.account_id LIMIT $4";
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.behind()), &page.limit()]).await
 }

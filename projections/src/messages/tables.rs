@@ -63,8 +63,8 @@ crate::table! {
 }
 
 crate::table! {
-    /// How far a member's device has come in a conversation.
-    pub struct MessageWatermark in "message_watermarks" visible Organization {
+    /// A device that messages of a conversation are, or were, sent to.
+    pub struct MessageRecipient in "message_recipients" visible Organization {
         key {
             /// The conversation.
             conversation_id: ConversationId,
@@ -80,16 +80,34 @@ crate::table! {
             since_number: u64,
             /// Last message before the device was taken out.
             until_number: Option<u64>,
+        }
+        sets {
+            /// All devices of a member.
+            RecipientsOf { conversation_id: ConversationId, account_id: AccountId }
+            /// All devices there are or were.
+            RecipientsIn { conversation_id: ConversationId }
+        }
+    }
+}
+
+crate::table! {
+    /// How far a member's device has come in a conversation.
+    pub struct MessageWatermark in "message_watermarks" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+            /// Whose device.
+            account_id: AccountId,
+            /// The device.
+            device_id: DeviceId,
+        }
+        columns {
+            /// The conversation's organization.
+            organization_id: OrganizationId,
             /// Delivered up to and including.
             delivered_up_to: u64,
             /// Read up to and including.
             read_up_to: u64,
-        }
-        sets {
-            /// All devices of a member.
-            WatermarksOf { conversation_id: ConversationId, account_id: AccountId }
-            /// All devices there are or were.
-            WatermarksIn { conversation_id: ConversationId }
         }
     }
 }

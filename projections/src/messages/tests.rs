@@ -1,6 +1,7 @@
 use domain::conversation::{
     ConversationCreated, ConversationKind, ConversationRole, MessagePinned, RecipientAdded, RecipientRemoved,
 };
+use domain::conversation_member::conversation_member_id;
 use domain::{Actor, HpkeKey, MessageId, OrganizationId, VerifyKey};
 
 use super::*;
@@ -32,7 +33,12 @@ struct Room {
 impl Room {
     fn open() -> Self {
         let mut room = Self { history: History::new(), fold: Fold::new(Messages) };
-        room.record(ConversationCreated {
+        room.open_it();
+        room
+    }
+
+    fn open_it(&mut self) {
+        self.record(ConversationCreated {
             conversation_id: CONVERSATION,
             organization_id: ORGANIZATION,
             workspace_id: None,
@@ -40,9 +46,8 @@ impl Room {
             creator: ADA,
             allows_plaintext: false,
         });
-        room.join(ADA, phone(10));
-        room.join(BEN, phone(20));
-        room
+        self.join(ADA, phone(10));
+        self.join(BEN, phone(20));
     }
 
     fn record(&mut self, event: impl Into<Event>) {
@@ -75,14 +80,29 @@ impl Room {
         });
     }
 
-    fn receipt(&mut self, delivered_up_to: u64, read_up_to: u64) {
-        self.record(ReceiptRecorded {
+    fn receipt(&mut self, before: (u64, u64), to: (u64, u64)) {
+        self.receipt_of(BEN, before, to);
+    }
+
+    fn receipt_of(&mut self, account_id: AccountId, before: (u64, u64), to: (u64, u64)) {
+        let id = conversation_member_id(CONVERSATION, account_id);
+        let event = ReceiptRecorded {
+            organization_id: ORGANIZATION,
             conversation_id: CONVERSATION,
-            account_id: BEN,
+            account_id,
             device_id: phone(20),
-            delivered_up_to,
-            read_up_to,
-        });
+            delivered_before: before.0,
+            delivered_up_to: to.0,
+            read_before: before.1,
+            read_up_to: to.1,
+            senders: None,
+        };
+        let recorded = self.history.record(id, Some(ORGANIZATION), Actor::account(account_id), event);
+        self.fold.fold(recorded).expect("a fold");
+    }
+
+    fn recipient(&self, account_id: AccountId, device: DeviceId) -> MessageRecipient {
+        self.fold.row(&(CONVERSATION, account_id, device)).expect("a row")
     }
 
     fn watermark(&self, account_id: AccountId, device: DeviceId) -> MessageWatermark {
@@ -91,12 +111,11 @@ impl Room {
 }
 
 #[test]
-fn a_receipt_is_one_row_whatever_it_covers_and_none_when_it_covers_nothing_new() {
+fn a_receipt_is_one_row_for_each_mark_that_it_raises_whatever_it_covers() {
     let mut room = Room::open();
     (1..=50).for_each(|number| room.send(number));
-    room.receipt(50, 20);
-    room.receipt(50, 20);
-    room.receipt(50, 50);
+    room.receipt((0, 0), (50, 20));
+    room.receipt((50, 20), (50, 50));
     let ranges: Vec<_> = room
         .fold
         .rows::<MessageReceipt>()
@@ -121,9 +140,9 @@ fn a_device_counts_from_when_it_came_until_it_went() {
     room.record(removed);
     room.send(3);
     room.record(ConversationMemberLeft { conversation_id: CONVERSATION, account_id: BEN, removed_by: None });
-    let late = room.watermark(BEN, phone(21));
+    let late = room.recipient(BEN, phone(21));
     assert_eq!((late.since_number, late.until_number), (1, Some(2)));
-    assert_eq!(room.watermark(BEN, phone(20)).until_number, Some(3));
+    assert_eq!(room.recipient(BEN, phone(20)).until_number, Some(3));
 }
 
 #[test]
@@ -172,17 +191,18 @@ fn an_edit_replaces_the_content_and_says_when() {
 fn messages_from_before_a_deletion_count_for_nobody_when_it_begins_anew() {
     let mut room = Room::open();
     (1..=3).for_each(|number| room.send(number));
-    room.receipt(2, 1);
+    room.receipt((0, 0), (2, 1));
     room.record(ConversationReopened { conversation_id: CONVERSATION, reopened_by: ADA, deleted_up_to: 3 });
     let counter = room.fold.row::<MessageCounter>(&CONVERSATION).expect("a row");
     assert_eq!((counter.deleted_up_to, counter.last_number, counter.last_sent_at), (3, 3, None));
-    assert_eq!(room.watermark(BEN, phone(20)).until_number, Some(3), "it may have been revoked meanwhile");
+    assert_eq!(room.recipient(BEN, phone(20)).until_number, Some(3), "it may have been revoked meanwhile");
     room.join(BEN, phone(20));
+    let recipient = room.recipient(BEN, phone(20));
+    assert_eq!((recipient.since_number, recipient.until_number), (3, None));
     let watermark = room.watermark(BEN, phone(20));
-    assert_eq!((watermark.since_number, watermark.until_number), (3, None));
     assert_eq!((watermark.delivered_up_to, watermark.read_up_to), (2, 1));
     room.send(4);
-    room.receipt(4, 4);
+    room.receipt((2, 1), (4, 4));
 }
 
 #[test]
@@ -191,22 +211,51 @@ fn devices_of_one_id_have_their_own_watermarks_and_receipts() {
     let cleo = AccountId::from_bytes([5; 16]);
     room.join(cleo, phone(20));
     room.send(1);
-    room.receipt(1, 1);
+    room.receipt((0, 0), (1, 1));
     let marks = |room: &Room, who| {
-        let row = room.watermark(who, phone(20));
-        (row.delivered_up_to, row.read_up_to, row.until_number)
+        let row = room.fold.row::<MessageWatermark>(&(CONVERSATION, who, phone(20)));
+        (row.map(|row| (row.delivered_up_to, row.read_up_to)), room.recipient(who, phone(20)).until_number)
     };
-    assert_eq!((marks(&room, BEN), marks(&room, cleo)), ((1, 1, None), (0, 0, None)));
-    room.record(ReceiptRecorded {
-        conversation_id: CONVERSATION,
-        account_id: cleo,
-        device_id: phone(20),
-        delivered_up_to: 1,
-        read_up_to: 1,
-    });
+    assert_eq!((marks(&room, BEN), marks(&room, cleo)), ((Some((1, 1)), None), (None, None)));
+    room.receipt_of(cleo, (0, 0), (1, 1));
     assert_eq!(room.fold.rows::<MessageReceipt>().len(), 4);
     let removed =
         RecipientRemoved { conversation_id: CONVERSATION, account_id: cleo, recipient_id: phone(20).into() };
     room.record(removed);
-    assert_eq!((marks(&room, BEN), marks(&room, cleo)), ((1, 1, None), (1, 1, Some(1))));
+    assert_eq!((marks(&room, BEN), marks(&room, cleo)), ((Some((1, 1)), None), (Some((1, 1)), Some(1))));
+}
+
+/// Everything that the folds made, but for where.
+fn rows(room: &Room) -> (Vec<MessageRecipient>, Vec<MessageWatermark>, Vec<(DeliveryState, u64, u64)>) {
+    let receipts = room.fold.rows::<MessageReceipt>().into_iter();
+    (
+        room.fold.rows::<MessageRecipient>().into_iter().map(|(row, _)| row).collect(),
+        room.fold.rows::<MessageWatermark>().into_iter().map(|(row, _)| row).collect(),
+        receipts.map(|(row, _)| (row.state, row.from_number, row.up_to)).collect(),
+    )
+}
+
+#[test]
+fn conversation_and_receipts_come_in_any_order() {
+    let left =
+        || ConversationMemberLeft { conversation_id: CONVERSATION, account_id: BEN, removed_by: Some(ADA) };
+    let mut first = Room::open();
+    (1..=2).for_each(|number| first.send(number));
+    first.receipt((0, 0), (2, 1));
+    first.record(left());
+    // Looked at before the removal, recorded after it.
+    let mut after = Room::open();
+    (1..=2).for_each(|number| after.send(number));
+    after.record(left());
+    after.send(3);
+    after.receipt((0, 0), (2, 1));
+    assert_eq!(rows(&after), rows(&first));
+    assert_eq!(after.recipient(BEN, phone(20)).until_number, Some(2), "what came later was not sent to them");
+    // The conversation was set aside and comes when its receipts are there.
+    let mut before = Room { history: History::new(), fold: Fold::new(Messages) };
+    before.receipt((0, 0), (2, 1));
+    before.open_it();
+    (1..=2).for_each(|number| before.send(number));
+    before.record(left());
+    assert_eq!(rows(&before), rows(&first));
 }

@@ -39,6 +39,7 @@ impl Projector for Organizations {
             Event::Organization(event) => organization_keys(event, keys),
             Event::Account(_)
             | Event::Conversation(_)
+            | Event::ConversationMember(_)
             | Event::Device(_)
             | Event::Operations(_)
             | Event::Session(_)
@@ -51,6 +52,7 @@ impl Projector for Organizations {
             Event::Organization(change) => apply(event, change, rows),
             Event::Account(_)
             | Event::Conversation(_)
+            | Event::ConversationMember(_)
             | Event::Device(_)
             | Event::Operations(_)
             | Event::Session(_)

@@ -35,6 +35,7 @@ impl Projector for Sessions {
             Event::Session(change) => session_keys(change, keys),
             Event::Account(_)
             | Event::Conversation(_)
+            | Event::ConversationMember(_)
             | Event::Device(_)
             | Event::Operations(_)
             | Event::Organization(_)
@@ -47,6 +48,7 @@ impl Projector for Sessions {
             Event::Session(change) => apply(event, change, rows),
             Event::Account(_)
             | Event::Conversation(_)
+            | Event::ConversationMember(_)
             | Event::Device(_)
             | Event::Operations(_)
             | Event::Organization(_)

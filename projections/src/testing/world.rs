@@ -3,18 +3,20 @@
 mod acts;
 mod conversing;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::account::Account;
 use domain::conversation::{Conversation, Recipient};
+use domain::conversation_member::ConversationMember;
 use domain::device::DeviceSet;
 use domain::organization::Organization;
 use domain::session::Session;
 use domain::workspace::Workspace;
 use domain::{
-    AccountId, Actor, Aggregate, CommandId, Context, CorrelationId, DeviceId, Digest, Draft, EventGroup,
-    EventId, Timestamp,
+    AccountId, Actor, Aggregate, CommandId, Context, ConversationId, CorrelationId, DeviceId, Digest, Draft,
+    EventGroup, EventId, Timestamp,
 };
 use ed25519_dalek::SigningKey;
 use eventstore_schema::{
@@ -177,6 +179,7 @@ pub struct World {
     pub(super) organizations: Vec<Kept<Organization>>,
     pub(super) workspaces: Vec<Kept<Workspace>>,
     pub(super) conversations: Vec<Kept<Conversation>>,
+    pub(super) members: HashMap<(ConversationId, AccountId), Kept<ConversationMember>>,
 }
 
 impl World {
@@ -190,6 +193,7 @@ impl World {
             organizations: Vec::new(),
             workspaces: Vec::new(),
             conversations: Vec::new(),
+            members: HashMap::new(),
         }
     }
 
@@ -216,6 +220,11 @@ impl World {
     /// Conversations there are, as their events made them.
     pub fn conversations(&self) -> impl Iterator<Item = &Conversation> {
         self.conversations.iter().map(|kept| &kept.state)
+    }
+
+    /// What an account has acknowledged in a conversation, if it ever did.
+    pub fn member(&self, conversation: ConversationId, account: AccountId) -> Option<&ConversationMember> {
+        self.members.get(&(conversation, account)).map(|kept| &kept.state)
     }
 
     /// Organizations there are, as their events made them.

@@ -180,8 +180,8 @@ async fn messages_and_deliveries_are_as_the_aggregates_say() {
             queries::reactions(&reader, &viewer, id, message.number, first()).await.unwrap();
             for delivery in queries::deliveries(&reader, &viewer, id, message.number, first()).await.unwrap()
             {
-                let marks =
-                    conversation.watermarks(AccountDevice::new(delivery.account_id, delivery.device_id));
+                let member = bench.world.member(id, delivery.account_id);
+                let marks = member.map(|one| one.watermarks(delivery.device_id)).unwrap_or_default();
                 let state =
                     match (marks.read_up_to >= message.number, marks.delivered_up_to >= message.number) {
                         (true, _) => "read",

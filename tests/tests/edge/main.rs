@@ -28,6 +28,7 @@ mod outage;
 mod overload;
 mod postgres;
 mod readiness;
+mod receipts;
 mod signing_keys;
 mod stale;
 mod surface;

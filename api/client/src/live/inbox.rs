@@ -234,8 +234,7 @@ impl Inbox {
             | E::ReactionSet(_)
             | E::ReactionCleared(_)
             | E::MessagePinned(_)
-            | E::MessageUnpinned(_)
-            | E::ReceiptRecorded(_) => {}
+            | E::MessageUnpinned(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ mod client;
 mod frames;
 mod missed;
 mod order;
+mod receipts;
 mod removal;
 mod resume;
 mod signals;

@@ -1,7 +1,7 @@
 //! `POST /v1/conversations/{conversation_id}/receipts`
 
 use crate::routes::conversations::ConversationPath;
-use domain::conversation::commands::RecordReceipt as RecordReceiptCommand;
+use domain::conversation_member::Watermarks;
 
 use crate::endpoint::prelude::*;
 
@@ -22,7 +22,7 @@ impl Endpoint for RecordReceipt {
     const ABOUT: About = About::post(
         "messages.record_receipt",
         "/v1/conversations/{conversation_id}/receipts",
-        "Records up to which message the device has got, and its owner has read, all.\n\nOne receipt covers any number of messages; lower numbers than recorded change nothing.",
+        "Records up to which message the device has got, and its owner has read, all.\n\nOne receipt covers any number of messages; lower numbers than recorded change nothing. The first of a device is recorded at once, those that follow within a second together, by the highest numbers: each is answered when it is on record. `ETag` is the revision of what the caller acknowledged in the conversation.",
     )
     .who(who::PARTICIPANTS)
     .status(204)
@@ -36,10 +36,10 @@ impl Endpoint for RecordReceipt {
 
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<Nothing>, Problem> {
         let RecordReceiptBody { delivered_up_to, read_up_to } = input.body;
-        let command = RecordReceiptCommand { delivered_up_to, read_up_to };
+        let marks = Watermarks { delivered_up_to, read_up_to };
         let conversations = &state.services.conversations;
         let executed =
-            conversations.record_receipt(&input.intent.request, input.path.conversation_id, command).await?;
+            conversations.record_receipt(&input.intent.request, input.path.conversation_id, marks).await?;
         Ok(Reply::of(&executed, Nothing {}))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use domain::conversation::commands::{RecordReceipt, SendMessage};
+use domain::conversation::commands::SendMessage;
 use domain::conversation::{ConversationRole, ConversationTitle, MessageBody};
+use domain::conversation_member::Watermarks;
 use domain::organization::OrganizationRole;
 use domain::workspace::{WorkspaceProfile, WorkspaceRole};
 use domain::{Blob, ConversationId, MessageId, OrganizationId, Rejection, WorkspaceId};
@@ -95,7 +96,7 @@ impl Nodes {
     async fn refusal(&self, id: ConversationId) -> Rejection {
         let (conversations, by) = (&self.there.conversations, || self.stage.by(BOB, 0));
         let title = ConversationTitle { title: Some("Mine".to_owned()), topic: None };
-        let receipt = RecordReceipt { delivered_up_to: 1, read_up_to: 1 };
+        let receipt = Watermarks { delivered_up_to: 1, read_up_to: 1 };
         let (member, alice) = (ConversationRole::Member, ALICE.account());
         let refusals = [
             refused(conversations.send(&by(), id, hello()).await),
@@ -209,7 +210,7 @@ async fn conversations_of_an_archived_workspace_are_read_only_at_once() {
     let conversations = &nodes.there.conversations;
     let answer = conversations.send(&nodes.stage.by(BOB, 0), id, hello()).await;
     assert_eq!(refused(answer), Rejection::WorkspaceArchived);
-    let receipt = RecordReceipt { delivered_up_to: 1, read_up_to: 1 };
+    let receipt = Watermarks { delivered_up_to: 1, read_up_to: 1 };
     conversations.record_receipt(&nodes.stage.by(BOB, 0), id, receipt).await.unwrap();
     conversations.remove_member(&nodes.stage.by(BOB, 0), id, BOB.account()).await.unwrap();
 }

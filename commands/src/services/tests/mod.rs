@@ -2,5 +2,6 @@
 
 mod access;
 mod across;
+mod receipts;
 mod signatures;
 pub(crate) mod stage;

@@ -1,9 +1,7 @@
 //! What is said, by whom, under which generation.
 
-use crate::AccountDevice;
 use crate::conversation::{
-    Conversation, ConversationKind, ConversationRole, MessageDeleted, MessageEdited, MessageSent,
-    ReactionSet, ReceiptRecorded,
+    Conversation, ConversationKind, ConversationRole, MessageDeleted, MessageEdited, MessageSent, ReactionSet,
 };
 use crate::violation::{Rule, Violation};
 
@@ -40,19 +38,6 @@ pub(super) fn reacted(state: &Conversation, event: &ReactionSet) -> Result<(), V
     device(state, event.account_id, event.device_id)?;
     is_live(state, event.number)?;
     comes_under(state, event.generation, event.encrypted)
-}
-
-/// Neither watermark falls, one rises, and nothing is read that was not delivered.
-pub(super) fn received(state: &Conversation, event: &ReceiptRecorded) -> Result<(), Violation> {
-    device(state, event.account_id, event.device_id)?;
-    let (delivered, read) = (event.delivered_up_to, event.read_up_to);
-    let exist = read <= delivered && delivered <= state.last_number();
-    Rule::Number.holds(exist, "watermarks at messages that are there", event)?;
-    let known = state.watermarks(AccountDevice::new(event.account_id, event.device_id));
-    let rises = delivered >= known.delivered_up_to
-        && read >= known.read_up_to
-        && (delivered, read) != (known.delivered_up_to, known.read_up_to);
-    Rule::Number.holds(rises, "watermarks that rise", event)
 }
 
 /// Whether a message is there and was not deleted.

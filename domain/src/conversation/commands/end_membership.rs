@@ -45,7 +45,6 @@ impl EndMembership {
 
 #[cfg(test)]
 mod tests {
-    use crate::conversation::commands::RecordReceipt;
     use crate::conversation::testing::*;
     use crate::conversation::{ConversationEvent, WorkspaceTerm};
     use crate::{Rejection, WorkspaceId};
@@ -101,24 +100,19 @@ mod tests {
 
     #[test]
     fn nobody_is_a_member_whose_term_has_ended() {
-        let receipt = || RecordReceipt { delivered_up_to: 0, read_up_to: 0 };
         let group = Given::group(&[ALICE, BOB]).committed(ALICE);
         for context in [out_of_organization(BOB.on(0)), back_in_organization(BOB.on(0))] {
             assert_eq!(group.refusal(context, group.message()), Rejection::ConversationNotFound);
-            assert_eq!(group.refusal(context, receipt()), Rejection::ConversationNotFound);
         }
         let given = Given::in_workspace(&[ALICE, BOB]);
         for context in [BOB.on(0), out_of_workspace(BOB.on(0)), back_in_workspace(BOB.on(0))] {
-            assert_eq!(given.refusal(context, receipt()), Rejection::ConversationNotFound);
+            assert_eq!(given.refusal(context, given.message()), Rejection::ConversationNotFound);
         }
-        assert_eq!(given.events(in_workspace(BOB.on(0)), receipt()), Ok(vec![]));
     }
 
     #[test]
-    fn an_archived_workspace_takes_receipts_and_nothing_else() {
+    fn an_archived_workspace_takes_no_change() {
         let given = Given::in_workspace(&[ALICE, BOB]);
-        let receipt = RecordReceipt { delivered_up_to: 0, read_up_to: 0 };
-        assert_eq!(given.events(archived(BOB.on(0)), receipt), Ok(vec![]));
         for command in every_change(&given) {
             assert_eq!(given.refusal(archived(ALICE.on(0)), command), Rejection::WorkspaceArchived);
         }

@@ -14,7 +14,6 @@ mod delete_message;
 mod edit_message;
 mod end_membership;
 mod pin_message;
-mod record_receipt;
 mod remove_member;
 mod remove_recipient;
 mod report_wrap;
@@ -43,7 +42,6 @@ pub use delete_message::DeleteMessage;
 pub use edit_message::EditMessage;
 pub use end_membership::EndMembership;
 pub use pin_message::PinMessage;
-pub use record_receipt::RecordReceipt;
 pub use remove_member::RemoveMember;
 pub use remove_recipient::RemoveRecipient;
 pub use report_wrap::ReportWrap;
@@ -74,7 +72,6 @@ commands! {
         ClearReaction(ClearReaction);
         PinMessage(PinMessage);
         UnpinMessage(UnpinMessage);
-        RecordReceipt(RecordReceipt);
         Delete(DeleteConversation);
     }
 }

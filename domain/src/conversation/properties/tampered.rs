@@ -46,7 +46,6 @@ fn is_repeatable(event: &ConversationEvent) -> bool {
         | ConversationEvent::MessageDeleted(_)
         | ConversationEvent::MessagePinned(_)
         | ConversationEvent::MessageUnpinned(_)
-        | ConversationEvent::ReceiptRecorded(_)
         | ConversationEvent::Deleted(_)
         | ConversationEvent::Reopened(_) => false,
     }
@@ -74,7 +73,6 @@ fn of_a_stranger(event: &ConversationEvent) -> Option<ConversationEvent> {
         ConversationEvent::ReactionCleared(one) => one.account_id = stranger,
         ConversationEvent::MessagePinned(one) => one.pinned_by = stranger,
         ConversationEvent::MessageUnpinned(one) => one.unpinned_by = stranger,
-        ConversationEvent::ReceiptRecorded(one) => one.account_id = stranger,
         ConversationEvent::Deleted(one) => one.deleted_by = stranger,
     }
     Some(event)

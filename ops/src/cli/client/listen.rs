@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use domain::conversation::ConversationEvent;
+use domain::conversation_member::{ConversationMemberEvent, ReceiptRecorded};
 use domain::{ConversationId, Event};
 use envoi_client::Client;
 use envoi_client::live::{Happening, Incoming};
@@ -41,8 +42,14 @@ enum Receipts {
 /// Runs `envoi client listen`.
 pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
     let client = place.client()?;
+    let listened = listen(place, &client, &args).await;
+    let told = client.flush().await.map_err(explain);
+    listened.and(told)
+}
+
+async fn listen(place: &Place, client: &Client, args: &Args) -> Result<(), CliError> {
     let mut live = client.live(None);
-    let mut names = Names::new(&client);
+    let mut names = Names::new(client);
     let mut left = args.count;
     // Listens for signals all the time: one that comes while a message is told is not lost.
     let mut stop = std::pin::pin!(serve::until_asked_to_stop());
@@ -57,7 +64,7 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
                     CliError::usage("the session of this profile is over").hint("`envoi client login`")
                 );
             }
-            Some(Incoming::Event(happening)) if concerns(&args, &happening) => {
+            Some(Incoming::Event(happening)) if concerns(args, &happening) => {
                 let message = message_in(&happening);
                 if message.is_none() {
                     tell(place.output, &mut names, &happening).await;
@@ -72,20 +79,25 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
             }
         };
         let Some(message) = message else { continue };
-        tell_message(place.output, &client, &mut names, &message).await;
+        tell_message(place.output, client, &mut names, &message).await;
         left = left.map(|left| left - 1);
         if message.sender_id != client.account_id() {
-            receipt(&client, args.receipts, message.conversation_id, message.number).await?;
+            acknowledge(client, args.receipts, message.conversation_id, message.number);
         }
     }
     Ok(())
 }
 
 fn concerns(args: &Args, happening: &Happening) -> bool {
-    match (&args.conversation, &happening.event) {
-        (None, _) => true,
-        (Some(only), Event::Conversation(event)) => event.conversation_id() == *only,
-        (Some(_), _) => false,
+    args.conversation.is_none_or(|only| place_of(&happening.event) == Some(only))
+}
+
+/// The conversation that it happened in.
+fn place_of(event: &Event) -> Option<ConversationId> {
+    match event {
+        Event::Conversation(event) => Some(event.conversation_id()),
+        Event::ConversationMember(event) => Some(event.conversation_id()),
+        _ => None,
     }
 }
 
@@ -106,18 +118,12 @@ fn message_in(happening: &Happening) -> Option<Message> {
     })
 }
 
-async fn receipt(
-    client: &Client,
-    receipts: Receipts,
-    conversation: ConversationId,
-    number: u64,
-) -> Result<(), CliError> {
-    let read = match receipts {
-        Receipts::None => return Ok(()),
-        Receipts::Delivered => 0,
-        Receipts::Read => number,
-    };
-    client.record_receipt(conversation, number, read).await.map_err(explain)
+fn acknowledge(client: &Client, receipts: Receipts, conversation: ConversationId, number: u64) {
+    match receipts {
+        Receipts::None => {}
+        Receipts::Delivered => client.acknowledge(conversation, number, 0),
+        Receipts::Read => client.acknowledge(conversation, number, number),
+    }
 }
 
 /// Connection news: for people beside the messages, for machines among them.
@@ -153,12 +159,44 @@ async fn tell_message(output: Output, client: &Client, names: &mut Names<'_>, me
 }
 
 async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
+    let said = match &happening.event {
+        Event::Conversation(event) => said(output, names, happening, event).await,
+        Event::ConversationMember(ConversationMemberEvent::ReceiptRecorded(receipt)) => {
+            Some(received(names, receipt).await)
+        }
+        _ => None,
+    };
+    let (Some(id), Some((name, value, said))) = (place_of(&happening.event), said) else { return };
+    let mut whole = json!({ "event": name, "conversation_id": id });
+    if let (Value::Object(whole), Value::Object(more)) = (&mut whole, value) {
+        whole.extend(more);
+    }
+    output.line(&whole, || format!("{id}{GAP}{said}"));
+}
+
+/// What is told of something: its name, its members, and what people read.
+type Told = (&'static str, Value, String);
+
+async fn received(names: &mut Names<'_>, receipt: &ReceiptRecorded) -> Told {
+    let (delivered, read) = (receipt.delivered_up_to, receipt.read_up_to);
+    let value = json!({
+        "account_id": receipt.account_id, "delivered_up_to": delivered, "read_up_to": read,
+    });
+    let who = names.shown(receipt.account_id, false).await;
+    ("receipt", value, format!("{who} has messages up to {delivered} and read up to {read}"))
+}
+
+async fn said(
+    output: Output,
+    names: &mut Names<'_>,
+    happening: &Happening,
+    event: &ConversationEvent,
+) -> Option<Told> {
     use ConversationEvent as E;
-    let Event::Conversation(event) = &happening.event else { return };
     let id = event.conversation_id();
     let locked = Body::Locked;
     let body = happening.body.as_ref().unwrap_or(&locked);
-    let (name, value, said): (&str, Value, String) = match event {
+    Some(match event {
         E::MessageEdited(edited) => {
             let value =
                 json!({ "number": edited.number, "state": history::state(body), "text": body.text() });
@@ -189,14 +227,6 @@ async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
             json!({ "generation": new.generation, "account_id": new.account_id }),
             format!("a new key is in force: generation {}", new.generation),
         ),
-        E::ReceiptRecorded(receipt) => {
-            let (delivered, read) = (receipt.delivered_up_to, receipt.read_up_to);
-            let value = json!({
-                "account_id": receipt.account_id, "delivered_up_to": delivered, "read_up_to": read,
-            });
-            let who = names.shown(receipt.account_id, false).await;
-            ("receipt", value, format!("{who} has messages up to {delivered} and read up to {read}"))
-        }
         E::MessageSent(_)
         | E::Created(_)
         | E::TitleChanged(_)
@@ -209,11 +239,6 @@ async fn tell(output: Output, names: &mut Names<'_>, happening: &Happening) {
         | E::MessagePinned(_)
         | E::MessageUnpinned(_)
         | E::Deleted(_)
-        | E::Reopened(_) => return,
-    };
-    let mut whole = json!({ "event": name, "conversation_id": id });
-    if let (Value::Object(whole), Value::Object(more)) = (&mut whole, value) {
-        whole.extend(more);
-    }
-    output.line(&whole, || format!("{id}{GAP}{said}"));
+        | E::Reopened(_) => return None,
+    })
 }

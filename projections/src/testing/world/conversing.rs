@@ -6,6 +6,8 @@ use domain::conversation::{
     Cipher, Conversation, ConversationKind, ConversationRole, ConversationTitle, MessageBody, RecipientKind,
     Standing, Suite, Wrap, direct_conversation_id,
 };
+use domain::conversation_member::commands::RecordReceipt;
+use domain::conversation_member::{Watermarks, conversation_member_id};
 use domain::{
     AccountDevice, AccountId, AccountRecipient, Blob, Context, ConversationId, DeviceId, Digest, HpkeKey,
     MessageId, Nonce, OrganizationId, Signature,
@@ -173,8 +175,12 @@ impl World {
             6 => self.recorder.give(kept, UnpinMessage { number }, context).await,
             7..11 => {
                 let read_up_to = number.min(last).saturating_sub(u64::from(slot));
-                let receipt = RecordReceipt { delivered_up_to: number.min(last), read_up_to };
-                self.recorder.give(kept, receipt, context).await
+                let marks = Watermarks { delivered_up_to: number.min(last), read_up_to };
+                let Ok(acknowledgement) = kept.state.acknowledge(marks, &context) else { return false };
+                let id = ConversationId::from(kept.id);
+                let member = self.members.entry((id, account_id));
+                let member = member.or_insert_with(|| Kept::new(conversation_member_id(id, account_id)));
+                self.recorder.give(member, RecordReceipt { acknowledgement }, context).await
             }
             _ => {
                 let reply_to = (slot == 0 && last > 0).then(|| number.min(last));
