@@ -4,6 +4,7 @@ pub mod append;
 mod child;
 pub mod growth;
 pub mod rebuild;
+pub mod receipts;
 pub mod resume;
 pub mod send;
 mod socket;

@@ -242,14 +242,19 @@ impl Usage {
 }
 
 /// A conversation and its members.
-struct Room {
-    conversation_id: ConversationId,
-    members: Vec<Arc<Client>>,
+pub(super) struct Room {
+    pub(super) conversation_id: ConversationId,
+    pub(super) members: Vec<Arc<Client>>,
 }
 
 /// Brings everybody in and opens the conversations, each with a committed generation that every member holds. The members of
 /// each conversation come in by the servers in turn, and stay with theirs.
-async fn gather(scratch: &Scratch, servers: &[Child], name: &str, load: Load) -> Result<Vec<Room>, CliError> {
+pub(super) async fn gather(
+    scratch: &Scratch,
+    servers: &[Child],
+    name: &str,
+    load: Load,
+) -> Result<Vec<Room>, CliError> {
     let mails = scratch.private().mail_directory();
     let entrances: Vec<Entrance> =
         servers.iter().map(|server| Entrance::new(server.url(), &mails)).collect::<Result<_, _>>()?;

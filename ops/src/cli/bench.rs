@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::{CliError, Global};
-use crate::bench::{append, growth, rebuild, resume, send};
+use crate::bench::{append, growth, rebuild, receipts, resume, send};
 use crate::runtime::scratch::LogChoice;
 
 /// Arguments of `envoi bench`.
@@ -65,6 +65,18 @@ enum Verb {
         /// Events of others while they are away.
         #[arg(long, default_value_t = 1_000_000)]
         events: u64,
+    },
+    /// What it costs when all members of a large conversation acknowledge everything that one of them sends.
+    Receipts {
+        /// Members, each with an account, a device and a live socket of its own.
+        #[arg(long, default_value_t = 300)]
+        members: usize,
+        /// Messages a second.
+        #[arg(long, default_value_t = 10)]
+        rate: u32,
+        /// Seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Cost of a send in a long conversation and behind a long log.
     Growth {
@@ -146,6 +158,21 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
                 )
             });
             report.check()?;
+        }
+        Verb::Receipts { members, rate, seconds } => {
+            let report = receipts::run(receipts::Load { members, rate, seconds }, log, output).await?;
+            output.result(&report, || {
+                format!(
+                    "{} members acknowledge {} messages: {:.1} events a message (at most {:.0}), {:.2} frames a member and \
+                     message (at most {:.0})",
+                    report.members,
+                    report.messages,
+                    report.events_per_message,
+                    report.events_per_message_max,
+                    report.frames_per_message,
+                    report.frames_per_message_max
+                )
+            });
         }
         Verb::Growth { messages, events } => {
             let report = growth::run(messages, events, log, output).await?;
