@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use domain::{Aggregate, Category};
+use domain::Aggregate;
 use eventstore_schema::{Condition, Revision, StreamId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -73,10 +73,10 @@ impl<A: Aggregate> Inner<A> {
         jobs.extend(self.queue.drain(..count));
     }
 
-    /// Lets whoever peeks see the state that a run works with. Nobody's access rests on a conversation, and a state that is shared
-    /// costs more to change.
+    /// Lets whoever peeks see the state that a run works with. A copy costs little: what changes is copied anyway, into the
+    /// speculative state.
     fn show(&mut self, cached: Option<&CachedAggregate<A>>) {
-        let at = cached.filter(|_| A::CATEGORY != Category::Conversation).map(CachedAggregate::confirmed);
+        let at = cached.map(CachedAggregate::confirmed);
         if at.map(|at| at.revision) != self.seen.as_ref().map(|seen| seen.revision) {
             self.seen = at.cloned();
         }

@@ -260,16 +260,29 @@ struct Last {
     messages: u64,
 }
 
+/// Sends at the load's rate, whatever an answer takes.
 async fn send_all(sender: &Client, conversation_id: ConversationId, load: Load) -> Result<Last, CliError> {
-    let mut last = Last { number: 0, messages: 0 };
-    let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / f64::from(load.rate.max(1))));
-    let until = Instant::now() + Duration::from_secs(load.seconds);
-    while Instant::now() < until {
+    let every = Duration::from_secs_f64(1.0 / f64::from(load.rate.max(1)));
+    let messages = load.seconds.saturating_mul(u64::from(load.rate));
+    let ticks = stream::unfold((tokio::time::interval(every), 0), |(mut ticks, sent)| async move {
+        if sent == messages {
+            return None;
+        }
         ticks.tick().await;
-        let sent = sender.send_text(conversation_id, TEXT).await.map_err(|error| failed(&error))?;
-        last = Last { number: sent.number, messages: last.messages + 1 };
-    }
-    Ok(last)
+        Some(((), (ticks, sent + 1)))
+    });
+    let numbers: Vec<u64> = ticks
+        .map(|()| async move {
+            sender
+                .send_text(conversation_id, TEXT)
+                .await
+                .map(|sent| sent.number)
+                .map_err(|error| failed(&error))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(Last { number: numbers.into_iter().max().unwrap_or_default(), messages })
 }
 
 async fn flush_all(room: &Room) -> Result<(), CliError> {

@@ -111,34 +111,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         Verb::Send { clients, conversations, seconds, in_flight, servers } => {
             let load = send::Load { clients, conversations, seconds, in_flight, servers };
             let report = send::run(load, log, output).await?;
-            output.result(&report, || {
-                let (sends, live) = (&report.latency_ms, &report.delivery_ms);
-                let several = report.several.as_ref().map_or_else(String::new, |several| {
-                    format!(
-                        "; {} servers on the same conversations: {:.0} messages/s in {:.1} ms (p95 {:.1}, p99 {:.1}), \
-                         ratio {:.2}",
-                        several.servers,
-                        several.several_messages_per_second,
-                        several.several_latency_ms.p50,
-                        several.several_latency_ms.p95,
-                        several.several_latency_ms.p99,
-                        several.ratio
-                    )
-                });
-                format!(
-                    "{:.0} messages/s; answered in {:.1} ms (p95 {:.1}, p99 {:.1}); delivered in {:.1} ms (p95 {:.1}, \
-                     p99 {:.1}) at half the load; {:.2} CPU s and {:.0} bytes by 1,000 messages{several}",
-                    report.messages_per_second,
-                    sends.p50,
-                    sends.p95,
-                    sends.p99,
-                    live.p50,
-                    live.p95,
-                    live.p99,
-                    report.cpu_seconds_per_1000,
-                    report.bytes_per_1000
-                )
-            });
+            output.result(&report, || sends(&report));
         }
         Verb::Rebuild { events } => {
             let report = rebuild::run(events, log, output).await?;
@@ -185,4 +158,34 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+/// What people read of the sends.
+fn sends(report: &send::Report) -> String {
+    let (sends, live) = (&report.latency_ms, &report.delivery_ms);
+    let several = report.several.as_ref().map_or_else(String::new, |several| {
+        format!(
+            "; {} servers on the same conversations: {:.0} messages/s in {:.1} ms (p95 {:.1}, p99 {:.1}), \
+             ratio {:.2}",
+            several.servers,
+            several.several_messages_per_second,
+            several.several_latency_ms.p50,
+            several.several_latency_ms.p95,
+            several.several_latency_ms.p99,
+            several.ratio
+        )
+    });
+    format!(
+        "{:.0} messages/s; answered in {:.1} ms (p95 {:.1}, p99 {:.1}); delivered in {:.1} ms (p95 {:.1}, \
+         p99 {:.1}) at half the load; {:.2} CPU s and {:.0} bytes by 1,000 messages{several}",
+        report.messages_per_second,
+        sends.p50,
+        sends.p95,
+        sends.p99,
+        live.p50,
+        live.p95,
+        live.p99,
+        report.cpu_seconds_per_1000,
+        report.bytes_per_1000
+    )
 }
