@@ -14,7 +14,7 @@ use super::close::Close;
 use super::event::LiveEvent;
 use super::frames::{Down, ResetReason};
 use super::hub::{Attach, Joined};
-use super::missed::Missed;
+use super::missed::{Missed, acknowledgements};
 use super::sight::{Look, Sight};
 use super::socket::{Line, until};
 use super::terms;
@@ -234,8 +234,11 @@ impl Line {
     ) -> Result<Missed, Close> {
         let reader = self.showing(ADDRESSING, until).await?;
         let _turn = turns.next(&self.state).await?;
-        let addressed = addressed(&reader, identity.account_id, at).await;
-        let addressed = addressed.map_err(|error| self.unavailable(&error))?;
+        let account_id = identity.account_id;
+        let addressed = addressed(&reader, account_id, at).await;
+        let mut addressed = addressed.map_err(|error| self.unavailable(&error))?;
+        let told = acknowledgements(&reader, account_id, spans, at).await;
+        addressed.extend(told.map_err(|error| self.unavailable(&error))?);
         Ok(Missed::new(identity.account_id, identity.session_id, spans, addressed, (at, until)))
     }
 

@@ -2,11 +2,46 @@
 //! joined meanwhile with them; its account, its devices, its sessions; and the organizations and workspaces that addressed it.
 //! What others do elsewhere is not read, however much it is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use domain::conversation_member::conversation_member_id;
+use domain::limits::RECEIPTS_FOR_ALL_MEMBERS_MAX;
 use domain::{AccountId, Category, SessionId};
 use eventstore_schema::{EventLog, LogError, PageLimits, Position, RecordedEvent, StreamId, StreamsPage};
-use projections::conversations::queries::MembershipSpan;
+use projections::conversations::queries::{MembershipSpan, members_of_small};
+use projections::{QueryError, Reader, Viewer};
+
+/// Conversations in which more accounts ever were are large, whatever they are now: who in them has got or read something is told
+/// to the account's own devices only. Their senders ask for it when they look.
+const SMALL_MEMBERS_MAX: u32 = 4 * RECEIPTS_FOR_ALL_MEMBERS_MAX as u32;
+
+/// The streams of what members did for themselves in its conversations that an account may be told of: its own, and in small
+/// conversations all.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn acknowledgements(
+    reader: &Reader,
+    account_id: AccountId,
+    spans: &[MembershipSpan],
+    after: Option<Position>,
+) -> Result<Vec<StreamId>, QueryError> {
+    let stream = |conversation_id, account_id| {
+        StreamId::new(Category::ConversationMember, conversation_member_id(conversation_id, account_id))
+    };
+    let mut by_organization: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for span in spans.iter().filter(|span| span.left_position.is_none() || span.left_position > after) {
+        by_organization.entry(span.organization_id).or_default().push(span.conversation_id);
+    }
+    let mut streams = Vec::new();
+    for (organization_id, conversations) in by_organization {
+        let viewer = Viewer { account_id, organization_id: Some(organization_id) };
+        streams.extend(conversations.iter().map(|conversation| stream(*conversation, account_id)));
+        let members = members_of_small(reader, &viewer, &conversations, SMALL_MEMBERS_MAX).await?;
+        streams.extend(members.iter().map(|member| stream(member.conversation_id, member.account_id)));
+    }
+    Ok(streams)
+}
 
 /// The streams that may hold something for an account between two positions, and how far they were read.
 pub struct Missed {
@@ -20,7 +55,7 @@ pub struct Missed {
 
 impl Missed {
     /// What account and session missed behind `after`, up to and with `until`. `spans` and `addressed` ([`projections::addressed`]
-    /// behind `after`) show what stands at `until`.
+    /// and [`acknowledgements`] behind `after`) show what stands at `until`.
     pub fn new(
         account_id: AccountId,
         session_id: SessionId,

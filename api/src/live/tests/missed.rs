@@ -10,7 +10,7 @@ use projections::{ADDRESSING, Item, addressed, conversations};
 
 use super::super::audience::Proved;
 use super::super::event::LiveEvent;
-use super::super::missed::Missed;
+use super::super::missed::{Missed, acknowledgements};
 use super::super::sight::{Look, Sight};
 use super::super::terms;
 use super::site::{Node, PATIENCE, Site};
@@ -85,7 +85,8 @@ async fn both(
     let log: Vec<_> = all.iter().filter(between).cloned().collect();
     let mut by_log = Seen::default();
     by_log.see(&mut sight.clone(), &log);
-    let addressed = addressed(&reader, account, Some(after)).await.unwrap();
+    let mut addressed = addressed(&reader, account, Some(after)).await.unwrap();
+    addressed.extend(acknowledgements(&reader, account, &rows, Some(after)).await.unwrap());
     let mut missed = Missed::new(account, session_id, &rows, addressed, (Some(after), until));
     let (mut by_streams, mut sight, mut read) = (Seen::default(), sight, 0);
     while missed.goes_on() {
@@ -128,8 +129,10 @@ async fn own_streams_show_all_that_a_look_at_everything_shows() {
     // It was about something.
     assert!(shown > 5_000, "{shown}");
     assert_eq!(ends.into_iter().collect::<Vec<_>>(), ["Ended", "Lost"]);
-    let addressing = [Category::Account, Category::Conversation, Category::Device, Category::Organization];
-    for category in addressing.into_iter().chain([Category::Session, Category::Workspace]) {
+    let addressing =
+        [Category::Account, Category::Conversation, Category::ConversationMember, Category::Device];
+    let others = [Category::Organization, Category::Session, Category::Workspace];
+    for category in addressing.into_iter().chain(others) {
         assert!(streams.contains(category.name()), "nothing of {category} was shown");
     }
 }
@@ -159,6 +162,8 @@ async fn nothing_of_others_is_read() {
     let spans = conversations::queries::spans(&reader, bob.account_id).await.unwrap();
     let addressed = addressed(&reader, bob.account_id, Some(after)).await.unwrap();
     assert_eq!(addressed, []);
+    let addressed = acknowledgements(&reader, bob.account_id, &spans, Some(after)).await.unwrap();
+    assert_eq!(addressed.len(), 3, "two of one group, of which one is bob's own by two ways");
     let mut missed = Missed::new(bob.account_id, bob.session_id, &spans, addressed, (Some(after), until));
     let limits = PageLimits { events: 3, bytes: 1_000_000 };
     let mut read = Vec::new();
