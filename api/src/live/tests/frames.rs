@@ -36,7 +36,7 @@ async fn a_message_is_sent_and_acknowledged_on_the_socket() {
     let event = client.event().await;
     assert_eq!(
         (&event["name"], &event["data"]["read_up_to"]),
-        (&json!("conversation.receipt_recorded"), &json!(1))
+        (&json!("conversation_member.receipt_recorded"), &json!(1))
     );
     client
         .say(json!({ "type": "command", "id": "p", "invocation": { "command": "messages.pin_message",
