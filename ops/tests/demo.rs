@@ -10,6 +10,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use eventstore_schema::over_engines;
 use eventstore_schema::testing::{Engine, TestLog};
 use serde_json::{Value, json};
@@ -54,12 +56,23 @@ fn assert_played(summary: &Value, people: u64, lines: u64) {
 /// The log was read and the read models compared.
 fn assert_looked_behind(summary: &Value) {
     assert_eq!(summary["rebuild_digests_equal"], true, "{summary}");
+    assert_log_was_read(summary);
+    assert!(summary["rebuilt_events"].as_u64().unwrap() >= summary["events_in_log"].as_u64().unwrap());
+}
+
+/// How many rebuilds there were of each read model.
+fn generations(config: &Path) -> Vec<u64> {
+    let status = Ran::of(envoi(&["projections", "status", "--json", "--config", config.to_str().unwrap()]));
+    let status = status.succeeded().json();
+    status["projections"].as_array().unwrap().iter().map(|one| one["generation"].as_u64().unwrap()).collect()
+}
+
+fn assert_log_was_read(summary: &Value) {
     let projections = summary["projections"].as_array().unwrap();
     assert!(projections.len() >= 8, "{summary}");
     let last = projections[0]["position"].as_u64().unwrap();
     assert!(projections.iter().all(|one| one["position"] == last), "{summary}");
     assert!(summary["events_in_log"].as_u64().unwrap() > summary["messages_sent"].as_u64().unwrap());
-    assert!(summary["rebuilt_events"].as_u64().unwrap() >= summary["events_in_log"].as_u64().unwrap());
 }
 
 async fn the_default_script_is_played_and_everything_is_as_it_should_be(engine: Engine) {
@@ -92,12 +105,22 @@ async fn any_script_is_played_on_a_server_that_runs_already(engine: Engine) {
     assert_played(&summary, 2, 4);
     assert_eq!(summary["rebuild_digests_equal"], Value::Null, "nothing is known of the database: {summary}");
 
-    // Once more, beside what is there, and with the installation's configuration.
+    // Once more, beside what is there, and with the installation's configuration: nobody asked for a rebuild.
     let config = dev.root.join("envoi.toml");
+    let before = generations(&config);
     let arguments = [&arguments[..], &["--config", config.to_str().unwrap()]].concat();
     let summary = demo(&arguments).succeeded().json();
     assert_played(&summary, 2, 4);
+    assert_eq!(summary["rebuild_digests_equal"], Value::Null, "{summary}");
+    assert_log_was_read(&summary);
+    assert_eq!(generations(&config), before);
+
+    // And now somebody does.
+    let arguments = [&arguments[..], &["--rebuild"]].concat();
+    let summary = demo(&arguments).succeeded().json();
+    assert_played(&summary, 2, 4);
     assert_looked_behind(&summary);
+    assert!(generations(&config).iter().zip(&before).all(|(now, before)| now > before));
 
     // What servers and clients made of it keeps every rule.
     let config = config.to_str().unwrap();
@@ -119,6 +142,9 @@ fn what_cannot_be_played_is_refused_before_anything_starts() {
     assert_eq!(missing.code, 2, "{}", missing.stderr);
     let half = demo(&["--server", "http://127.0.0.1:1"]);
     assert_eq!(half.code, 2, "{}", half.stderr);
+    let nothing = demo(&["--server", "http://127.0.0.1:1", "--mail-dir", "/tmp", "--rebuild"]);
+    assert_eq!(nothing.code, 2, "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("no database is configured"), "{}", nothing.stderr);
 }
 
 #[test]

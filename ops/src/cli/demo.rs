@@ -16,13 +16,17 @@ pub struct Args {
     /// Transcript: lines `NAME: text`, empty lines, comments that begin with `#`. Without it one that comes along.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// Play on a server that runs already instead of a private one. Read models are compared when the configuration names
-    /// its database.
+    /// Play on a server that runs already instead of a private one. When the configuration names its database, it is looked
+    /// how far its read models are.
     #[arg(long, env = "ENVOI_SERVER", value_name = "URL", requires = "mail_dir")]
     server: Option<String>,
     /// The folder that this server writes e-mails to.
     #[arg(long, value_name = "DIRECTORY", requires = "server")]
     mail_dir: Option<PathBuf>,
+    /// Build all read models of that server anew when the play is over, and compare: the whole log is read, and queries change
+    /// over to the new ones. The configuration has to name its database. Those of a private server always are.
+    #[arg(long, requires = "server")]
+    rebuild: bool,
     /// Give up after so many seconds.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
@@ -39,8 +43,8 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let mut stop = tokio::spawn(serve::until_asked_to_stop());
     let stage = match (args.server, args.mail_dir) {
         (Some(url), Some(mail_directory)) => {
-            let config = global.configuration()?;
-            Stage::elsewhere(Elsewhere { url, mail_directory, config }).await?
+            let (config, rebuilds) = (global.configuration()?, args.rebuild);
+            Stage::elsewhere(Elsewhere { url, mail_directory, config, rebuilds }).await?
         }
         _ => {
             global.output.step("Starting a private PostgreSQL and a server of its own");

@@ -32,7 +32,14 @@ pub async fn play(stage: &Stage, script: &Script, output: Output) -> Result<Summ
     play.walls().await?;
     let mut summary = play.end().await?;
     match &stage.backstage {
-        Some(backstage) => rebuild::compare(backstage, &mut summary, output).await?,
+        Some(backstage) => {
+            match stage.rebuilds {
+                true => rebuild::compare(backstage, &mut summary, output).await?,
+                false => output
+                    .step("\nThe read models were left as they are: --rebuild builds them anew and compares"),
+            }
+            rebuild::look(backstage, &mut summary).await?;
+        }
         None => output.step("\nNo database is configured: the log and the read models were not looked at"),
     }
     summary.seconds = began.elapsed().as_secs_f64();

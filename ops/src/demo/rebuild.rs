@@ -47,6 +47,15 @@ pub async fn compare(backstage: &Backstage, summary: &mut Summary, output: Outpu
         }
         output.step("  others wrote meanwhile: once more");
     }
+    Ok(())
+}
+
+/// Looks at the log and how far the read models show it, and changes nothing.
+///
+/// # Errors
+/// When the log cannot be read, or a read model does not come to its end.
+pub async fn look(backstage: &Backstage, summary: &mut Summary) -> Result<(), CliError> {
+    backstage.abreast().await?;
     summary.events_in_log = Some(backstage.events().await?);
     let positions = backstage.positions().into_iter();
     summary.projections =

@@ -28,6 +28,8 @@ pub struct Elsewhere {
     pub mail_directory: PathBuf,
     /// Its configuration; without a database in it, what needs one is left out.
     pub config: Config,
+    /// Whether its read models are to be built anew.
+    pub rebuilds: bool,
 }
 
 struct Own {
@@ -53,6 +55,8 @@ pub struct Stage {
     pub run: String,
     /// What lies behind, if it can be reached.
     pub backstage: Option<Backstage>,
+    /// Whether the read models may be built anew: others may be reading them.
+    pub rebuilds: bool,
     own: Option<Own>,
 }
 
@@ -85,21 +89,21 @@ impl Stage {
         let (database, log) = (server.backend.database.clone(), Arc::clone(&server.backend.log));
         let backstage = Backstage::new(database, log, Arc::clone(&server.projections)).await?;
         let entrance = Entrance::new(&format!("http://{address}"), &scratch.private().mail_directory())?;
-        Ok(Self { entrance, run: random_name()?, backstage: Some(backstage), own: None })
+        Ok(Self { entrance, run: random_name()?, backstage: Some(backstage), rebuilds: true, own: None })
     }
 
     /// Plays on a server that runs already.
     ///
     /// # Errors
-    /// When its database is configured and cannot be reached.
+    /// When its database is configured and cannot be reached, or is not and is to be rebuilt.
     pub async fn elsewhere(elsewhere: Elsewhere) -> Result<Self, CliError> {
-        let Elsewhere { url, mail_directory, config } = elsewhere;
-        let backstage = match config.database.url.is_empty() {
+        let Elsewhere { url, mail_directory, config, rebuilds } = elsewhere;
+        let backstage = match config.database.url.is_empty() && !rebuilds {
             true => None,
             false => Some(Backstage::connect(&config).await?),
         };
         let entrance = Entrance::new(&url, &mail_directory)?;
-        Ok(Self { entrance, run: random_name()?, backstage, own: None })
+        Ok(Self { entrance, run: random_name()?, backstage, rebuilds, own: None })
     }
 
     /// Stops and removes what was made for the play.
