@@ -4,6 +4,8 @@ use refinery::Runner;
 use refinery::error::Kind;
 use tokio_postgres::Client;
 
+use crate::database::Role;
+
 mod embedded {
     refinery::embed_migrations!("migrations");
 }
@@ -68,11 +70,16 @@ async fn run_locked(
 ) -> Result<(), MigrateError> {
     ensure_roles(client).await.map_err(MigrateError::Prepare)?;
     client.batch_execute("CREATE SCHEMA IF NOT EXISTS migrations").await.map_err(MigrateError::Prepare)?;
+    // Servers look which form the database has.
+    let grant = format!("GRANT USAGE ON SCHEMA migrations TO {}", Role::App);
+    client.batch_execute(&grant).await.map_err(MigrateError::Prepare)?;
     runner.set_migration_table_name(format!("migrations.{area}"));
     let report = runner.run_async(client).await.map_err(|source| match source.kind() {
         Kind::DivergentVersion(..) | Kind::MissingVersion(_) => MigrateError::Foreign { area },
         _ => MigrateError::Run { area, source: Box::new(source) },
     })?;
+    let grant = format!("GRANT SELECT ON migrations.{area} TO {}", Role::App);
+    client.batch_execute(&grant).await.map_err(MigrateError::Prepare)?;
     for migration in report.applied_migrations() {
         tracing::info!(area, %migration, "applied");
     }

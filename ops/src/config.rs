@@ -117,9 +117,12 @@ configuration! {
     }
     /// PostgreSQL.
     database: Database {
-        /// URL or key=value string of a login role that may assume `envoi_app`, `envoi_projector` and `envoi_reader`.
+        /// URL or key=value string of a login that may assume `envoi_app`, `envoi_projector` and `envoi_reader`, and needs no other right.
         /// `sslmode` is libpq's: `disable`, `prefer` (in clear, too), `require`, `verify-ca` or `verify-full`.
         url: Confidential = Confidential::default();
+        /// The same of the login that owns the database, for `envoi migrate` and `envoi log adopt`; empty for `database.url`. Servers
+        /// need not know it: give it to these two by the variable.
+        migrate_url: Confidential = Confidential::default();
         /// File of root certificates (PEM) that PostgreSQL's has to descend from; empty for the platform's.
         tls_root_file: PathBuf = PathBuf::new();
         /// Connections of the write side.

@@ -30,7 +30,7 @@ fn is_ready(installation: &Installation, serving: &Serving) -> bool {
 }
 
 fn adopt(installation: &Installation) -> Value {
-    installation.runs(&["log", "adopt", "--yes", "--json"]).succeeded().json()
+    installation.runs_as_owner(&["log", "adopt", "--yes", "--json"]).succeeded().json()
 }
 
 #[test]
@@ -39,10 +39,10 @@ fn a_restored_log_is_another_one_and_everything_follows_it() {
     let serving = installation.node();
     register(&installation, &serving, "ann");
     installation.eventually("she gets her mail", || installation.mails() == 1);
-    let refused = installation.runs(&["log", "adopt", "--yes"]);
+    let refused = installation.runs_as_owner(&["log", "adopt", "--yes"]);
     assert!(refused.code != 0 && refused.stderr.contains("stop every server"), "{}", refused.stderr);
     assert!(serving.ends_when_asked());
-    let refused = installation.runs(&["log", "adopt"]);
+    let refused = installation.runs_as_owner(&["log", "adopt"]);
     assert!(refused.code != 0 && refused.stderr.contains("--yes"), "{}", refused.stderr);
 
     // The rest is newer than the log: what it says of events that are lost, and what it lost itself.

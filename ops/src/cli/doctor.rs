@@ -1,5 +1,6 @@
 //! `envoi doctor`: looks at everything a server needs, says what is wrong and how to mend it. Changes nothing.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use commands::reactions::{leaderless, parked_figures};
@@ -13,6 +14,7 @@ use tokio_postgres::Client;
 use super::{CliError, Global, text};
 use crate::config::Config;
 use crate::runtime;
+use crate::runtime::rights::Rights;
 
 /// Arguments of `envoi doctor`.
 #[derive(clap::Args)]
@@ -44,7 +46,7 @@ struct Finding {
     part: &'static str,
     state: State,
     found: String,
-    mend: Option<&'static str>,
+    mend: Option<Cow<'static, str>>,
 }
 
 #[derive(Default)]
@@ -55,12 +57,12 @@ impl Findings {
         self.0.push(Finding { part, state: State::Good, found: found.into(), mend: None });
     }
 
-    fn bad(&mut self, part: &'static str, found: impl Into<String>, mend: &'static str) {
-        self.0.push(Finding { part, state: State::Bad, found: found.into(), mend: Some(mend) });
+    fn bad(&mut self, part: &'static str, found: impl Into<String>, mend: impl Into<Cow<'static, str>>) {
+        self.0.push(Finding { part, state: State::Bad, found: found.into(), mend: Some(mend.into()) });
     }
 
-    fn doubtful(&mut self, part: &'static str, found: impl Into<String>, mend: &'static str) {
-        self.0.push(Finding { part, state: State::Doubtful, found: found.into(), mend: Some(mend) });
+    fn doubtful(&mut self, part: &'static str, found: impl Into<String>, mend: impl Into<Cow<'static, str>>) {
+        self.0.push(Finding { part, state: State::Doubtful, found: found.into(), mend: Some(mend.into()) });
     }
 }
 
@@ -73,11 +75,12 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     mail(&mut findings, &config).await;
     if let Some(client) = postgres(&mut findings, &config).await {
         settings(&mut findings, &client).await;
+        rights(&mut findings, &client).await;
         keyring(&mut findings, &config).await;
         log(&mut findings, &config).await;
         read_models(&mut findings, &config).await;
         tables(&mut findings, &config).await;
-        reactions(&mut findings, &client).await;
+        reactions(&mut findings, &config).await;
     }
     report(global, &findings.0)
 }
@@ -92,7 +95,7 @@ fn report(global: &Global, findings: &[Finding]) -> Result<(), CliError> {
         let mut text = String::new();
         for one in findings {
             text.push_str(&format!("{:<9} {:<14} {}\n", one.state.word(), one.part, one.found));
-            if let Some(mend) = one.mend {
+            if let Some(mend) = &one.mend {
                 text.push_str(&format!("{:<9} {:<14} -> {mend}\n", "", ""));
             }
         }
@@ -191,6 +194,35 @@ async fn settings(findings: &mut Findings, client: &Client) {
     }
 }
 
+/// Whether the login may do what a server does, and no more.
+async fn rights(findings: &mut Findings, client: &Client) {
+    const PART: &str = "rights";
+    let rights = match Rights::of(client).await {
+        Ok(rights) => rights,
+        Err(error) => return findings.bad(PART, error.to_string(), "is it PostgreSQL 15 or newer?"),
+    };
+    if let Some((found, mend)) = rights.missing() {
+        return findings.bad(PART, found, mend);
+    }
+    if !rights.beyond.is_empty() {
+        findings.doubtful(
+            PART,
+            format!("the login {} {}: more than a server needs", rights.login, rights.beyond.join(", ")),
+            "ops/docs/install.md has a login for servers that owns nothing",
+        );
+    }
+    if !rights.can_be_ended {
+        findings.doubtful(
+            PART,
+            "who takes over from a server that hangs cannot end its connections".to_owned(),
+            format!("GRANT \"{}\" to the owner of the database", rights.login),
+        );
+    }
+    if rights.beyond.is_empty() && rights.can_be_ended {
+        findings.good(PART, format!("the login {} may do what a server does, and no more", rights.login));
+    }
+}
+
 /// Whether the root key is the one that the keys in the database are wrapped by.
 async fn keyring(findings: &mut Findings, config: &Config) {
     let Ok(root) = RootKeyFile::open(&config.keys.root_key_file) else { return };
@@ -255,9 +287,16 @@ async fn tables(findings: &mut Findings, config: &Config) {
     }
 }
 
-async fn reactions(findings: &mut Findings, client: &Client) {
-    leaders(findings, client).await;
-    match parked_figures(client).await {
+const REACTIONS_MEND: &str = "`envoi migrate` makes their tables";
+
+async fn reactions(findings: &mut Findings, config: &Config) {
+    let Ok(database) = runtime::database(config) else { return };
+    let client = match database::connect(&database::in_role(&database, Role::App)).await {
+        Ok(client) => client,
+        Err(error) => return findings.bad("reactions", error.to_string(), REACTIONS_MEND),
+    };
+    leaders(findings, &client).await;
+    match parked_figures(&client).await {
         Ok(rows) if rows.is_empty() => findings.good("reactions", "nothing is set aside"),
         Ok(rows) => {
             for (name, parked) in rows {
@@ -270,7 +309,7 @@ async fn reactions(findings: &mut Findings, client: &Client) {
                 );
             }
         }
-        Err(error) => findings.bad("reactions", error.to_string(), "`envoi migrate` makes their tables"),
+        Err(error) => findings.bad("reactions", error.to_string(), REACTIONS_MEND),
     }
 }
 
@@ -284,7 +323,7 @@ async fn leaders(findings: &mut Findings, client: &Client) {
             format!("no server leads {}: no mail is sent, nobody is removed", names.join(", ")),
             MEND,
         ),
-        Err(error) => findings.bad("reactions", error.to_string(), "`envoi migrate` makes their tables"),
+        Err(error) => findings.bad("reactions", error.to_string(), REACTIONS_MEND),
     }
 }
 

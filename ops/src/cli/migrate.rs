@@ -12,7 +12,7 @@ pub struct Args {}
 /// Runs `envoi migrate`.
 pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     let config = global.configuration()?;
-    runtime::migrate(&runtime::database(&config)?).await?;
+    runtime::migrate(&runtime::owned_database(&config)?).await?;
     global
         .output
         .result(&json!({ "migrated": true }), || "The database has the form of this release.".to_owned());

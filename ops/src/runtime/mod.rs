@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod people;
 pub mod private;
+pub mod rights;
 pub mod scratch;
 pub mod server;
 
@@ -51,9 +52,32 @@ pub fn database(config: &Config) -> Result<database::Config, CliError> {
         return Err(CliError::usage("no database is configured")
             .hint("set `database.url` or ENVOI_DATABASE_URL; `envoi dev` brings a private one"));
     }
+    connection(config, "database.url", &config.database.url)
+}
+
+/// A configuration by which everything is done as the owner of the database.
+pub fn as_owner(mut config: Config) -> Config {
+    if !config.database.migrate_url.is_empty() {
+        config.database.url = config.database.migrate_url.clone();
+    }
+    config
+}
+
+/// How to connect to it as the owner of the database, to migrate.
+///
+/// # Errors
+/// As [`database`].
+pub fn owned_database(config: &Config) -> Result<database::Config, CliError> {
+    match config.database.migrate_url.is_empty() {
+        true => database(config),
+        false => connection(config, "database.migrate_url", &config.database.migrate_url),
+    }
+}
+
+fn connection(config: &Config, key: &str, url: &str) -> Result<database::Config, CliError> {
     let roots = roots("database.tls_root_file", &config.database.tls_root_file)?;
-    database::Config::parse(&config.database.url, roots.as_deref()).map_err(|error| {
-        CliError::usage("`database.url` cannot be used")
+    database::Config::parse(url, roots.as_deref()).map_err(|error| {
+        CliError::usage(format!("`{key}` cannot be used"))
             .because(&error)
             .hint("postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, or key=value pairs")
     })
@@ -96,6 +120,9 @@ pub fn check(config: &Config) -> Result<(), CliError> {
     if !config.database.url.is_empty() {
         database(config)?;
     }
+    if !config.database.migrate_url.is_empty() {
+        owned_database(config)?;
+    }
     if !config.mail.transport.starts_with("file:") {
         mailer(config)?;
     }
@@ -131,6 +158,7 @@ impl Backend {
     pub async fn connect(config: &Config) -> Result<Self, CliError> {
         let registry = registry().map_err(|error| CliError::failed("metrics").because(&error))?;
         let database = database(config)?;
+        rights::check(&database).await?;
         let log = engine::open(config, &database, &registry).await?;
         let pool = database::pool(&database, Role::App, config.database.write_connections)
             .map_err(|error| CliError::usage("the pool of the write side").because(&error))?;
@@ -171,7 +199,9 @@ impl Backend {
 /// When the database cannot be reached or a migration fails; it is rolled back then.
 pub async fn migrate(database: &database::Config) -> Result<(), CliError> {
     let unreachable = |error: &tokio_postgres::Error| {
-        CliError::unavailable("the database cannot be reached").because(error).hint("check `database.url`")
+        CliError::unavailable("the database cannot be reached")
+            .because(error)
+            .hint("check `database.migrate_url` and `database.url`")
     };
     let mut client =
         eventstore_schema::database::connect(database).await.map_err(|error| unreachable(&error))?;

@@ -2,14 +2,14 @@
 #![allow(clippy::disallowed_methods, reason = "tests make their ids themselves")]
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::{Actor, CommandId, CorrelationId, Digest, EventId, Timestamp};
-use eventstore_schema::cluster::{Cluster, ClusterConfig};
+use eventstore_schema::cluster::{Cluster, ClusterConfig, SUPERUSER};
 use eventstore_schema::{
     CommandRef, EventLog, Expected, NewEvent, Origin, PgEventLog, PgLogConfig, Position, StreamAppend,
     StreamId,
@@ -20,13 +20,16 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{Ran, directory, envoi};
+use super::{Ran, directory, envoi, fed};
 
 const DATABASE: &str = "envoi";
+/// The logins of the server and of who migrates: those of ops/deploy/roles.sql, but for a name that the cluster's superuser has.
+pub const LOGIN: &str = "envoi_server";
+pub const OWNER: &str = "envoi_owner";
 /// Longer than anything takes that works.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An installation without a server. What it is dropped with goes.
+/// An installation without a server, with the rights that ops/docs/install.md gives. What it is dropped with goes.
 pub struct Installation {
     pub log: Arc<dyn EventLog>,
     pub database: eventstore_schema::database::Config,
@@ -43,22 +46,47 @@ impl Installation {
             ClusterConfig { durable: false, ..ClusterConfig::new(directory.path().join("postgres")) };
         let cluster = Cluster::start(config).unwrap();
         let runtime = Runtime::new().unwrap();
-        runtime.block_on(cluster.ensure_database(DATABASE)).unwrap();
+        make_roles(&cluster, LOGIN, OWNER, DATABASE);
         let config = directory.path().join("envoi.toml");
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\ndrain_seconds = 0\n\n[database]\nurl = {:?}\n\n\
              [keys]\nroot_key_file = {:?}\n\n[mail]\ntransport = \"file:{}\"\n\n[telemetry]\nfilter = \"off\"\n",
-            cluster.url(DATABASE),
+            url_of(&cluster, LOGIN, DATABASE),
             directory.path().join("root.key"),
             directory.path().join("mail").display(),
         );
         std::fs::write(&config, text).unwrap();
-        let run = |verb: &[&str]| Ran::of(envoi(&[verb, &["--config", config.to_str().unwrap()]].concat()));
-        run(&["keys", "create-root"]).succeeded();
-        run(&["migrate"]).succeeded();
+        Ran::of(envoi(&["keys", "create-root", "--config", config.to_str().unwrap()])).succeeded();
         let database = cluster.config(DATABASE);
+        let migrate = envoi(&["migrate", "--config", config.to_str().unwrap()]);
+        Ran::of(as_owner(&cluster, migrate)).succeeded();
         let log = runtime.block_on(PgEventLog::connect(PgLogConfig::new(database.clone()))).unwrap();
         Self { log: Arc::new(log), database, runtime, cluster: Some(cluster), config, directory }
+    }
+
+    /// Where the configuration is.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The URL of one of its databases for a login.
+    pub fn url_of(&self, login: &str, database: &str) -> String {
+        url_of(self.cluster.as_ref().unwrap(), login, database)
+    }
+
+    /// Makes roles and a database of other names beside its own, as ops/docs/install.md does.
+    pub fn make_roles(&self, login: &str, owner: &str, database: &str) {
+        make_roles(self.cluster.as_ref().unwrap(), login, owner, database);
+    }
+
+    /// Runs `envoi migrate` as the owner of the database.
+    pub fn migrates(&self) -> Ran {
+        self.runs_as_owner(&["migrate"])
+    }
+
+    /// Runs a verb of the binary as the owner of the database.
+    pub fn runs_as_owner(&self, arguments: &[&str]) -> Ran {
+        Ran::of(as_owner(self.cluster.as_ref().unwrap(), self.command(arguments)))
     }
 
     /// Where e-mails are handed over.
@@ -185,6 +213,25 @@ impl Installation {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+fn url_of(cluster: &Cluster, login: &str, database: &str) -> String {
+    cluster.url(database).replacen(SUPERUSER, login, 1)
+}
+
+fn make_roles(cluster: &Cluster, login: &str, owner: &str, database: &str) {
+    let mut psql = std::process::Command::new("psql");
+    psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", &cluster.url("postgres")]);
+    for (name, value) in [("login", login), ("owner", owner), ("database", database)] {
+        psql.args(["-v", &format!("{name}={value}")]);
+    }
+    let script = concat!(include_str!("../../deploy/roles.sql"), include_str!("../../deploy/database.sql"));
+    fed(psql, script).succeeded();
+}
+
+fn as_owner(cluster: &Cluster, mut command: std::process::Command) -> std::process::Command {
+    command.env("ENVOI_DATABASE_MIGRATE_URL", url_of(cluster, OWNER, DATABASE));
+    command
 }
 
 impl Drop for Installation {

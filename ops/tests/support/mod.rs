@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
 
-pub use installation::{Installation, Serving};
+pub use installation::{Installation, LOGIN, OWNER, Serving};
 
 /// The binary, with none of the caller's configuration.
 pub fn envoi(arguments: &[&str]) -> Command {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::confirm::confirm;
 use crate::cli::{CliError, Global};
-use crate::runtime::Backend;
+use crate::runtime::{self, Backend};
 
 /// Arguments of `envoi log adopt`.
 #[derive(clap::Args)]
@@ -19,7 +19,7 @@ pub struct Args {
 
 /// Runs `envoi log adopt`.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
-    let backend = Backend::connect(&global.configuration()?).await?;
+    let backend = Backend::connect(&runtime::as_owner(global.configuration()?)).await?;
     nobody_leads(&backend).await?;
     let unreadable =
         |error: &eventstore_schema::LogError| CliError::unavailable("the log cannot be read").because(error);
@@ -39,7 +39,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     backend.log.adopt(incarnation).await.map_err(|error| {
         CliError::failed("the log was not given another name")
             .because(&error)
-            .hint("its owner has to do it: with ENVOI_DATABASE_URL as for `envoi migrate`")
+            .hint("its owner has to do it: `database.migrate_url`, as for `envoi migrate`")
     })?;
     let unfinished = |what: &str, error: &(dyn std::error::Error + 'static)| {
         CliError::failed(format!("the log is adopted, but {what}"))
