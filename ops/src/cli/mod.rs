@@ -7,6 +7,8 @@ mod confirm;
 mod demo;
 mod dev;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod error;
 mod keys;
 mod log;
