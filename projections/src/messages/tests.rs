@@ -225,8 +225,11 @@ fn devices_of_one_id_have_their_own_watermarks_and_receipts() {
     assert_eq!((marks(&room, BEN), marks(&room, cleo)), ((Some((1, 1)), None), (Some((1, 1)), Some(1))));
 }
 
+/// Who gets messages, how far they have come, and by which ranges.
+type Made = (Vec<MessageRecipient>, Vec<MessageWatermark>, Vec<(DeliveryState, u64, u64)>);
+
 /// Everything that the folds made, but for where.
-fn rows(room: &Room) -> (Vec<MessageRecipient>, Vec<MessageWatermark>, Vec<(DeliveryState, u64, u64)>) {
+fn rows(room: &Room) -> Made {
     let receipts = room.fold.rows::<MessageReceipt>().into_iter();
     (
         room.fold.rows::<MessageRecipient>().into_iter().map(|(row, _)| row).collect(),
