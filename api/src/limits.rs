@@ -102,6 +102,8 @@ pub const LIVE_FRAME_ID_BYTES_MAX: usize = 64;
 pub const LIVE_BAD_FRAMES_MAX: u32 = 3;
 /// Commands of one socket that are executed at once; further frames wait unread.
 pub const LIVE_COMMANDS_AT_ONCE_MAX: usize = 32;
+/// Receipts of one socket that wait at once, each for at most a second.
+pub const LIVE_RECEIPTS_AT_ONCE_MAX: usize = 256;
 /// Signals (typing, presence) of one socket in [`LIVE_SIGNALS_WINDOW`]: quick fingers in a few conversations.
 pub const LIVE_SIGNALS_PER_WINDOW_MAX: u32 = 20;
 /// Over which signals are counted.

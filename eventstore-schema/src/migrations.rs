@@ -68,6 +68,8 @@ async fn run_locked(
     area: &'static str,
     runner: &mut Runner,
 ) -> Result<(), MigrateError> {
+    // Whoever may make schemas must not be able to put a function of theirs in the way of one that the owner calls here.
+    client.batch_execute("SET search_path = pg_catalog, pg_temp").await.map_err(MigrateError::Prepare)?;
     ensure_roles(client).await.map_err(MigrateError::Prepare)?;
     client.batch_execute("CREATE SCHEMA IF NOT EXISTS migrations").await.map_err(MigrateError::Prepare)?;
     // Servers look which form the database has.

@@ -89,6 +89,23 @@ async fn connected(installation: &Installation, role: Option<Role>) -> Client {
     database::connect(&config).await.unwrap()
 }
 
+/// What the owner calls while it migrates is PostgreSQL's own, whatever a server's login put in the way.
+#[test]
+fn nothing_that_a_server_s_login_makes_runs_as_the_owner() {
+    let installation = Installation::new();
+    let planted = format!(
+        "CREATE SCHEMA {OWNER}; GRANT USAGE ON SCHEMA {OWNER} TO PUBLIC; \
+         CREATE FUNCTION {OWNER}.pg_has_role(name, text, text) RETURNS boolean LANGUAGE plpgsql AS \
+         $$BEGIN RAISE EXCEPTION 'it runs as %', current_user; END$$; \
+         CREATE FUNCTION {OWNER}.has_database_privilege(text, name, text) RETURNS boolean LANGUAGE plpgsql AS \
+         $$BEGIN RAISE EXCEPTION 'it runs as %', current_user; END$$"
+    );
+    installation.block_on(async {
+        connected(&installation, Some(Role::Projector)).await.batch_execute(&planted).await.unwrap();
+    });
+    installation.migrates().succeeded();
+}
+
 /// Everything that a server and its operators do, by a login that owns nothing: people talk, read models are built anew and
 /// compared, the log is verified, keys are rotated.
 #[test]

@@ -26,8 +26,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const STANDBY_POLL: Duration = Duration::from_millis(500);
 /// The same while somebody waits for the projection here.
 const STANDBY_POLL_WANTED: Duration = Duration::from_millis(20);
-/// How often a diverged projection looks whether a rebuild has been switched to.
-const DIVERGED_POLL: Duration = Duration::from_secs(1);
+/// How often a projection that stands still looks whether a rebuild has been switched to.
+const STANDSTILL_POLL: Duration = Duration::from_secs(1);
 /// How long a failing runner tries to leave word of why.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A new projection that has more events before it is filled by a rebuild, which is several times faster than following.
@@ -45,12 +45,6 @@ pub(crate) enum RunError {
     /// The tables could not be filled anew.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
-    /// Somebody took away what a checkpoint counts on. Starting over does not bring it back.
-    #[error("{relation} is gone: `envoi projections rebuild` makes it anew")]
-    Gone {
-        /// A table or view.
-        relation: String,
-    },
     /// Another process leads, or may by now.
     #[error("the lease is lost")]
     Lost,
@@ -98,7 +92,7 @@ pub(crate) async fn run(context: Arc<Context>) {
             RunError::Store(error) if error.is_fenced() => {
                 tracing::info!(projection = name, "starts over: its checkpoint was moved");
             }
-            RunError::Store(_) | RunError::Log(_) | RunError::Rebuild(_) | RunError::Gone { .. } => {
+            RunError::Store(_) | RunError::Log(_) | RunError::Rebuild(_) => {
                 let reason = chain(&error);
                 tracing::warn!(projection = name, error = reason, "starts over");
                 context.metrics.failures.with_label_values(&[name]).inc();
@@ -178,8 +172,8 @@ async fn install(context: &Context, lease: &Lease, store: &mut Store) -> Result<
     let is_new = checkpoint.mark.is_none();
     if is_current && !(is_new && events_after(&**log, None, FOLLOW_EVENTS_MAX + 1).await? > FOLLOW_EVENTS_MAX)
     {
-        let gone = structure::gone(store, &*context.projector, checkpoint.generation).await?;
-        return gone.map_or(Ok(checkpoint), |relation| Err(RunError::Gone { relation }));
+        wait_until_there(context, lease, store, &checkpoint).await?;
+        return Ok(checkpoint);
     }
     context.gauge.set_state(State::Rebuilding, None);
     put_state(&store.client, lease, context.name(), State::Rebuilding.as_str(), None).await?;
@@ -212,6 +206,32 @@ async fn install_empty(
     Ok(checkpoint)
 }
 
+/// Ends at once when the tables and views of the checkpoint are there. Where somebody took one away the projection stands still
+/// until it is there again, or a rebuild has moved its checkpoint: starting over does not bring it back.
+async fn wait_until_there(
+    context: &Context,
+    lease: &Lease,
+    store: &Store,
+    checkpoint: &Checkpoint,
+) -> Result<(), RunError> {
+    let name = context.name();
+    let mut told = None;
+    while let Some(relation) = structure::gone(store, &*context.projector, checkpoint.generation).await? {
+        if told.as_ref() != Some(&relation) {
+            let error = format!("{relation} is gone: `envoi projections rebuild` makes it anew");
+            tracing::error!(projection = name, relation, "stops: a table or view is gone");
+            put_state(&store.client, lease, name, State::Failing.as_str(), Some(&error)).await?;
+            context.gauge.set_state(State::Failing, Some(error));
+            told = Some(relation);
+        }
+        tokio::time::sleep(STANDSTILL_POLL).await;
+    }
+    if told.is_some() && Checkpoint::read(&store.client, name).await? != Some(*checkpoint) {
+        return Err(RunError::Store(StoreError::Fenced { projection: name }));
+    }
+    Ok(())
+}
+
 /// Ends at once when the log is the one that the checkpoint was made from. Otherwise the projection stands still until a
 /// rebuild has moved its checkpoint.
 async fn wait_until_same(
@@ -226,7 +246,7 @@ async fn wait_until_same(
     put_state(&store.client, lease, name, State::Diverged.as_str(), Some(&difference)).await?;
     context.gauge.set_state(State::Diverged, Some(difference));
     loop {
-        tokio::time::sleep(DIVERGED_POLL).await;
+        tokio::time::sleep(STANDSTILL_POLL).await;
         if Checkpoint::read(&store.client, name).await? != Some(*checkpoint) {
             return Err(RunError::Store(StoreError::Fenced { projection: name }));
         }

@@ -217,7 +217,7 @@ impl Line {
             }
             let Some(end) = until else { continue };
             let mut missed = self.missed(identity, turns, &spans, (at, end)).await?;
-            match self.read(&mut sight, turns, &mut missed, &mut events).await? {
+            match self.read(identity, &mut sight, turns, &mut missed, &mut events).await? {
                 Ok(()) => at = missed.reached(),
                 Err(reason) => return Ok(Caught::Missed(reason)),
             }
@@ -245,6 +245,7 @@ impl Line {
     /// Delivers what was missed, page by page.
     async fn read(
         &mut self,
+        identity: &Identity,
         sight: &mut Sight,
         turns: &Turns,
         missed: &mut Missed,
@@ -254,7 +255,14 @@ impl Line {
         while missed.goes_on() {
             let turn = turns.next(&state).await?;
             let page = missed.next(&**state.live.feed.log(), PAGE).await;
+            // A client that takes its time is not shown more than what there was when its session ended.
+            let device_id = sight.proved().device_id;
+            let (session_id, account_id, now) = (identity.session_id, identity.account_id, state.clock.now());
+            let stands = state.services.executor.stands(session_id, account_id, device_id, now).await;
             drop(turn);
+            if !stands.map_err(|error| self.unavailable(&error))? {
+                return Err(Close::SessionEnded);
+            }
             let page = page.map_err(|error| self.unavailable(&error))?;
             state.metrics.live_catch_up_events.inc_by(u64::try_from(page.len()).unwrap_or_default());
             *events += page.len();

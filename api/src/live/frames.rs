@@ -160,7 +160,7 @@ impl Up {
     /// For anything that is no frame; with what it is called, if that can be read.
     pub fn read(text: &str) -> Result<Self, BadFrame> {
         let bytes = text.as_bytes();
-        Self::parse(bytes).map_err(|problem| BadFrame { id: name(bytes), problem })
+        Self::parse(bytes).map_err(|problem| BadFrame { id: name(bytes), problem: Box::new(problem) })
     }
 
     /// # Errors
@@ -217,7 +217,7 @@ pub struct BadFrame {
     /// What its sender calls it, so that they know which one it was.
     pub id: Option<String>,
     /// Why.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 /// The id of something that need not be a frame otherwise.

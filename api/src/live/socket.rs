@@ -24,7 +24,8 @@ use crate::extract::{Identity, Origin};
 use crate::invoke::{Answered, Invocation, attempt};
 use crate::limits::{
     LIVE_BAD_FRAMES_MAX, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_DELIVERIES_AT_ONCE_MAX, LIVE_HELLO_WAIT_MAX,
-    LIVE_KEY_TRIES_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX, LIVE_SIGNALS_WINDOW, LIVE_WRITE_WAIT_MAX,
+    LIVE_KEY_TRIES_MAX, LIVE_RECEIPTS_AT_ONCE_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX,
+    LIVE_SIGNALS_WINDOW, LIVE_WRITE_WAIT_MAX,
 };
 use crate::problem::{Code, Problem};
 use crate::rates::Subject;
@@ -206,6 +207,8 @@ impl Socket {
         let state = Arc::clone(&self.line.state);
         let origin = self.line.origin.clone();
         let mut commands: FuturesUnordered<InProgress<'_>> = FuturesUnordered::new();
+        // Apart from the others, which they would hold up: they wait for one another to be recorded together.
+        let mut receipts: FuturesUnordered<InProgress<'_>> = FuturesUnordered::new();
         let mut heartbeat = tokio::time::interval(state.live.bounds.heartbeat);
         heartbeat.reset();
         self.heard = Instant::now();
@@ -224,10 +227,16 @@ impl Socket {
                 Some((id, result)) = commands.next(), if !commands.is_empty() => {
                     self.answer(&id, result).await?;
                 }
-                message = self.stream.recv(), if commands.len() < LIVE_COMMANDS_AT_ONCE_MAX => {
+                Some((id, result)) = receipts.next(), if !receipts.is_empty() => {
+                    self.answer(&id, result).await?;
+                }
+                message = self.stream.recv(), if commands.len() < LIVE_COMMANDS_AT_ONCE_MAX
+                    && receipts.len() < LIVE_RECEIPTS_AT_ONCE_MAX =>
+                {
                     let Some(frame) = self.message(message).await? else { continue };
+                    let kin = if matches!(frame, Up::Receipt(_)) { &receipts } else { &commands };
                     if let Some((id, invocation)) = self.take(frame, &mut following).await? {
-                        commands.push(command(&state, &origin, following.identity, id, invocation));
+                        kin.push(command(&state, &origin, following.identity, id, invocation));
                     }
                 }
                 delivery = queue.recv() => {

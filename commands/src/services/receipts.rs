@@ -172,14 +172,15 @@ impl Conversations {
     /// Records for all who wait by the highest marks. A single one's receipt keeps its own id, so that its repetition is answered
     /// as the first time; what several gave is on record under none of theirs, and whoever repeats it finds it recorded.
     async fn record_together(&self, id: ConversationId, callers: Vec<Caller>) {
+        let clock = self.executor.clock();
         let [_, .., last] = callers.as_slice() else {
-            for Caller { request, marks, reply } in callers {
-                // A caller who went away has missed it and may ask again.
+            for Caller { mut request, marks, reply } in callers {
+                // It may have waited. A caller who went away has missed it and may ask again.
+                request.context.now = clock.now();
                 let _ = reply.send(self.record(&request, id, marks).await);
             }
             return;
         };
-        let clock = self.executor.clock();
         let mut request = last.request;
         request.context.now = clock.now();
         request.command = CommandIdentity { id: clock.new_id(), content: Content::IMPLIED };

@@ -52,7 +52,9 @@ pub fn run(global: &Global, args: Args) -> Result<(), CliError> {
 }
 
 fn redact(config: &mut Config) {
-    for secret in [&mut config.log, &mut config.database.url, &mut config.mail.transport] {
+    let database = &mut config.database;
+    for secret in [&mut config.log, &mut database.url, &mut database.migrate_url, &mut config.mail.transport]
+    {
         *secret = Confidential::from(secret.shown().as_str());
     }
 }
@@ -92,6 +94,7 @@ mod tests {
             let log = Confidential::from("esdb://u:secret@host:2113?tls=false");
             let mut config = Config { log, ..Config::default() };
             config.database.url = Confidential::from(database);
+            config.database.migrate_url = Confidential::from(database);
             config.mail.transport = Confidential::from(mail);
             assert!(!format!("{config:?}").contains("secret"));
             redact(&mut config);

@@ -58,7 +58,7 @@ async fn database_answers(global: &Global, config: &Config) -> Result<(), CliErr
     let database = runtime::database(config)?;
     for attempt in 0.. {
         match eventstore_schema::database::connect(&database).await {
-            Err(error) if eventstore_schema::database::is_transient(&error) => {
+            Err(error) if comes_back(&error) => {
                 if attempt % DATABASE_ATTEMPTS_TOLD == 0 {
                     let reason = CliError::unavailable("").because(&error).causes.join(": ");
                     tracing::warn!(reason, "waiting for PostgreSQL");
@@ -70,6 +70,22 @@ async fn database_answers(global: &Global, config: &Config) -> Result<(), CliErr
         tokio::time::sleep(DATABASE_PAUSE).await;
     }
     Ok(())
+}
+
+/// Whether a server that refuses connections so, or does not answer, may take them in a while.
+fn comes_back(error: &tokio_postgres::Error) -> bool {
+    if error.code().is_some() {
+        return eventstore_schema::database::is_transient(error);
+    }
+    // Nobody listens, or nobody answers. Wrong certificates and missing passwords are for people to mend.
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        if source.is::<std::io::Error>() {
+            return true;
+        }
+        cause = source.source();
+    }
+    false
 }
 
 /// Says where the server is reached.
