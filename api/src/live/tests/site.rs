@@ -399,8 +399,10 @@ impl Node {
         client
     }
 
-    /// A socket that follows the feed already: signals reach it.
+    /// A socket that follows the feed already: signals reach it, and nothing that was done on any node before.
     pub async fn connect_fully(&self, person: &Person) -> Client {
+        let head = self.log.head().await.unwrap().position;
+        self.state.live.hub.reached(head).await;
         let mut client = self.connect(person).await;
         client.say(json!({ "type": "ping", "id": "there" })).await;
         assert_eq!(client.next().await, json!({ "type": "pong", "id": "there" }));
