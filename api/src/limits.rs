@@ -127,12 +127,12 @@ pub const LIVE_CATCH_UP_PAGE_EVENTS: usize = 256;
 /// The same in bytes, so that 10,000 clients that take their time keep little more than a gigabyte.
 pub const LIVE_CATCH_UP_PAGE_BYTES: usize = 128 * 1024;
 /// Sockets that read at once to catch up: a few for each connection to the databases.
-pub const LIVE_TURNS_AT_ONCE_MAX: usize = 16;
-/// Sockets of one account among them, and among those that wait for a turn.
-pub const LIVE_TURNS_PER_ACCOUNT_MAX: usize = 2;
-/// Longest wait for a turn at reading: when tens of thousands of sockets come back at once. Beyond, a socket is cut, and
+pub const LIVE_READ_PERMITS_MAX: usize = 16;
+/// Sockets of one account among them, and among those that wait for a permit.
+pub const LIVE_READ_PERMITS_PER_ACCOUNT_MAX: usize = 2;
+/// Longest wait for a permit to read: when tens of thousands of sockets come back at once. Beyond, a socket is cut, and
 /// resumes from where it came.
-pub const LIVE_TURN_WAIT_MAX: Duration = Duration::from_secs(30);
+pub const LIVE_READ_PERMIT_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Resets of one socket before it follows: each further one means that the node is overrun.
 pub const LIVE_RESETS_MAX: usize = 3;
 /// Longest wait for a client's first frame.
@@ -158,7 +158,7 @@ const _: () = assert!(REQUEST_WAIT_MAX.as_millis() > MIN_POSITION_WAIT_MAX.as_mi
 const _: () = assert!(LIVE_SILENCE_MAX.as_secs() > 2 * LIVE_HEARTBEAT_EVERY.as_secs());
 const _: () = assert!(LIVE_QUEUE_MAX > LIVE_ATTACH_EVENTS_MAX + LIVE_SIGNAL_RECIPIENTS_MAX);
 const _: () = assert!(LIVE_RECENT_EVENTS_MAX > LIVE_ATTACH_EVENTS_MAX);
-const _: () = assert!(LIVE_TURNS_AT_ONCE_MAX > LIVE_TURNS_PER_ACCOUNT_MAX);
+const _: () = assert!(LIVE_READ_PERMITS_MAX > LIVE_READ_PERMITS_PER_ACCOUNT_MAX);
 const _: () = assert!(MESSAGE_BODY_BYTES_MAX > MESSAGE_CIPHERTEXT_BYTES_MAX * 4 / 3 + 1_024);
 const _: () = assert!(GENERATION_BODY_BYTES_MAX > GENERATION_WRAPS_MAX * WRAP_JSON_BYTES_MAX);
 const _: () = assert!(BATCH_BODY_BYTES_MAX >= GENERATION_BODY_BYTES_MAX);

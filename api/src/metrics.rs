@@ -23,8 +23,8 @@ pub struct Metrics {
     pub live_catch_up_events: prometheus::IntCounter,
     /// From the command to the queues of those who see its event.
     pub live_delay: Histogram,
-    /// What live sockets wait for their turn to read what they missed.
-    pub live_turn_wait: Histogram,
+    /// What live sockets wait for a permit to read what they missed.
+    pub live_read_permit_wait: Histogram,
 }
 
 /// From a cached read to the longest wait of a query, in seconds.
@@ -67,10 +67,10 @@ impl Metrics {
             )
             .buckets(BUCKETS.to_vec()),
         )?;
-        let live_turn_wait = Histogram::with_opts(
+        let live_read_permit_wait = Histogram::with_opts(
             HistogramOpts::new(
-                "envoi_live_turn_wait_seconds",
-                "What live sockets wait for their turn to read what they missed.",
+                "envoi_live_read_permit_wait_seconds",
+                "What live sockets wait for a permit to read what they missed.",
             )
             .buckets(BUCKETS.to_vec()),
         )?;
@@ -85,7 +85,7 @@ impl Metrics {
             Box::new(live_frames.clone()),
             Box::new(live_catch_up_events.clone()),
             Box::new(live_delay.clone()),
-            Box::new(live_turn_wait.clone()),
+            Box::new(live_read_permit_wait.clone()),
         ];
         for collector in all {
             registry.register(collector)?;
@@ -101,7 +101,7 @@ impl Metrics {
             live_frames,
             live_catch_up_events,
             live_delay,
-            live_turn_wait,
+            live_read_permit_wait,
         })
     }
 

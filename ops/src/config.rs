@@ -1,5 +1,6 @@
 //! Configuration: defaults, then one TOML file, then `ENVOI_*` variables. Unknown keys are refused wherever they stand.
 
+mod list;
 mod networks;
 mod origins;
 

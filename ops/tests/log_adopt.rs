@@ -10,20 +10,8 @@
 
 mod support;
 
-use envoi_client::api::dto::Registration;
 use serde_json::Value;
-use support::{Installation, PASSWORD, Serving};
-
-fn register(installation: &Installation, api: &Serving, name: &str) {
-    let person = Registration {
-        email: format!("{name}@envoi.test"),
-        password: PASSWORD.to_owned(),
-        display_name: name.to_owned(),
-        locale: None,
-    };
-    let server = envoi_client::Server::new(api.url()).unwrap();
-    installation.block_on(server.register(&person)).unwrap();
-}
+use support::{Installation, Serving};
 
 fn is_ready(installation: &Installation, serving: &Serving) -> bool {
     installation.get(&format!("{}/health/ready", serving.metrics)).0 == 200
@@ -37,7 +25,7 @@ fn adopt(installation: &Installation) -> Value {
 fn a_restored_log_is_another_one_and_everything_follows_it() {
     let installation = Installation::new();
     let serving = installation.node();
-    register(&installation, &serving, "ann");
+    installation.registers(&serving, "ann");
     installation.eventually("she gets her mail", || installation.mails() == 1);
     let refused = installation.runs_as_owner(&["log", "adopt", "--yes"]);
     assert!(refused.code != 0 && refused.stderr.contains("stop every server"), "{}", refused.stderr);
@@ -63,7 +51,7 @@ fn a_restored_log_is_another_one_and_everything_follows_it() {
     let serving = installation.node();
     installation.eventually("it is ready", || is_ready(&installation, &serving));
     // Reactions answer what comes now, and nothing twice.
-    register(&installation, &serving, "bob");
+    installation.registers(&serving, "bob");
     installation.eventually("he gets his mail", || installation.mails() > 1);
     assert_eq!(installation.mails(), 2);
     let head = installation.block_on(installation.log.head()).unwrap();

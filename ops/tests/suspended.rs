@@ -10,9 +10,8 @@
 
 mod support;
 
-use envoi_client::api::dto::Registration;
 use eventstore_schema::{Position, ReadFilter};
-use support::{Installation, PASSWORD, Serving};
+use support::{Installation, Serving};
 
 const LEADING: &str = "projector,reactor";
 
@@ -28,18 +27,6 @@ fn leads_all(installation: &Installation, serving: &Serving) -> bool {
     };
     led(&["projections", "status"], "projections", projections::registry().len())
         && led(&["reactions"], "reactions", 1)
-}
-
-/// Somebody registers: an e-mail is due.
-fn register(installation: &Installation, api: &Serving, name: &str) {
-    let person = Registration {
-        email: format!("{name}@envoi.test"),
-        password: PASSWORD.to_owned(),
-        display_name: name.to_owned(),
-        locale: None,
-    };
-    let server = envoi_client::Server::new(api.url()).unwrap();
-    installation.block_on(server.register(&person)).unwrap();
 }
 
 /// Waits until so many e-mails are sent and that is on record.
@@ -64,23 +51,23 @@ fn a_suspended_leader_is_replaced_and_does_nothing_when_it_wakes() {
     let api = installation.serve("api");
     let first = installation.serve(LEADING);
     installation.eventually("the first leads", || leads_all(&installation, &first));
-    register(&installation, &api, "ann");
+    installation.registers(&api, "ann");
     mailed(&installation, 1);
     let second = installation.serve(LEADING);
 
     first.signal("STOP");
-    register(&installation, &api, "bob");
+    installation.registers(&api, "bob");
     installation.eventually("the second leads", || leads_all(&installation, &second));
     mailed(&installation, 2);
     first.signal("CONT");
-    register(&installation, &api, "cid");
+    installation.registers(&api, "cid");
     mailed(&installation, 3);
     assert!(leads_all(&installation, &second), "who woke has taken the lead from a healthy process");
 
     // It stands by as any other, and leads again when it is needed.
     second.kill();
     installation.eventually("the first leads again", || leads_all(&installation, &first));
-    register(&installation, &api, "dan");
+    installation.registers(&api, "dan");
     mailed(&installation, 4);
     installation.settled(installation.block_on(installation.log.head()).unwrap().position.unwrap());
     let verified = installation.runs(&["projections", "verify", "--json"]).succeeded().json();

@@ -15,10 +15,10 @@ use super::event::LiveEvent;
 use super::frames::{Down, ResetReason};
 use super::hub::{Attach, Joined};
 use super::missed::{Missed, acknowledgements};
+use super::read_permits::ReadPermits;
 use super::sight::{Look, Sight};
 use super::socket::{Line, until};
 use super::terms;
-use super::turns::Turns;
 use crate::extract::Identity;
 use crate::limits::{
     LIVE_CATCH_UP_PAGE_BYTES, LIVE_CATCH_UP_PAGE_EVENTS, LIVE_HEARTBEAT_EVERY, LIVE_RESETS_MAX,
@@ -44,18 +44,18 @@ impl Line {
     pub async fn join(
         &mut self,
         identity: &Identity,
-        turns: &Turns,
+        permits: &ReadPermits,
         resume_after: Option<&str>,
     ) -> Result<Joined, Close> {
         let left = until(&self.state, identity.expires_at);
-        let joined = timeout(left, self.join_in_time(identity, turns, resume_after)).await;
+        let joined = timeout(left, self.join_in_time(identity, permits, resume_after)).await;
         joined.map_err(|_| Close::TokenExpired)?
     }
 
     async fn join_in_time(
         &mut self,
         identity: &Identity,
-        turns: &Turns,
+        permits: &ReadPermits,
         resume_after: Option<&str>,
     ) -> Result<Joined, Close> {
         let (mut after, mut missed) = match resume_after {
@@ -70,7 +70,7 @@ impl Line {
             if let Some(reason) = missed.take() {
                 self.reset(identity, reason, after).await?;
             }
-            match self.catch_up(identity, turns, after).await? {
+            match self.catch_up(identity, permits, after).await? {
                 Caught::Up(joined) => return Ok(joined),
                 Caught::Missed(reason) => missed = Some(reason),
             }
@@ -135,12 +135,12 @@ impl Line {
     async fn sight(
         &self,
         identity: &Identity,
-        turns: &Turns,
+        permits: &ReadPermits,
         (after, until): (Option<Position>, Option<Position>),
     ) -> Result<(Sight, Vec<MembershipSpan>), Close> {
         let state = &self.state;
-        let shown = self.spans(identity, turns, until).await?;
-        let _turn = turns.next(state).await?;
+        let shown = self.spans(identity, permits, until).await?;
+        let _permit = permits.next(state).await?;
         // Whether the session had ended by now; from `after` on, which is no later, its end is met as an event.
         let Identity { account_id, session_id, device_id, .. } = *identity;
         let standing =
@@ -157,7 +157,7 @@ impl Line {
     async fn spans(
         &self,
         identity: &Identity,
-        turns: &Turns,
+        permits: &ReadPermits,
         until: Option<Position>,
     ) -> Result<Vec<MembershipSpan>, Close> {
         const SHOWN_BY: &[&str] = &["conversations"];
@@ -165,7 +165,7 @@ impl Line {
             Some(position) => self.showing(SHOWN_BY, position).await?,
             None => self.state.read_models.now(),
         };
-        let _turn = turns.next(&self.state).await?;
+        let _permit = permits.next(&self.state).await?;
         let spans = conversations::queries::spans(&reader, identity.account_id).await;
         spans.map_err(|error| self.unavailable(&error))
     }
@@ -178,19 +178,19 @@ impl Line {
         Ok(self.state.read_models.showing(projections, at))
     }
 
-    /// Lets the socket follow from where its client is. Whatever is waited for, nothing is held that others need but a turn for
+    /// Lets the socket follow from where its client is. Whatever is waited for, nothing is held that others need but a permit for
     /// as long as something is read: a client that takes its time takes only that.
     async fn catch_up(
         &mut self,
         identity: &Identity,
-        turns: &Turns,
+        permits: &ReadPermits,
         after: Option<Position>,
     ) -> Result<Caught, Close> {
         let state = self.state.clone();
         let hub = &state.live.hub;
         timeout(MIN_POSITION_WAIT_MAX, hub.reached(after)).await.map_err(|_| Close::Unavailable)?;
         let mut until = hub.position();
-        let (mut sight, mut spans) = self.sight(identity, turns, (after, until)).await?;
+        let (mut sight, mut spans) = self.sight(identity, permits, (after, until)).await?;
         let (mut at, mut events) = (after, 0);
         loop {
             match hub.attach(&mut sight, at) {
@@ -213,11 +213,11 @@ impl Line {
             }
             if at >= until {
                 until = hub.position();
-                spans = self.spans(identity, turns, until).await?;
+                spans = self.spans(identity, permits, until).await?;
             }
             let Some(end) = until else { continue };
-            let mut missed = self.missed(identity, turns, &spans, (at, end)).await?;
-            match self.read(identity, &mut sight, turns, &mut missed, &mut events).await? {
+            let mut missed = self.missed(identity, permits, &spans, (at, end)).await?;
+            match self.read(identity, &mut sight, permits, &mut missed, &mut events).await? {
                 Ok(()) => at = missed.reached(),
                 Err(reason) => return Ok(Caught::Missed(reason)),
             }
@@ -228,12 +228,12 @@ impl Line {
     async fn missed(
         &self,
         identity: &Identity,
-        turns: &Turns,
+        permits: &ReadPermits,
         spans: &[MembershipSpan],
         (at, until): (Option<Position>, Position),
     ) -> Result<Missed, Close> {
         let reader = self.showing(ADDRESSING, until).await?;
-        let _turn = turns.next(&self.state).await?;
+        let _permit = permits.next(&self.state).await?;
         let account_id = identity.account_id;
         let addressed = addressed(&reader, account_id, at).await;
         let mut addressed = addressed.map_err(|error| self.unavailable(&error))?;
@@ -247,19 +247,19 @@ impl Line {
         &mut self,
         identity: &Identity,
         sight: &mut Sight,
-        turns: &Turns,
+        permits: &ReadPermits,
         missed: &mut Missed,
         events: &mut usize,
     ) -> Result<Result<(), ResetReason>, Close> {
         let state = self.state.clone();
         while missed.goes_on() {
-            let turn = turns.next(&state).await?;
+            let permit = permits.next(&state).await?;
             let page = missed.next(&**state.live.feed.log(), PAGE).await;
             // A client that takes its time is not shown more than what there was when its session ended.
             let device_id = sight.proved().device_id;
             let (session_id, account_id, now) = (identity.session_id, identity.account_id, state.clock.now());
             let stands = state.services.executor.stands(session_id, account_id, device_id, now).await;
-            drop(turn);
+            drop(permit);
             if !stands.map_err(|error| self.unavailable(&error))? {
                 return Err(Close::SessionEnded);
             }

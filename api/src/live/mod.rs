@@ -13,6 +13,7 @@ mod frames;
 mod hub;
 mod memberships;
 mod missed;
+mod read_permits;
 mod recent;
 mod sight;
 mod signals;
@@ -20,7 +21,6 @@ mod socket;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod turns;
 mod upgrade;
 mod workspaces;
 
@@ -38,7 +38,7 @@ use tokio::sync::Semaphore;
 
 use self::close::Close;
 use self::hub::{Delay, Hub};
-use self::turns::Turns;
+use self::read_permits::ReadPermits;
 use crate::limits::{
     LIVE_ATTACH_EVENTS_MAX, LIVE_CATCH_UP_EVENTS_MAX, LIVE_CLOSE_WAIT_MAX, LIVE_CONNECTIONS_MAX,
     LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_QUEUE_MAX, LIVE_RECENT_EVENTS_MAX,
@@ -87,8 +87,8 @@ pub struct Live {
     hub: Arc<Hub>,
     bounds: Bounds,
     feed: Arc<Feed>,
-    /// Turns at reading for those who catch up.
-    turns: Semaphore,
+    /// Permits to read for those who catch up.
+    read_permits: Semaphore,
     sockets: Arc<Sockets>,
     tasks: [tokio::task::JoinHandle<()>; 2],
 }
@@ -132,7 +132,7 @@ impl Live {
             hub,
             bounds,
             feed,
-            turns: turns::of_node(),
+            read_permits: read_permits::of_node(),
             sockets: Arc::new(Sockets::default()),
             tasks: [follower, listener],
         })
@@ -161,7 +161,7 @@ struct Sockets {
 #[derive(Default)]
 struct Account {
     count: usize,
-    turns: Turns,
+    permits: ReadPermits,
 }
 
 impl Sockets {
@@ -180,7 +180,7 @@ impl Sockets {
             return None;
         }
         account.count += 1;
-        Some(Owned { sockets: Arc::clone(self), account_id, turns: account.turns.clone() })
+        Some(Owned { sockets: Arc::clone(self), account_id, permits: account.permits.clone() })
     }
 
     fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Account>> {
@@ -202,7 +202,7 @@ struct Owned {
     sockets: Arc<Sockets>,
     account_id: AccountId,
     /// Those of all its sockets.
-    turns: Turns,
+    permits: ReadPermits,
 }
 
 impl Drop for Owned {

@@ -201,7 +201,7 @@ impl Socket {
         self.line.identity = Some(identity);
         let owned = self.line.state.live.sockets.of(identity.account_id).ok_or(Close::TooManyConnections)?;
         let Joined { seat, mut queue, end } =
-            self.line.join(&identity, &owned.turns, hello.resume_after.as_deref()).await?;
+            self.line.join(&identity, &owned.permits, hello.resume_after.as_deref()).await?;
         self.line.end = Some(end);
         let mut following = Following { identity, seat };
         let state = Arc::clone(&self.line.state);

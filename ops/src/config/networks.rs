@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::list;
 
 /// Networks: in a file a list of texts, in a variable one text with commas. A bare address is a network of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +24,7 @@ impl FromStr for Networks {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let written = text.split(',').map(str::trim).filter(|one| !one.is_empty());
-        written.map(network).collect::<Result<_, _>>().map(Self)
+        list::parse(text, network).map(Self)
     }
 }
 
@@ -45,22 +45,7 @@ impl Serialize for Networks {
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a list of networks")]
-        enum Written {
-            Text(String),
-            List(Vec<String>),
-        }
-        let texts = match Written::deserialize(deserializer)? {
-            Written::Text(text) => return text.parse().map_err(D::Error::custom),
-            Written::List(texts) => texts,
-        };
-        texts
-            .iter()
-            .map(|text| network(text.trim()))
-            .collect::<Result<_, _>>()
-            .map(Self)
-            .map_err(D::Error::custom)
+        list::deserialize(deserializer, network).map(Self)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
-use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+
+use super::list;
 
 /// Origins (RFC 6454, section 6.2): in a file a list of texts, in a variable one text with commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -21,8 +22,7 @@ impl FromStr for Origins {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let written = text.split(',').map(str::trim).filter(|one| !one.is_empty());
-        written.map(origin).collect::<Result<_, _>>().map(Self)
+        list::parse(text, origin).map(Self)
     }
 }
 
@@ -39,22 +39,7 @@ fn origin(text: &str) -> Result<String, String> {
 
 impl<'de> Deserialize<'de> for Origins {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a list of origins")]
-        enum Written {
-            Text(String),
-            List(Vec<String>),
-        }
-        let texts = match Written::deserialize(deserializer)? {
-            Written::Text(text) => return text.parse().map_err(D::Error::custom),
-            Written::List(texts) => texts,
-        };
-        texts
-            .iter()
-            .map(|text| origin(text.trim()))
-            .collect::<Result<_, _>>()
-            .map(Self)
-            .map_err(D::Error::custom)
+        list::deserialize(deserializer, origin).map(Self)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::{Actor, CommandId, CorrelationId, Digest, EventId, Timestamp};
+use envoi_client::api::dto::Registration;
 use eventstore_schema::cluster::{Cluster, ClusterConfig, SUPERUSER};
 use eventstore_schema::{
     CommandRef, EventLog, Expected, NewEvent, Origin, PgEventLog, PgLogConfig, Position, StreamAppend,
@@ -20,7 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{Ran, directory, envoi, fed};
+use super::{PASSWORD, Ran, directory, envoi, fed};
 
 const DATABASE: &str = "envoi";
 /// The logins of the server and of who migrates: those of ops/deploy/roles.sql, but for a name that the cluster's superuser has.
@@ -144,6 +145,18 @@ impl Installation {
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// Somebody registers: an e-mail is due.
+    pub fn registers(&self, api: &Serving, name: &str) {
+        let person = Registration {
+            email: format!("{name}@envoi.test"),
+            password: PASSWORD.to_owned(),
+            display_name: name.to_owned(),
+            locale: None,
+        };
+        let server = envoi_client::Server::new(api.url()).unwrap();
+        self.block_on(server.register(&person)).unwrap();
     }
 
     /// Asks over HTTP; the status and the body.
