@@ -133,14 +133,19 @@ async fn parts(state: &State) -> BTreeMap<String, Part> {
     let mut parts = BTreeMap::from([("log".to_owned(), log), ("keyring".to_owned(), keyring)]);
     for (name, progress) in state.projections.progress() {
         let ready = match progress.state {
-            ProjectionState::Following | ProjectionState::Standby | ProjectionState::Rebuilding => true,
-            ProjectionState::Starting | ProjectionState::Diverged | ProjectionState::Failing => false,
+            ProjectionState::Following | ProjectionState::Standby => true,
+            // Until its tables are complete, queries have no answer, or not all of it.
+            ProjectionState::Rebuilding
+            | ProjectionState::Starting
+            | ProjectionState::Diverged
+            | ProjectionState::Failing => false,
         };
         parts.insert(format!("projection:{name}"), Part::new(ready, progress.state.as_str()));
     }
     // What this node could lead: without a leader it stands still, however well the node is.
     for (lease, is_led) in state.leases.watched() {
-        let name = lease.replacen('/', ":", 1);
+        // A projection's names the release that it is led for, too.
+        let name = lease.split('@').next().unwrap_or_default().replacen('/', ":", 1);
         if !is_led {
             parts.insert(name, Part::new(false, "leaderless"));
         } else {

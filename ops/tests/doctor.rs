@@ -92,7 +92,7 @@ fn it_tells_what_is_so_now_and_not_what_was_said_last() {
         "{diverged:?}"
     );
 
-    installation.sql("DROP VIEW read.user_profiles");
+    installation.sql(&projections::qualified("DROP VIEW read.user_profiles"));
     let dropped = bad(&doctor(), "tables");
     assert!(dropped.len() == 1 && dropped[0].contains("read.user_profiles"), "{dropped:?}");
 }

@@ -7,8 +7,8 @@ use eventstore_schema::{Position, StreamId};
 use crate::cell::Sql;
 use crate::reader::{QueryError, Reader, Viewer};
 
-/// The projections that know of [`addressed`] streams.
-pub const ADDRESSING: &[&str] = &["organizations", "sessions", "workspaces"];
+/// The projections that know of [`addressed`] streams, and of what members acknowledged.
+pub const ADDRESSING: &[&str] = &["messages", "organizations", "sessions", "workspaces"];
 
 crate::result! {
     /// A stream.
@@ -19,8 +19,8 @@ crate::result! {
 }
 
 /// The account's sessions, and the organizations and workspaces whose member it is or was, whose event for the account came
-/// behind a position (`None`: at all). With them every stream that one of [`ADDRESSING`] or the conversations put aside: what
-/// is in those, rows do not tell.
+/// behind a position (`None`: at all). With them the streams of these organizations, and of those whose own stream is put aside,
+/// that one of [`ADDRESSING`] or the conversations put aside: what is in those, rows do not tell.
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached.
@@ -35,8 +35,12 @@ pub async fn addressed(
          WHERE account_id = $1 AND position > $2 \
          UNION ALL SELECT 'workspace-' || workspace_id::text FROM read.workspace_memberships \
          WHERE account_id = $1 AND position > $2 \
-         UNION ALL SELECT DISTINCT stream FROM projection.parked_events \
-         WHERE projection IN ('conversations', 'organizations', 'sessions', 'workspaces')";
+         UNION ALL SELECT stream FROM read.organizations_parked UNION ALL SELECT stream FROM read.sessions_parked \
+         UNION ALL SELECT p.stream FROM (SELECT * FROM read.conversations_parked \
+         UNION ALL SELECT * FROM read.workspaces_parked UNION ALL SELECT * FROM read.messages_parked) AS p \
+         WHERE EXISTS (SELECT FROM read.organization_memberships AS m \
+         WHERE m.account_id = $1 AND m.organization_id = p.organization_id) \
+         OR EXISTS (SELECT FROM read.organizations_parked AS o WHERE o.organization_id = p.organization_id)";
     let viewer = Viewer { account_id, organization_id: None };
     let after = Sql(after.unwrap_or(Position::new(0)));
     let found: Vec<Addressed> = reader.all(&viewer, SQL, &[&Sql(account_id), &after]).await?;

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::error::Error;
 
-use domain::Digest;
+use domain::{Digest, OrganizationId};
 use eventstore_schema::{Position, RecordedEvent, StreamId};
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
 use crate::cell::Sql;
 use crate::checkpoint::{Mark, get};
@@ -17,6 +18,8 @@ use crate::store::{Store, StoreError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parked {
     pub(crate) position: Position,
+    /// The organization that the event belongs to, if any.
+    pub(crate) organization_id: Option<OrganizationId>,
     pub(crate) stream: StreamId,
     pub(crate) revision: u64,
     pub(crate) event_type: String,
@@ -137,6 +140,7 @@ fn apply(projector: &dyn Projector, item: &Item, rows: &mut Rows) -> Option<Stri
 fn put_aside(recorded: &RecordedEvent, reason: Option<String>) -> Parked {
     Parked {
         position: recorded.position,
+        organization_id: recorded.origin.organization_id,
         stream: recorded.stream,
         revision: recorded.revision.get(),
         event_type: recorded.event_type.clone(),
@@ -163,29 +167,45 @@ pub(crate) fn name_digest(name: &str) -> Digest {
 
 /// Records parked events, in the transaction that is open. One that is parked already keeps since when, and counts the
 /// attempt.
-pub(crate) async fn store_parked(client: &Client, name: &str, parked: &[Parked]) -> Result<(), StoreError> {
+pub(crate) async fn store_parked(
+    client: &Client,
+    projector: &dyn Projector,
+    parked: &[Parked],
+) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO projection.parked_events AS known \
-         (projection, position, stream, revision, event_type, reason, attempts) \
-         VALUES ($1, $2, $3, $4, $5, $6::text, ($6::text IS NOT NULL)::int) ON CONFLICT (projection, position) \
+         (projection, position, stream, revision, event_type, reason, attempts, fingerprint, organization_id) \
+         VALUES ($1, $2, $3, $4, $5, $6::text, ($6::text IS NOT NULL)::int, $7, $8) \
+         ON CONFLICT (projection, fingerprint, position) \
          DO UPDATE SET reason = excluded.reason, attempts = known.attempts + excluded.attempts";
+    let (name, fingerprint) = (projector.name(), Sql(projector.fingerprint()));
     for one in parked {
-        let stream = one.stream.to_string();
-        client
-            .execute(
-                SQL,
-                &[&name, &Sql(one.position), &stream, &Sql(one.revision), &one.event_type, &one.reason],
-            )
-            .await
-            .map_err(StoreError::at("parking an event"))?;
+        let (position, revision) = (Sql(one.position), Sql(one.revision));
+        let (stream, organization) = (one.stream.to_string(), Sql(one.organization_id));
+        let values: [&(dyn ToSql + Sync); 8] = [
+            &name,
+            &position,
+            &stream,
+            &revision,
+            &one.event_type,
+            &one.reason,
+            &fingerprint,
+            &organization,
+        ];
+        client.execute(SQL, &values).await.map_err(StoreError::at("parking an event"))?;
     }
     Ok(())
 }
 
 /// The streams that are parked.
-pub(crate) async fn parked_streams(client: &Client, name: &str) -> Result<HashSet<StreamId>, StoreError> {
-    const SQL: &str = "SELECT DISTINCT stream FROM projection.parked_events WHERE projection = $1";
-    let rows =
-        client.query(SQL, &[&name]).await.map_err(StoreError::at("reading which streams are parked"))?;
+pub(crate) async fn parked_streams(
+    client: &Client,
+    projector: &dyn Projector,
+) -> Result<HashSet<StreamId>, StoreError> {
+    const SQL: &str = "SELECT DISTINCT stream FROM projection.parked_events \
+         WHERE projection = $1 AND fingerprint = $2";
+    let failed = || StoreError::at("reading which streams are parked");
+    let rows = client.query(SQL, &[&projector.name(), &Sql(projector.fingerprint())]).await;
+    let rows = rows.map_err(failed())?;
     // A name that is no stream's cannot have been written here.
     Ok(rows.iter().filter_map(|row| row.try_get::<_, &str>(0).ok()?.parse().ok()).collect())
 }
@@ -193,13 +213,14 @@ pub(crate) async fn parked_streams(client: &Client, name: &str) -> Result<HashSe
 /// Position and revision of a stream's parked events, in order.
 pub(crate) async fn parked_of(
     client: &Client,
-    name: &str,
+    projector: &dyn Projector,
     stream: StreamId,
 ) -> Result<Vec<(Position, u64)>, StoreError> {
     const SQL: &str = "SELECT position, revision FROM projection.parked_events \
-         WHERE projection = $1 AND stream = $2 ORDER BY position";
+         WHERE projection = $1 AND fingerprint = $2 AND stream = $3 ORDER BY position";
     let failed = || StoreError::at("reading a parked stream");
-    let rows = client.query(SQL, &[&name, &stream.to_string()]).await.map_err(failed())?;
+    let (name, fingerprint) = (projector.name(), Sql(projector.fingerprint()));
+    let rows = client.query(SQL, &[&name, &fingerprint, &stream.to_string()]).await.map_err(failed())?;
     let read = |row| Ok((get(row, "position")?, get(row, "revision")?));
     rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())
 }
@@ -207,17 +228,21 @@ pub(crate) async fn parked_of(
 /// Forgets parked events of a stream (`None`: of all) that are not among those that stay, in the transaction that is open.
 pub(crate) async fn clear_parked(
     client: &Client,
-    name: &str,
+    projector: &dyn Projector,
     stream: Option<StreamId>,
     staying: &[Parked],
 ) -> Result<(), StoreError> {
-    const ALL: &str = "DELETE FROM projection.parked_events WHERE projection = $1 AND position <> ALL ($2)";
+    const ALL: &str = "DELETE FROM projection.parked_events \
+         WHERE projection = $1 AND fingerprint = $3 AND position <> ALL ($2)";
     const OF_STREAM: &str = "DELETE FROM projection.parked_events \
-         WHERE projection = $1 AND position <> ALL ($2) AND stream = $3";
+         WHERE projection = $1 AND fingerprint = $3 AND position <> ALL ($2) AND stream = $4";
+    let (name, fingerprint) = (projector.name(), Sql(projector.fingerprint()));
     let staying: Vec<_> = staying.iter().map(|one| Sql(one.position)).collect();
     let cleared = match stream {
-        None => client.execute(ALL, &[&name, &staying]).await,
-        Some(stream) => client.execute(OF_STREAM, &[&name, &staying, &stream.to_string()]).await,
+        None => client.execute(ALL, &[&name, &staying, &fingerprint]).await,
+        Some(stream) => {
+            client.execute(OF_STREAM, &[&name, &staying, &fingerprint, &stream.to_string()]).await
+        }
     };
     cleared.map_err(StoreError::at("clearing what was parked"))?;
     Ok(())

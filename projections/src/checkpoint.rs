@@ -1,13 +1,17 @@
-//! How far a projection is: which event it folded last, of which log, into which generation of its tables.
+//! How far a projection is: which event it folded last, of which log, into which generation of its tables. Releases that make
+//! different tables of the same events have a checkpoint each, beside one another.
 
 use domain::Digest;
 use eventstore_schema::lease::Lease;
 use eventstore_schema::{EventLog, Incarnation, LogError, Position};
 use tokio_postgres::{Client, Row, Statement};
 
+use crate::acquainted;
 use crate::cell::{Cell, Sql};
 use crate::projector::Projector;
 use crate::store::StoreError;
+use crate::table::Visible;
+use crate::views::hex;
 
 /// The last event folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,31 +51,54 @@ impl Checkpoint {
         })
     }
 
-    /// The checkpoint, if the projection was ever installed.
-    pub(crate) async fn read(client: &Client, name: &str) -> Result<Option<Self>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1");
-        Self::query(client, &sql, name).await
+    /// The checkpoint, if the projection was ever filled as this release defines it.
+    pub(crate) async fn read(
+        client: &Client,
+        projector: &dyn Projector,
+    ) -> Result<Option<Self>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1 AND fingerprint = $2");
+        Self::query(client, &sql, projector).await
     }
 
     /// As [`Checkpoint::read`], holding the row until the transaction ends: nobody moves it meanwhile.
-    pub(crate) async fn lock(client: &Client, name: &str) -> Result<Option<Self>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1 FOR UPDATE");
-        Self::query(client, &sql, name).await
+    pub(crate) async fn lock(
+        client: &Client,
+        projector: &dyn Projector,
+    ) -> Result<Option<Self>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1 AND fingerprint = $2 FOR UPDATE"
+        );
+        Self::query(client, &sql, projector).await
     }
 
-    async fn query(client: &Client, sql: &str, name: &str) -> Result<Option<Self>, StoreError> {
-        let row = client.query_opt(sql, &[&name]).await.map_err(StoreError::at("reading a checkpoint"))?;
-        row.as_ref().map(Self::from_row).transpose().map_err(StoreError::at("reading a checkpoint"))
+    async fn query(
+        client: &Client,
+        sql: &str,
+        projector: &dyn Projector,
+    ) -> Result<Option<Self>, StoreError> {
+        let failed = || StoreError::at("reading a checkpoint");
+        let row = client.query_opt(sql, &[&projector.name(), &Sql(projector.fingerprint())]).await;
+        row.map_err(failed())?.as_ref().map(Self::from_row).transpose().map_err(failed())
+    }
+
+    /// Every checkpoint of this name, whatever release it is of.
+    pub(crate) async fn all(client: &Client, name: &str) -> Result<Vec<Self>, StoreError> {
+        let failed = || StoreError::at("reading the checkpoints of all releases");
+        let sql = format!("SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1");
+        let rows = client.query(&sql, &[&name]).await.map_err(failed())?;
+        rows.iter().map(Self::from_row).collect::<Result<_, _>>().map_err(failed())
     }
 
     /// Writes the checkpoint whatever is there.
     pub(crate) async fn put(&self, client: &Client, name: &str) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO projection.checkpoints \
+        const SQL: &str = "WITH used AS (INSERT INTO projection.uses (name, fingerprint) VALUES ($1, $3) \
+             ON CONFLICT (name, fingerprint) DO UPDATE SET used_at = now()) \
+             INSERT INTO projection.checkpoints \
              (name, generation, fingerprint, incarnation, position, hash) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (name) DO UPDATE SET generation = excluded.generation, \
-             fingerprint = excluded.fingerprint, incarnation = excluded.incarnation, \
-             position = excluded.position, hash = excluded.hash, state = 'following', error = NULL, \
-             moved_at = now()";
+             ON CONFLICT (name, fingerprint) DO UPDATE SET generation = excluded.generation, \
+             incarnation = excluded.incarnation, position = excluded.position, hash = excluded.hash, \
+             state = 'following', error = NULL, moved_at = now()";
         let (position, hash) = (Sql(self.position()), Sql(self.mark.map(|mark| mark.hash)));
         client
             .execute(
@@ -86,7 +113,8 @@ impl Checkpoint {
     /// The statement of [`Checkpoint::advance`].
     pub(crate) const ADVANCE: &'static str = "UPDATE projection.checkpoints \
          SET position = $1, hash = $2, moved_at = now() \
-         WHERE name = $3 AND generation = $4 AND position IS NOT DISTINCT FROM $5 AND lease.hold($6, $7)";
+         WHERE name = $3 AND fingerprint = $8 AND generation = $4 AND position IS NOT DISTINCT FROM $5 \
+         AND lease.hold($6, $7)";
 
     /// Moves the checkpoint to `mark` if it still is where this one says, and the lease is not somebody else's.
     pub(crate) async fn advance(
@@ -98,10 +126,11 @@ impl Checkpoint {
         mark: Mark,
     ) -> Result<Self, StoreError> {
         let (position, generation, before) = (Sql(mark.position), self.generation, Sql(self.position()));
+        let (hash, fingerprint, epoch) = (Sql(mark.hash), Sql(self.fingerprint), lease.epoch());
         let moved = client
             .execute(
                 statement,
-                &[&position, &Sql(mark.hash), &name, &generation, &before, &lease.name(), &lease.epoch()],
+                &[&position, &hash, &name, &generation, &before, &lease.name(), &epoch, &fingerprint],
             )
             .await
             .map_err(StoreError::at("moving a checkpoint"))?;
@@ -132,14 +161,15 @@ impl Checkpoint {
 pub(crate) async fn put_state(
     client: &Client,
     lease: &Lease,
-    name: &str,
+    projector: &dyn Projector,
     state: &str,
     error: Option<&str>,
 ) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE projection.checkpoints SET state = $2, error = $3 WHERE name = $1 \
-         AND (state, error) IS DISTINCT FROM ($2, $3) AND lease.hold($4, $5)";
+         AND fingerprint = $6 AND (state, error) IS DISTINCT FROM ($2, $3) AND lease.hold($4, $5)";
+    let (name, fingerprint) = (projector.name(), Sql(projector.fingerprint()));
     client
-        .execute(SQL, &[&name, &state, &error, &lease.name(), &lease.epoch()])
+        .execute(SQL, &[&name, &state, &error, &lease.name(), &lease.epoch(), &fingerprint])
         .await
         .map_err(StoreError::at("recording a projection's state"))?;
     Ok(())
@@ -160,12 +190,16 @@ impl Layout<'_> {
 
     /// Makes the schema anew with empty tables, which have neither keys nor indexes.
     pub(crate) fn create(&self, schema: &str) -> String {
+        let edition = self.0.edition();
         let mut sql = format!(
             "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; \
              GRANT USAGE ON SCHEMA {schema} TO envoi_reader;\n"
         );
+        if self.asks_acquainted() {
+            sql.push_str(&acquainted::create(edition));
+        }
         self.0.tables().iter().for_each(|def| sql.push_str(&def.table().create(schema)));
-        self.0.tables().iter().for_each(|def| sql.push_str(&def.table().create_policy(schema)));
+        self.0.tables().iter().for_each(|def| sql.push_str(&def.table().create_policy(schema, edition)));
         sql
     }
 
@@ -185,20 +219,38 @@ impl Layout<'_> {
         tables.map(|def| format!("ANALYZE {schema}.{};\n", def.table().name)).collect()
     }
 
-    /// Points the views in `read` at the schema. Whoever reads meanwhile waits for the transaction's end, then goes on.
+    /// Points the views at the schema. Whoever reads meanwhile waits for the transaction's end, then goes on.
     pub(crate) fn publish(&self, schema: &str) -> String {
-        self.publish_in("read", schema)
+        let views = self.views();
+        let function =
+            self.asks_acquainted().then(|| acquainted::renew(self.0.edition())).unwrap_or_default();
+        format!(
+            "{function}CREATE SCHEMA IF NOT EXISTS {views}; GRANT USAGE ON SCHEMA {views} TO envoi_reader;\n{}",
+            self.publish_in(&views, schema)
+        )
     }
 
-    /// The same for views elsewhere than in `read`.
+    fn asks_acquainted(&self) -> bool {
+        self.0.tables().iter().any(|def| matches!(def.table().visible, Visible::Acquaintances))
+    }
+
+    /// The same for views elsewhere.
     pub(crate) fn publish_in(&self, views: &str, schema: &str) -> String {
         let tables = self.0.tables().iter().map(|def| {
             let table = def.table();
             (table.name, format!("SELECT {} FROM {schema}.{}", table.column_list(), table.name))
         });
         let others = self.0.views().iter().map(|view| (view.name, view.sql.replace("{schema}", schema)));
+        let waiting = format!(
+            "SELECT DISTINCT organization_id, stream FROM projection.parked_events \
+             WHERE projection = '{}' AND fingerprint = '\\x{}'",
+            self.0.name(),
+            hex(self.0.fingerprint())
+        );
+        let name = parked_view(self.0);
         tables
             .chain(others)
+            .chain([(name.as_str(), waiting)])
             .map(|(name, query)| {
                 format!(
                     "DROP VIEW IF EXISTS {views}.{name};\n\
@@ -208,4 +260,16 @@ impl Layout<'_> {
             })
             .collect()
     }
+}
+
+/// The view of the streams that a projection put aside.
+fn parked_view(projector: &dyn Projector) -> String {
+    format!("{}_parked", projector.name())
+}
+
+/// Names of all relations that queries may read of a projection.
+pub(crate) fn relations(projector: &dyn Projector) -> impl Iterator<Item = String> {
+    let tables = projector.tables().iter().map(|def| def.table().name.to_owned());
+    let views = projector.views().iter().map(|view| view.name.to_owned());
+    tables.chain(views).chain([parked_view(projector)])
 }

@@ -140,7 +140,7 @@ impl<'a> Leader<'a> {
         let Some(stream) = stream.copied() else {
             return self.commit(std::slice::from_ref(item), None).await;
         };
-        let waiting = parked_of(&self.store.client, self.name(), stream).await?;
+        let waiting = parked_of(&self.store.client, &*self.context.projector, stream).await?;
         let (Some((first, revision)), Some((last, _))) = (waiting.first(), waiting.last()) else {
             return self.commit(std::slice::from_ref(item), None).await;
         };
@@ -228,7 +228,8 @@ impl<'a> Leader<'a> {
         mark: Mark,
         cleared: Option<StreamId>,
     ) -> Result<(), StoreError> {
-        let name = self.name();
+        let (name, context) = (self.name(), Arc::clone(self.context));
+        let projector = &*context.projector;
         let advance = self.store.prepare(Checkpoint::ADVANCE.to_owned()).await?;
         let changes = self.store.prepare_changes(&self.schema, &outcome.pending, Mode::Live).await?;
         // All in one round trip; what stands first here is sent first.
@@ -237,9 +238,9 @@ impl<'a> Leader<'a> {
         let sent = try_join3(self.store.execute("BEGIN"), advance, self.store.run(&changes));
         let ((), checkpoint, ()) = sent.await?;
         if let Some(stream) = cleared {
-            clear_parked(client, name, Some(stream), &outcome.parked).await?;
+            clear_parked(client, projector, Some(stream), &outcome.parked).await?;
         }
-        store_parked(client, name, &outcome.parked).await?;
+        store_parked(client, projector, &outcome.parked).await?;
         self.store.execute("COMMIT").await?;
         self.checkpoint = checkpoint;
         self.context.gauge.set_position(checkpoint.position());

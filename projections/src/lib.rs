@@ -7,6 +7,8 @@
 //! - No event is left out silently: what cannot be folded parks its stream and shows in the status.
 //! - A log that is another than the one followed so far is detected, never followed.
 //! - Personal data stays sealed: projections hold no keys.
+//! - Each release reads tables of its own wherever it makes others of the same events; another release's are followed by its own
+//!   processes and dropped when none is left.
 //! - Rows of another tenant are refused by PostgreSQL itself, also to a query that forgets to ask.
 //!
 //! # What it deliberately knows nothing of
@@ -17,10 +19,11 @@
 //!
 //! 1. Its tables: `<name>/tables.rs`, one [`table!`] each; who may see the rows is part of the definition.
 //! 2. Its fold: a [`Projector`] in `<name>/mod.rs`; `keys` names the rows that an event touches, `apply` changes them.
-//! 3. Its queries: `<name>/queries.rs`, a [`result!`] and a function each, over the views in schema `read`.
+//! 3. Its queries: `<name>/queries.rs`, a [`result!`] and a function each, over the views, which it names `read.<relation>`.
 //! 4. A line in [`registry`].
 
 pub mod accounts;
+mod acquainted;
 mod addressed;
 pub mod audit;
 mod batch;
@@ -42,6 +45,7 @@ mod projections;
 mod projector;
 pub mod reader;
 mod rebuild;
+mod retirement;
 mod rows;
 mod runner;
 pub mod sessions;
@@ -54,6 +58,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod views;
 pub mod workspaces;
 
 pub use addressed::{ADDRESSING, addressed};
@@ -72,6 +77,7 @@ pub use store::StoreError;
 pub use structure::Difference;
 pub use table::{Column, Row, Set, Table, View, Visible};
 pub use verify::{SHARED, TableDigest, Verified, VerifiedTable, VerifyError, digests, verify};
+pub use views::{Views, qualified};
 
 use std::sync::Arc;
 

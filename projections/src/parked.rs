@@ -6,8 +6,10 @@ use eventstore_schema::database::Config;
 use tokio_postgres::Client;
 
 use crate::batch::name_digest;
+use crate::cell::Sql;
 use crate::checkpoint::get;
 use crate::projections::{StatusError, connect};
+use crate::projector::Projector;
 use crate::store::StoreError;
 
 /// A stream that a projection put aside.
@@ -43,41 +45,31 @@ impl ParkedStream {
     }
 }
 
-/// Every parked stream, oldest first.
+/// Every stream that this release's projections put aside, oldest first.
 ///
 /// # Errors
 /// When the database cannot be reached.
 pub async fn parked(config: &Config) -> Result<Vec<ParkedStream>, StatusError> {
     let client = connect(config).await?;
-    Ok(read(&client, None).await?)
+    let mut streams = Vec::new();
+    for projector in crate::registry() {
+        streams.extend(of(&client, &*projector).await?);
+    }
+    streams.sort_by_key(|stream| stream.position);
+    Ok(streams)
 }
 
-/// The parked streams of one projection, as the client's transaction sees them.
-pub(crate) async fn of(client: &Client, projection: &str) -> Result<Vec<ParkedStream>, StoreError> {
-    read(client, Some(projection)).await
-}
-
-macro_rules! parked_streams {
-    ($where:literal) => {
-        concat!(
-            "SELECT DISTINCT ON (projection, stream) projection, stream, position, event_type, ",
-            "coalesce(reason, '') AS reason, attempts, (extract(epoch FROM parked_at) * 1000000)::bigint AS since, ",
-            "count(*) OVER (PARTITION BY projection, stream) AS events FROM projection.parked_events ",
-            $where,
-            " ORDER BY projection, stream, position"
-        )
-    };
-}
-
-const ALL: &str = parked_streams!("");
-const OF_PROJECTION: &str = parked_streams!("WHERE projection = $1");
-
-async fn read(client: &Client, projection: Option<&str>) -> Result<Vec<ParkedStream>, StoreError> {
+/// The parked streams of one projection, as the client's transaction sees them, oldest first.
+pub(crate) async fn of(
+    client: &Client,
+    projector: &dyn Projector,
+) -> Result<Vec<ParkedStream>, StoreError> {
+    const SQL: &str = "SELECT DISTINCT ON (stream) projection, stream, position, event_type, \
+         coalesce(reason, '') AS reason, attempts, (extract(epoch FROM parked_at) * 1000000)::bigint AS since, \
+         count(*) OVER (PARTITION BY stream) AS events FROM projection.parked_events \
+         WHERE projection = $1 AND fingerprint = $2 ORDER BY stream, position";
     let failed = || StoreError::at("reading what is parked");
-    let rows = match projection {
-        None => client.query(ALL, &[]).await,
-        Some(projection) => client.query(OF_PROJECTION, &[&projection]).await,
-    };
+    let rows = client.query(SQL, &[&projector.name(), &Sql(projector.fingerprint())]).await;
     let rows = rows.map_err(failed())?;
     let read = |row| {
         Ok(ParkedStream {

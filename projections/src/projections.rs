@@ -1,8 +1,10 @@
 //! All projections of one process: running them, asking how far they are, waiting for them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Digest;
 use eventstore_schema::database::Config;
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::lease::{self, Leases};
@@ -16,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::progress::{Gauge, Progress, State, WaitError};
 use crate::projector::Projector;
 use crate::rebuild;
+use crate::retirement;
 use crate::runner::{self, Context};
 use crate::store::{Store, StoreError};
 use crate::structure::{self, Difference};
@@ -23,6 +26,7 @@ use crate::structure::{self, Difference};
 /// The projections that a process runs or stands by for. Dropping it stops them; what they committed stays.
 pub struct Projections {
     running: Vec<(Arc<Context>, JoinHandle<()>)>,
+    using: JoinHandle<()>,
 }
 
 impl Projections {
@@ -35,6 +39,21 @@ impl Projections {
         metrics: &Metrics,
         leases: Option<&Leases>,
     ) -> Self {
+        let times = retirement::Times::default();
+        Self::start_with(config, feed, projectors, metrics, leases, times)
+    }
+
+    /// The same with other times after which read models count as unused.
+    pub(crate) fn start_with(
+        config: &Config,
+        feed: &Arc<Feed>,
+        projectors: Vec<Arc<dyn Projector>>,
+        metrics: &Metrics,
+        leases: Option<&Leases>,
+        times: retirement::Times,
+    ) -> Self {
+        let using = retirement::run(config.clone(), projectors.clone(), leases.is_some(), times);
+        let using = tokio::spawn(using);
         let start = |projector| {
             let context = Arc::new(Context {
                 config: config.clone(),
@@ -46,7 +65,7 @@ impl Projections {
             });
             (Arc::clone(&context), tokio::spawn(runner::run(context)))
         };
-        Self { running: projectors.into_iter().map(start).collect() }
+        Self { running: projectors.into_iter().map(start).collect(), using }
     }
 
     /// Where each projection is, as this process sees it.
@@ -82,6 +101,7 @@ impl Projections {
 impl Drop for Projections {
     fn drop(&mut self) {
         self.running.iter().for_each(|(_, task)| task.abort());
+        self.using.abort();
     }
 }
 
@@ -96,6 +116,8 @@ pub const LEADERLESS: &str = "leaderless";
 pub struct Status {
     /// The projection.
     pub projection: String,
+    /// Whether it is this release's; otherwise that of another one, whose processes still use it or did a while ago.
+    pub is_current: bool,
     /// Number of its live tables' schema.
     pub generation: i32,
     /// What it does now: `diverged` where the log is not the one that was folded, whoever noticed, `leaderless` where nobody goes
@@ -134,19 +156,22 @@ pub enum StatusError {
 /// # Errors
 /// When the database or the log cannot be reached.
 pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, StatusError> {
-    const SQL: &str = "SELECT name, generation, state, position, error, count(DISTINCT stream) AS streams, \
-         count(stream) AS events FROM projection.checkpoints \
-         LEFT JOIN (SELECT projection, stream FROM projection.parked_events) AS parked ON projection = name \
-         GROUP BY name ORDER BY name";
+    const SQL: &str = "SELECT c.name, c.fingerprint, c.generation, c.state, c.position, c.error, \
+         count(DISTINCT p.stream) AS streams, count(p.stream) AS events FROM projection.checkpoints AS c \
+         LEFT JOIN projection.parked_events AS p ON p.projection = c.name AND p.fingerprint = c.fingerprint \
+         GROUP BY c.name, c.fingerprint ORDER BY c.name, c.generation";
     let failed = || StoreError::at("reading the projections' status");
     let client = connect(config).await?;
     let rows = client.query(SQL, &[]).await.map_err(failed())?;
     let holders = lease::holders(&client).await.map_err(failed())?;
+    let current: HashMap<_, _> =
+        crate::registry().iter().map(|one| (one.name(), one.fingerprint())).collect();
     let read = |row| {
-        let name: String = get(row, "name")?;
-        let (lead, rebuild) = (runner::lease_name(&name), rebuild::lease_name(&name));
+        let (name, fingerprint): (String, Digest) = (get(row, "name")?, get(row, "fingerprint")?);
+        let (lead, rebuild) = (runner::lease_name(&name, fingerprint), rebuild::lease_name(&name));
         let position: Option<Position> = get(row, "position")?;
         Ok(Status {
+            is_current: current.get(name.as_str()) == Some(&fingerprint),
             projection: name,
             generation: get(row, "generation")?,
             state: get(row, "state")?,
@@ -162,7 +187,8 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
     let mut all = rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(failed())?;
     for status in &mut all {
         status.lag = events_after(log, status.position, LAG_EVENTS_MAX).await?;
-        let checkpoint = Checkpoint::read(&client, &status.projection).await?;
+        let checkpoints = Checkpoint::all(&client, &status.projection).await?;
+        let checkpoint = checkpoints.iter().find(|checkpoint| checkpoint.generation == status.generation);
         let divergence = match checkpoint {
             Some(checkpoint) => checkpoint.compare(log).await?,
             None => None,
@@ -191,11 +217,7 @@ pub async fn differences(config: &Config) -> Result<Vec<(&'static str, Vec<Diffe
     let store = Store::connect(config).await?;
     let mut all = Vec::new();
     for projector in crate::registry() {
-        let Some(checkpoint) = Checkpoint::read(&store.client, projector.name()).await? else { continue };
-        // Tables of another release are built anew by whoever leads.
-        if checkpoint.fingerprint != projector.fingerprint() {
-            continue;
-        }
+        let Some(checkpoint) = Checkpoint::read(&store.client, &*projector).await? else { continue };
         let live = Layout(&*projector).schema(checkpoint.generation);
         all.push((projector.name(), structure::compare(&store, &*projector, &live).await?));
     }

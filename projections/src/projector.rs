@@ -106,6 +106,12 @@ pub trait Projector: Send + Sync + 'static {
     /// Version of the fold: raised whenever the same events give other rows. A change of tables shows by itself.
     fn version(&self) -> u32;
 
+    /// Which of several sets of read models beside one another this is of: part of every fingerprint. Releases differ by their
+    /// definitions and leave it at 0; a test stands for another release by another edition.
+    fn edition(&self) -> u32 {
+        0
+    }
+
     /// Its tables.
     fn tables(&self) -> &'static [TableDef];
 
@@ -125,21 +131,27 @@ pub trait Projector: Send + Sync + 'static {
 }
 
 impl dyn Projector {
-    /// Tells one shape and fold from another: hash of version and definitions. A checkpoint of another fingerprint needs a
-    /// rebuild.
+    /// Tells one shape and fold from another: hash of version and definitions. Each fingerprint has a checkpoint,
+    /// tables and views of its own.
     pub fn fingerprint(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new_derive_key("envoi 2026-11-21 projection fingerprint v1");
-        hasher.update(&self.version().to_be_bytes());
-        for def in self.tables() {
-            hasher.update(def.table().create("s").as_bytes());
-            hasher.update(def.table().create_key("s").as_bytes());
-            hasher.update(def.table().create_policy("s").as_bytes());
-            hasher.update(def.table().create_indexes("s").as_bytes());
-        }
-        for view in self.views() {
-            hasher.update(view.name.as_bytes());
-            hasher.update(view.sql.as_bytes());
-        }
-        Digest::from_bytes(*hasher.finalize().as_bytes())
+        fingerprint_in(self, self.edition())
     }
+}
+
+/// [`Projector::fingerprint`] of a projection as it is in an edition.
+pub(crate) fn fingerprint_in(projector: &dyn Projector, edition: u32) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("envoi 2026-11-21 projection fingerprint v1");
+    hasher.update(&projector.version().to_be_bytes());
+    hasher.update(&edition.to_be_bytes());
+    for def in projector.tables() {
+        hasher.update(def.table().create("s").as_bytes());
+        hasher.update(def.table().create_key("s").as_bytes());
+        hasher.update(def.table().create_policy("s", edition).as_bytes());
+        hasher.update(def.table().create_indexes("s").as_bytes());
+    }
+    for view in projector.views() {
+        hasher.update(view.name.as_bytes());
+        hasher.update(view.sql.as_bytes());
+    }
+    Digest::from_bytes(*hasher.finalize().as_bytes())
 }

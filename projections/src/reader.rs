@@ -1,14 +1,18 @@
 //! Queries: what a viewer may see, enforced by PostgreSQL even when a query forgets to ask.
 
+use std::sync::Arc;
+
 use domain::{
     AccountId, ConversationId, DeviceId, InvitationId, OrganizationId, RecipientId, SessionId, WorkspaceId,
 };
 use eventstore_schema::Position;
 use eventstore_schema::database::{self, Connection, Pool, PoolError};
 use futures_util::future::{join5, try_join3};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::cell::{Cell, CellError, Sql};
+use crate::views::Views;
 
 /// Most rows of one page: what a screen or two show, and small enough to open all sealed parts at once.
 pub const PAGE_ROWS_MAX: u32 = 200;
@@ -97,10 +101,15 @@ impl QueryError {
     pub fn is_transient(&self) -> bool {
         match self {
             QueryError::Connect(_) | QueryError::Behind => true,
-            QueryError::Query(error) => database::is_transient(error),
+            // Before its tables are complete a release has no views.
+            QueryError::Query(error) => database::is_transient(error) || is_unfinished(error),
             QueryError::Shape { .. } => false,
         }
     }
+}
+
+fn is_unfinished(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME))
 }
 
 /// A row that a query gives; implemented by [`result!`](crate::result).
@@ -141,24 +150,30 @@ pub fn column<C: Cell>(
 #[derive(Clone)]
 pub struct ReadModels {
     pool: Pool,
+    views: Arc<Views>,
 }
 
 impl ReadModels {
-    /// Reads through `pool`, whose connections assume the role `envoi_reader`.
+    /// Reads this release's through `pool`, whose connections assume the role `envoi_reader`.
     pub fn new(pool: Pool) -> Self {
-        Self { pool }
+        Self { pool, views: Views::current() }
+    }
+
+    /// Reads those of an edition: see [`Projector::edition`](crate::Projector::edition).
+    pub fn of_edition(pool: Pool, edition: u32) -> Self {
+        Self { pool, views: Arc::new(Views::of_edition(edition)) }
     }
 
     /// Reads them as they are.
     pub fn now(&self) -> Reader {
-        Reader::new(self.pool.clone())
+        Reader { pool: self.pool.clone(), views: Arc::clone(&self.views), showing: None }
     }
 
     /// Reads them where each of `projections` shows the event at `position`; a query that comes too early fails with
     /// [`QueryError::Behind`]. What this process knows of their progress does not count: a crash of the database may have
     /// taken some of it back.
     pub fn showing(&self, projections: &'static [&'static str], position: Position) -> Reader {
-        Reader { pool: self.pool.clone(), showing: Some((projections, position)) }
+        Reader { showing: Some((projections, position)), ..self.now() }
     }
 }
 
@@ -166,6 +181,7 @@ impl ReadModels {
 #[derive(Clone)]
 pub struct Reader {
     pool: Pool,
+    views: Arc<Views>,
     showing: Option<(&'static [&'static str], Position)>,
 }
 
@@ -178,10 +194,11 @@ impl std::fmt::Debug for Reader {
 impl Reader {
     /// Reads the read models as they are through `pool`, whose connections assume the role `envoi_reader`.
     pub fn new(pool: Pool) -> Self {
-        Self { pool, showing: None }
+        ReadModels::new(pool).now()
     }
 
-    /// Runs a constant query for `viewer`, read-only, with the viewer's settings in the same round trip.
+    /// Runs a constant query for `viewer`, read-only, with the viewer's settings in the same round trip. In it `read.` stands
+    /// before the names of relations.
     ///
     /// # Errors
     /// When PostgreSQL cannot be reached, the read models do not show yet what they have to, or a row is of another shape.
@@ -192,8 +209,13 @@ impl Reader {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<R>, QueryError> {
         let client = self.pool.get().await.map_err(QueryError::Connect)?;
-        let (shows, rows) =
-            run(&client, viewer, self.showing, sql, parameters).await.map_err(QueryError::Query)?;
+        let sql = self.views.query(sql);
+        let showing = self.showing.map(|(names, position)| Showing {
+            names,
+            fingerprints: self.views.fingerprints(names),
+            position,
+        });
+        let (shows, rows) = run(&client, viewer, showing, &sql, parameters).await.map_err(QueryError::Query)?;
         if !shows {
             return Err(QueryError::Behind);
         }
@@ -217,16 +239,23 @@ impl Reader {
 const SETTINGS: &str =
     "SELECT set_config('envoi.account', $1, true), set_config('envoi.organization', $2, true)";
 /// Whether every one of these projections shows the event at this position. It comes before the query, which sees no less.
-const SHOWS: &str = "SELECT count(*) = cardinality($1::text[]) FROM projection.checkpoints \
-     WHERE name = ANY ($1) AND position >= $2";
+const SHOWS: &str = "SELECT count(*) = cardinality($1::text[]) FROM unnest($1::text[], $3::bytea[]) AS k(name, fingerprint) \
+     JOIN projection.checkpoints USING (name, fingerprint) WHERE position >= $2";
+
+/// What a query has to see.
+struct Showing {
+    names: &'static [&'static str],
+    fingerprints: Vec<Vec<u8>>,
+    position: Position,
+}
 
 /// All statements are sent before the first answer comes: one round trip, and a caller that goes away cannot leave a
 /// transaction open behind it. With the rows comes whether they are of late enough a state.
 async fn run(
     client: &Connection,
     viewer: &Viewer,
-    showing: Option<(&'static [&'static str], Position)>,
-    sql: &'static str,
+    showing: Option<Showing>,
+    sql: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<(bool, Vec<tokio_postgres::Row>), tokio_postgres::Error> {
     let (settings, shows, query) =
@@ -236,8 +265,8 @@ async fn run(
     let organization = viewer.organization_id.map(|id| id.to_string()).unwrap_or_default();
     let set: [&(dyn ToSql + Sync); 2] = [&account, &organization];
     let look = async {
-        let Some((projections, position)) = showing else { return Ok(true) };
-        client.query_one(&shows, &[&projections, &Sql(position)]).await?.try_get(0)
+        let Some(Showing { names, fingerprints, position }) = showing else { return Ok(true) };
+        client.query_one(&shows, &[&names, &Sql(position), &fingerprints]).await?.try_get(0)
     };
     let (begun, set, shows, rows, committed) = join5(
         client.batch_execute("BEGIN READ ONLY"),

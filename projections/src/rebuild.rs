@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::projector::{Item, Projector};
 use crate::store::StoreError;
-pub(crate) use builder::{Builder, Keying, Scope, lease_name};
+pub(crate) use builder::{Builder, Keying, Scope, lease_name, next_generation};
 
 /// Events in one page of the log, folded in one transaction: enough that statements cost little by event.
 const PAGE_EVENTS: usize = 8_192;

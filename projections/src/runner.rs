@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Digest;
 use eventstore_schema::LogError;
 use eventstore_schema::database::Config;
 use eventstore_schema::lease::{Lease, Leases, Taken};
@@ -18,6 +19,7 @@ use crate::projector::Projector;
 use crate::rebuild::{self, RebuildError};
 use crate::store::{Store, StoreError};
 use crate::structure;
+use crate::views::short;
 
 /// How long a runner waits before it starts over, first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -30,8 +32,8 @@ const STANDBY_POLL_WANTED: Duration = Duration::from_millis(20);
 const STANDSTILL_POLL: Duration = Duration::from_secs(1);
 /// How long a failing runner tries to leave word of why.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A new projection that has more events before it is filled by a rebuild, which is several times faster than following.
-const FOLLOW_EVENTS_MAX: usize = 50_000;
+/// A new projection that has so many events before it is filled by a rebuild, which is several times faster than following.
+const LONG: usize = 50_001;
 
 /// Why a projection had to start over.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +67,15 @@ impl Context {
     pub(crate) fn name(&self) -> &'static str {
         self.projector.name()
     }
+
+    fn lease_name(&self) -> String {
+        lease_name(self.name(), self.projector.fingerprint())
+    }
 }
 
-/// Name of the lease of whoever leads a projection.
-pub(crate) fn lease_name(projection: &str) -> String {
-    format!("projection/{projection}")
+/// Name of the lease of whoever leads a projection for the processes of one release.
+pub(crate) fn lease_name(projection: &str, fingerprint: Digest) -> String {
+    format!("projection/{projection}@{}", short(fingerprint))
 }
 
 /// Runs a projection for ever.
@@ -77,7 +83,7 @@ pub(crate) async fn run(context: Arc<Context>) {
     let name = context.name();
     let mut retry = RETRY_FIRST;
     if let Some(leases) = &context.leases {
-        leases.watch(&lease_name(name));
+        leases.watch(&context.lease_name());
     }
     loop {
         let before = context.gauge.get().position;
@@ -111,7 +117,7 @@ pub(crate) async fn run(context: Arc<Context>) {
 /// Leaves word for those who look from other processes, if PostgreSQL is there to take it and nobody else leads.
 async fn report_failure(context: &Context, lease: &Lease, reason: &str) -> Result<(), StoreError> {
     let store = Store::connect(&context.config).await?;
-    put_state(&store.client, lease, context.name(), State::Failing.as_str(), Some(reason)).await
+    put_state(&store.client, lease, &*context.projector, State::Failing.as_str(), Some(reason)).await
 }
 
 /// Leads the projection until something goes wrong. What is written goes through the connection that took the lease, in
@@ -125,9 +131,10 @@ async fn lead(context: &Arc<Context>, led: &mut Option<Lease>) -> Result<std::co
         let checkpoint = install(context, &lease, &mut store).await?;
         context.gauge.set_position(checkpoint.position());
         wait_until_same(context, &lease, &store, &checkpoint).await?;
-        let parked = parked_streams(&store.client, context.name()).await?;
+        let projector = &*context.projector;
+        let parked = parked_streams(&store.client, projector).await?;
         context.gauge.set_state(State::Following, None);
-        put_state(&store.client, &lease, context.name(), State::Following.as_str(), None).await?;
+        put_state(&store.client, &lease, projector, State::Following.as_str(), None).await?;
         Leader::new(context, lease.clone(), store, checkpoint, parked).follow().await
     };
     tokio::select! {
@@ -138,7 +145,7 @@ async fn lead(context: &Arc<Context>, led: &mut Option<Lease>) -> Result<std::co
 }
 
 async fn wait_for_lead(context: &Context, store: &Store) -> Result<Lease, RunError> {
-    let name = lease_name(context.name());
+    let name = context.lease_name();
     loop {
         if let Some(leases) = &context.leases {
             let taken = leases.take(&store.client, &name).await;
@@ -147,10 +154,11 @@ async fn wait_for_lead(context: &Context, store: &Store) -> Result<Lease, RunErr
                 Taken::Theirs(_) => {}
             }
         }
-        if let Some(checkpoint) = Checkpoint::read(&store.client, context.name()).await? {
-            context.gauge.set_position(checkpoint.position());
-        }
-        context.gauge.set_state(State::Standby, None);
+        let checkpoint = Checkpoint::read(&store.client, &*context.projector).await?;
+        context.gauge.set_position(checkpoint.and_then(|checkpoint| checkpoint.position()));
+        // Before its tables are complete there is nothing to stand by for: queries have no answer.
+        let state = if checkpoint.is_some() { State::Standby } else { State::Starting };
+        context.gauge.set_state(state, None);
         if context.gauge.has_waiters() {
             tokio::time::sleep(STANDBY_POLL_WANTED).await;
         } else {
@@ -162,47 +170,54 @@ async fn wait_for_lead(context: &Context, store: &Store) -> Result<Lease, RunErr
 /// The checkpoint, with tables of this release's shape behind it.
 async fn install(context: &Context, lease: &Lease, store: &mut Store) -> Result<Checkpoint, RunError> {
     let log = context.feed.log();
-    let found = Checkpoint::read(&store.client, context.name()).await?;
-    let head = log.head().await?;
-    let checkpoint = match found {
-        Some(checkpoint) => checkpoint,
-        None => install_empty(context, lease, store, head.incarnation).await?,
+    let projector = &*context.projector;
+    let Some(leases) = &context.leases else { return Err(RunError::Lost) };
+    let mut found = Checkpoint::read(&store.client, projector).await?;
+    let is_first = found.is_none() && Checkpoint::all(&store.client, context.name()).await?.is_empty();
+    let is_long = async || Ok::<_, LogError>(events_after(&**log, None, LONG).await? == LONG);
+    let is_behind = match &found {
+        Some(checkpoint) => checkpoint.mark.is_none() && is_long().await?,
+        // Beside another release's, which clients are still sent to, nothing shows before it is complete.
+        None => !is_first || is_long().await?,
     };
-    let is_current = checkpoint.fingerprint == context.projector.fingerprint();
-    let is_new = checkpoint.mark.is_none();
-    if is_current && !(is_new && events_after(&**log, None, FOLLOW_EVENTS_MAX + 1).await? > FOLLOW_EVENTS_MAX)
-    {
+    if !is_behind {
+        let checkpoint = match found.take() {
+            Some(checkpoint) => checkpoint,
+            None => install_empty(context, leases, store, log.head().await?.incarnation).await?,
+        };
         wait_until_there(context, lease, store, &checkpoint).await?;
         return Ok(checkpoint);
     }
     context.gauge.set_state(State::Rebuilding, None);
-    put_state(&store.client, lease, context.name(), State::Rebuilding.as_str(), None).await?;
+    put_state(&store.client, lease, projector, State::Rebuilding.as_str(), None).await?;
     tracing::info!(projection = context.name(), "its tables are filled anew");
     let projectors = vec![Arc::clone(&context.projector)];
-    let Some(leases) = &context.leases else { return Err(RunError::Lost) };
     rebuild::rebuild_under(leases, &context.config, Arc::clone(log), projectors, &|_| {}).await?;
-    let rebuilt = Checkpoint::read(&store.client, context.name()).await?;
+    let rebuilt = Checkpoint::read(&store.client, projector).await?;
     rebuilt.ok_or(RunError::Store(StoreError::Fenced { projection: context.name() }))
 }
 
+/// Makes empty tables, as a rebuild that has nothing to fill them with would.
 async fn install_empty(
     context: &Context,
-    lease: &Lease,
+    leases: &Leases,
     store: &mut Store,
     incarnation: eventstore_schema::Incarnation,
-) -> Result<Checkpoint, StoreError> {
-    const GENERATION: i32 = 1;
+) -> Result<Checkpoint, RunError> {
     let layout = Layout(&*context.projector);
-    let schema = layout.schema(GENERATION);
+    let (lease, generation) = rebuild::next_generation(leases, store, context.name()).await?;
+    let schema = layout.schema(generation);
     let fingerprint = context.projector.fingerprint();
-    let checkpoint = Checkpoint { generation: GENERATION, fingerprint, incarnation, mark: None };
-    store.begin_under(lease).await?;
+    let checkpoint = Checkpoint { generation, fingerprint, incarnation, mark: None };
+    store.begin_under(&lease).await?;
     store.execute(&layout.create(&schema)).await?;
     store.execute(&layout.create_keys(&schema)).await?;
     store.execute(&layout.create_indexes(&schema)).await?;
     store.execute(&layout.publish(&schema)).await?;
     checkpoint.put(&store.client, context.name()).await?;
     store.execute("COMMIT").await?;
+    let back = lease.give_back(&store.client).await;
+    back.map_err(StoreError::at("giving back the lease of a rebuild"))?;
     Ok(checkpoint)
 }
 
@@ -214,19 +229,19 @@ async fn wait_until_there(
     store: &Store,
     checkpoint: &Checkpoint,
 ) -> Result<(), RunError> {
-    let name = context.name();
+    let (name, projector) = (context.name(), &*context.projector);
     let mut told = None;
-    while let Some(relation) = structure::gone(store, &*context.projector, checkpoint.generation).await? {
+    while let Some(relation) = structure::gone(store, projector, checkpoint.generation).await? {
         if told.as_ref() != Some(&relation) {
             let error = format!("{relation} is gone: `envoi projections rebuild` makes it anew");
             tracing::error!(projection = name, relation, "stops: a table or view is gone");
-            put_state(&store.client, lease, name, State::Failing.as_str(), Some(&error)).await?;
+            put_state(&store.client, lease, projector, State::Failing.as_str(), Some(&error)).await?;
             context.gauge.set_state(State::Failing, Some(error));
             told = Some(relation);
         }
         tokio::time::sleep(STANDSTILL_POLL).await;
     }
-    if told.is_some() && Checkpoint::read(&store.client, name).await? != Some(*checkpoint) {
+    if told.is_some() && Checkpoint::read(&store.client, projector).await? != Some(*checkpoint) {
         return Err(RunError::Store(StoreError::Fenced { projection: name }));
     }
     Ok(())
@@ -241,13 +256,13 @@ async fn wait_until_same(
     checkpoint: &Checkpoint,
 ) -> Result<(), RunError> {
     let Some(difference) = checkpoint.compare(&**context.feed.log()).await? else { return Ok(()) };
-    let name = context.name();
+    let (name, projector) = (context.name(), &*context.projector);
     tracing::error!(projection = name, difference, "stops: the log is not the one that it followed");
-    put_state(&store.client, lease, name, State::Diverged.as_str(), Some(&difference)).await?;
+    put_state(&store.client, lease, projector, State::Diverged.as_str(), Some(&difference)).await?;
     context.gauge.set_state(State::Diverged, Some(difference));
     loop {
         tokio::time::sleep(STANDSTILL_POLL).await;
-        if Checkpoint::read(&store.client, name).await? != Some(*checkpoint) {
+        if Checkpoint::read(&store.client, projector).await? != Some(*checkpoint) {
             return Err(RunError::Store(StoreError::Fenced { projection: name }));
         }
     }

@@ -7,23 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::Client;
 
-use crate::checkpoint::Layout;
+use crate::acquainted;
+use crate::checkpoint::{Layout, relations};
 use crate::projector::Projector;
 use crate::store::{Store, StoreError};
 
 const RELATIONS: &str = include_str!("structure/relations.sql");
 const SCHEMA: &str = include_str!("structure/schema.sql");
-/// Where [`ACQUAINTED`] is defined.
-const MIGRATION: &str = include_str!("../migrations/V01__projection.sql");
-
 /// The function that row-level security asks, and what it may do. Runs with its owner's rights.
 const ACQUAINTED: &str = "SELECT p.prosrc, concat_ws(' ', pg_get_userbyid(p.proowner)::text, p.prosecdef,
         array_to_string(p.proconfig, ','), (SELECT string_agg(concat_ws(' ', g.privilege_type,
             coalesce(pg_get_userbyid(nullif(g.grantee, 0))::text, 'public')), ',' ORDER BY g.grantee::regrole::text)
         FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g))
-    FROM pg_proc AS p WHERE p.oid = 'projection.acquainted(uuid)'::regprocedure";
-const ACQUAINTED_RIGHTS: &str =
-    "envoi_projector t search_path=pg_catalog, pg_temp EXECUTE envoi_projector,EXECUTE envoi_reader";
+    FROM pg_proc AS p WHERE p.oid = to_regprocedure($1)";
 
 /// Rights that make row-level security void for the role that queries run in.
 const READER: &str = "SELECT concat_ws(' ', CASE WHEN rolsuper THEN 'superuser' END,
@@ -34,7 +30,7 @@ const READER: &str = "SELECT concat_ws(' ', CASE WHEN rolsuper THEN 'superuser' 
 /// A relation that is not as it is defined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The relation, with its schema; the read model's own is left out.
+    /// The relation; a view has `read.` before it, as in queries, and the two schemas are `schema` and `read`.
     pub object: String,
     /// What of it.
     pub aspect: String,
@@ -58,65 +54,57 @@ pub(crate) async fn compare(
 ) -> Result<Vec<Difference>, StoreError> {
     let layout = Layout(projector);
     let (made, views) = (layout.schema(0), format!("{}_views", layout.schema(0)));
-    let names: Vec<String> = relations(projector).map(str::to_owned).collect();
+    let published = layout.views();
     store.execute("BEGIN").await?;
     store.execute(&layout.create(&made)).await?;
     store.execute(&layout.create_keys(&made)).await?;
     store.execute(&layout.create_indexes(&made)).await?;
-    store.execute(&format!("CREATE SCHEMA {views}")).await?;
+    store
+        .execute(&format!("CREATE SCHEMA {views}; GRANT USAGE ON SCHEMA {views} TO envoi_reader"))
+        .await?;
     store.execute(&layout.publish_in(&views, &made)).await?;
     let client = &store.client;
-    let (tables, names) = (made.as_str(), Some(names.as_slice()));
-    let mut expected = facts(client, "", (tables, None, tables)).await?;
-    expected.extend(schema_facts(client, tables).await?);
-    expected.extend(facts(client, "read.", (views.as_str(), names, tables)).await?);
-    let mut found = facts(client, "", (live, None, live)).await?;
-    found.extend(schema_facts(client, live).await?);
-    found.extend(facts(client, "read.", ("read", names, live)).await?);
+    let mut expected = facts(client, "", &made, &made).await?;
+    expected.extend(schema_facts(client, "schema", &made).await?);
+    expected.extend(facts(client, "read.", &views, &made).await?);
+    expected.extend(schema_facts(client, "read", &views).await?);
+    let mut found = facts(client, "", live, live).await?;
+    found.extend(schema_facts(client, "schema", live).await?);
+    found.extend(facts(client, "read.", &published, live).await?);
+    found.extend(schema_facts(client, "read", &published).await?);
     store.execute("ROLLBACK").await?;
     Ok(differences(expected, found))
 }
 
-/// What all projections share: the schema that queries read from, and what row-level security rests on. `all` are all
-/// projections there are.
-pub(crate) async fn compare_shared<'a>(
-    store: &Store,
-    all: impl Iterator<Item = &'a dyn Projector>,
-) -> Result<Vec<Difference>, StoreError> {
-    const MADE: &str = "rm_read_0";
-    let client = &store.client;
-    store.execute("BEGIN").await?;
-    store.execute(&format!("CREATE SCHEMA {MADE}; GRANT USAGE ON SCHEMA {MADE} TO envoi_reader")).await?;
-    let mut expected = schema_facts(client, MADE).await?;
-    let mut found = schema_facts(client, "read").await?;
-    store.execute("ROLLBACK").await?;
-    let known: Vec<&str> = all.flat_map(relations).collect();
-    let others = facts(client, "read.", ("read", None, "read")).await?;
-    let foreign = |object: &str| !known.iter().any(|name| object.strip_prefix("read.") == Some(name));
-    found.extend(others.into_iter().filter(|((object, aspect), _)| aspect == KIND && foreign(object)));
-    for (object, aspect, value, there) in shared_facts(client).await? {
-        expected.insert((object.to_owned(), aspect.to_owned()), value);
-        found.insert((object.to_owned(), aspect.to_owned()), there);
+/// What row-level security of an edition rests on.
+pub(crate) async fn compare_shared(store: &Store, edition: u32) -> Result<Vec<Difference>, StoreError> {
+    let (mut expected, mut found) = (Facts::new(), Facts::new());
+    for (object, aspect, value, there) in shared_facts(&store.client, edition).await? {
+        expected.insert((object.clone(), aspect.to_owned()), value);
+        if let Some(there) = there {
+            found.insert((object, aspect.to_owned()), there);
+        }
     }
     Ok(differences(expected, found))
 }
 
-type Shared = (&'static str, &'static str, String, String);
+/// Object, aspect, what is expected, what is found.
+type Shared = (String, &'static str, String, Option<String>);
 
-async fn shared_facts(client: &Client) -> Result<[Shared; 3], StoreError> {
+async fn shared_facts(client: &Client, edition: u32) -> Result<[Shared; 4], StoreError> {
     let failed = || StoreError::at("looking at what row-level security rests on");
-    let function = client.query_one(ACQUAINTED, &[]).await.map_err(failed())?;
-    let body: String = function.try_get(0).map_err(failed())?;
-    let rights: String = function.try_get(1).map_err(failed())?;
+    let name = acquainted::name(edition);
+    let function = client.query_opt(ACQUAINTED, &[&format!("{name}(uuid)")]).await.map_err(failed())?;
+    let read = |column| function.as_ref().map(|row| row.try_get(column)).transpose().map_err(failed());
+    let (body, rights) = (read(0)?, read(1)?);
+    let kind = function.as_ref().map(|_| "function".to_owned());
     let reader = client.query_one(READER, &[]).await.map_err(failed())?;
     let reader: String = reader.try_get(0).map_err(failed())?;
-    let (_, rest) = MIGRATION.split_once("AS $$").unwrap_or_default();
-    let (defined, _) = rest.split_once("$$;").unwrap_or_default();
-    let name = "projection.acquainted";
     Ok([
-        (name, "body", defined.to_owned(), body),
-        (name, "rights", ACQUAINTED_RIGHTS.to_owned(), rights),
-        ("envoi_reader", "rights of the role", String::new(), reader),
+        (name.clone(), KIND, "function".to_owned(), kind),
+        (name.clone(), "body", acquainted::body(edition), body),
+        (name, "rights", acquainted::RIGHTS.to_owned(), rights),
+        ("envoi_reader".to_owned(), "rights of the role", String::new(), Some(reader)),
     ])
 }
 
@@ -129,27 +117,23 @@ pub(crate) async fn gone(
 ) -> Result<Option<String>, StoreError> {
     const SQL: &str = "SELECT r.name FROM unnest($1::text[]) AS r(name) WHERE to_regclass(r.name) IS NULL \
         AND EXISTS (SELECT FROM projection.checkpoints WHERE name = $2 AND generation = $3) LIMIT 1";
-    let schema = Layout(projector).schema(generation);
+    let (schema, views) = (Layout(projector).schema(generation), Layout(projector).views());
     let tables = projector.tables().iter().map(|def| format!("{schema}.{}", def.table().name));
-    let names: Vec<String> = tables.chain(relations(projector).map(|name| format!("read.{name}"))).collect();
+    let names: Vec<String> = tables.chain(relations(projector).map(|name| format!("{views}.{name}"))).collect();
     let failed = || StoreError::at("looking for a projection's tables");
     let row =
         store.client.query_opt(SQL, &[&names, &projector.name(), &generation]).await.map_err(failed())?;
     row.map(|row| row.try_get(0)).transpose().map_err(failed())
 }
 
-fn relations(projector: &dyn Projector) -> impl Iterator<Item = &'static str> {
-    let tables = projector.tables().iter().map(|def| def.table().name);
-    tables.chain(projector.views().iter().map(|view| view.name)).collect::<Vec<_>>().into_iter()
-}
-
 async fn facts(
     client: &Client,
     prefix: &str,
-    (schema, names, left_out): (&str, Option<&[String]>, &str),
+    schema: &str,
+    left_out: &str,
 ) -> Result<Facts, StoreError> {
     let failed = || StoreError::at(format!("looking at the relations of {schema}"));
-    let rows = client.query(RELATIONS, &[&schema, &names, &left_out]).await.map_err(failed())?;
+    let rows = client.query(RELATIONS, &[&schema, &left_out]).await.map_err(failed())?;
     let read = |row: &tokio_postgres::Row| {
         let object: String = row.try_get(0)?;
         Ok(((format!("{prefix}{object}"), row.try_get(1)?), row.try_get(2)?))
@@ -157,10 +141,10 @@ async fn facts(
     rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())
 }
 
-async fn schema_facts(client: &Client, schema: &str) -> Result<Facts, StoreError> {
+async fn schema_facts(client: &Client, object: &str, schema: &str) -> Result<Facts, StoreError> {
     let failed = || StoreError::at(format!("looking at {schema}"));
     let rows = client.query(SCHEMA, &[&schema]).await.map_err(failed())?;
-    let read = |row: &tokio_postgres::Row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?));
+    let read = |row: &tokio_postgres::Row| Ok(((object.to_owned(), row.try_get(0)?), row.try_get(1)?));
     rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())
 }
 

@@ -7,6 +7,7 @@ use std::hash::Hash;
 #[doc(hidden)]
 pub use bytes::BytesMut;
 
+use crate::acquainted;
 use crate::cell::CellError;
 
 /// A column.
@@ -42,12 +43,14 @@ const SAME_ORGANIZATION: &str =
 const SAME_ACCOUNT: &str = "account_id = (SELECT nullif(current_setting('envoi.account', true), '')::uuid)";
 
 impl Visible {
-    fn condition(self, schema: &str) -> String {
+    fn condition(self, schema: &str, edition: u32) -> String {
         match self {
             Visible::Organization => SAME_ORGANIZATION.to_owned(),
             Visible::Account => SAME_ACCOUNT.to_owned(),
             Visible::OrganizationOrAccount => format!("{SAME_ORGANIZATION} OR {SAME_ACCOUNT}"),
-            Visible::Acquaintances => format!("{SAME_ACCOUNT} OR projection.acquainted(account_id)"),
+            Visible::Acquaintances => {
+                format!("{SAME_ACCOUNT} OR {}(account_id)", acquainted::name(edition))
+            }
             Visible::Where(condition) => condition.replace("{schema}", schema),
         }
     }
@@ -56,7 +59,7 @@ impl Visible {
 /// A table's definition.
 #[derive(Debug)]
 pub struct Table {
-    /// Its name, the same in the schema of its read model and as a view in `read`.
+    /// Its name, the same in the schema of its read model and among the views.
     pub name: &'static str,
     /// Columns of its primary key, in order.
     pub key: &'static [Column],
@@ -116,8 +119,9 @@ impl Table {
     }
 
     /// The statement that creates the table's policy, which may speak of every table of the read model: all are there first.
-    pub fn create_policy(&self, schema: &str) -> String {
-        let condition = self.visible.condition(schema);
+    /// Policies of another edition ask about its own read models.
+    pub fn create_policy(&self, schema: &str, edition: u32) -> String {
+        let condition = self.visible.condition(schema, edition);
         format!(
             "CREATE POLICY viewer ON {schema}.{} FOR SELECT TO envoi_reader USING ({condition});\n",
             self.name
@@ -153,7 +157,7 @@ pub(crate) fn names<'a>(columns: impl IntoIterator<Item = &'a Column>) -> String
 /// A view of a read model beside those over its tables.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
-    /// Its name in `read`.
+    /// Its name.
     pub name: &'static str,
     /// Its query; `{schema}` stands for the schema of its read model.
     pub sql: &'static str,

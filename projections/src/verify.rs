@@ -61,7 +61,7 @@ pub struct Verified {
 }
 
 /// What [`verify`] calls what all projections share.
-pub const SHARED: &str = "read";
+pub const SHARED: &str = "row-level security";
 
 impl Verified {
     /// Whether every table is as the log says, every relation as it is defined, and nothing is parked.
@@ -105,6 +105,7 @@ pub async fn verify(
 ) -> Result<Vec<Verified>, VerifyError> {
     let head = log.head().await.map_err(RebuildError::from)?;
     let (leases, mut verified) = (Leases::start(config), Vec::new());
+    let edition = projectors.first().map_or(0, |one| one.edition());
     for projector in projectors {
         let mut builder = Builder::begin(&leases, config, projector, head.incarnation, Keying::Early).await?;
         let live = live(&builder.store.client, &*builder.projector).await?;
@@ -119,8 +120,7 @@ pub async fn verify(
         builder.release().await?;
     }
     let store = Store::connect(config).await?;
-    let all = crate::registry();
-    let differences = structure::compare_shared(&store, all.iter().map(|one| &**one)).await?;
+    let differences = structure::compare_shared(&store, edition).await?;
     let (tables, parked) = (Vec::new(), Vec::new());
     verified.push(Verified { projection: SHARED, position: None, tables, differences, parked });
     Ok(verified)
@@ -152,10 +152,8 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_
      SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
 
 async fn live(client: &Client, projector: &dyn Projector) -> Result<Checkpoint, VerifyError> {
-    let name = projector.name();
-    let live = Checkpoint::read(client, name).await?;
-    live.filter(|live| live.fingerprint == projector.fingerprint())
-        .ok_or(VerifyError::NotInstalled { projection: name })
+    let live = Checkpoint::read(client, projector).await?;
+    live.ok_or(VerifyError::NotInstalled { projection: projector.name() })
 }
 
 /// In one transaction that sees the live tables as they are at its start and its own writes: folds the rest up to the live
@@ -187,7 +185,7 @@ async fn compare(builder: &mut Builder, log: &dyn EventLog) -> Result<Verified, 
         tables.push(VerifiedTable { table: table.name, live, rebuilt, differing });
     }
     // Of the moment whose rows were compared.
-    let parked = parked::of(client, builder.name()).await?;
+    let parked = parked::of(client, &*builder.projector).await?;
     builder.store.execute("ROLLBACK").await?;
     let differences = structure::compare(&builder.store, &*builder.projector, &schema).await?;
     Ok(Verified { projection: builder.name(), position: live.position(), tables, differences, parked })

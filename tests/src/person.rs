@@ -64,6 +64,12 @@ impl Person {
         Http::new(&self.url).with_token(&token)
     }
 
+    /// Requests as them to another server over the same database.
+    pub async fn http_at(&self, server: &TestServer) -> Http {
+        let token = self.client.session().token().await.expect("a token");
+        Http::new(&server.url()).with_token(&token)
+    }
+
     /// Lets somebody into an organization.
     pub async fn bring(&self, organization: OrganizationId, other: &Person, role: OrganizationRole) {
         let day = Duration::from_secs(86_400);

@@ -86,6 +86,10 @@ pub struct Options {
     pub origins: Vec<String>,
     /// Answers no events, as if every reactor were dead.
     pub without_reactions: bool,
+    /// The release that it is of, as its read models tell: see [`projections::Projector::edition`].
+    pub edition: u32,
+    /// Does not wait until its read models are complete.
+    pub at_once: bool,
 }
 
 impl TestServer {
@@ -140,21 +144,24 @@ impl TestServer {
         let services = Services::new(&parts);
         let feed = Arc::new(Feed::start(Arc::clone(&log)).await.expect("a feed"));
         let metrics = projections::Metrics::register(&registry).expect("metrics");
-        let projections =
-            Projections::start(config, &feed, projections::registry(), &metrics, Some(&parts.leases));
+        let projectors = projections::testing::edition(options.edition);
+        let projections = Projections::start(config, &feed, projectors, &metrics, Some(&parts.leases));
         let projections = Arc::new(projections);
-        follow(&projections).await;
+        if !options.at_once {
+            follow(&projections).await;
+        }
         let revocations = auth.revocations.follow(Arc::clone(&log), clock.clone(), parts.metrics.clone());
         let keys = auth.tokens.follow(Arc::clone(&keyring));
         let answer = || Reactions::new(reactions::all(&services, &parts), parts.clone()).start();
         let reactions = (!options.without_reactions).then(answer);
         let secret = keyring.named_secret(Secret::PositionSealing).await.expect("a secret");
         let measures = api::Metrics::new(&registry).expect("metrics");
+        let reading = database::pool(config, Role::Reader, POOL_SIZE).expect("a pool");
         let state = api::state::State {
             clock: clock.clone(),
             services: services.clone(),
             sealer,
-            read_models: ReadModels::new(database::pool(config, Role::Reader, POOL_SIZE).expect("a pool")),
+            read_models: ReadModels::of_edition(reading, options.edition),
             projections: Arc::clone(&projections),
             live: api::Live::start(Arc::clone(&feed), &clock, &measures).await.expect("live sockets"),
             auth,
@@ -200,8 +207,13 @@ impl TestServer {
 
     /// Another server over the same database, which answers no events.
     pub async fn another(&self) -> Self {
+        self.another_with(Options { without_reactions: true, ..Options::default() }).await
+    }
+
+    /// Another server over the same database and files, with other options.
+    pub async fn another_with(&self, options: Options) -> Self {
         let files = Some(self.files.clone());
-        Self::over(&self.config, Options { files, without_reactions: true, ..Options::default() }).await
+        Self::over(&self.config, Options { files, ..options }).await
     }
 
     /// Where it is for clients.

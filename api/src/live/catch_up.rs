@@ -14,7 +14,7 @@ use super::close::Close;
 use super::event::LiveEvent;
 use super::frames::{Down, ResetReason};
 use super::hub::{Attach, Joined};
-use super::missed::{Missed, acknowledgements};
+use super::missed::{Missed, acknowledgements, latest};
 use super::read_permits::ReadPermits;
 use super::sight::{Look, Sight};
 use super::socket::{Line, until};
@@ -273,6 +273,7 @@ impl Line {
                 return Err(Close::GoingAway);
             }
             let page = page.into_iter().map(|event| LiveEvent::new(Item::new(event)));
+            let page = latest(page.collect());
             if let Err(reason) = self.page(sight, page, missed.reached()).await? {
                 return Ok(Err(reason));
             }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use domain::conversation_member::{ConversationMemberEvent, ReceiptRecorded};
 use domain::{
     Actor, ActorKind, ConversationId, Event, EventGroup, OrganizationId, Payload, PayloadVisitor, Record,
     Timestamp,
@@ -67,6 +68,15 @@ impl LiveEvent {
     /// Where it stands in the log.
     pub fn position(&self) -> Position {
         self.item.position()
+    }
+
+    /// The receipt, if it is one.
+    pub fn receipt(&self) -> Option<&ReceiptRecorded> {
+        let Item::Event(decoded) = &self.item else { return None };
+        match &decoded.event {
+            Event::ConversationMember(ConversationMemberEvent::ReceiptRecorded(receipt)) => Some(receipt),
+            _ => None,
+        }
     }
 
     /// Whether this release cannot decode it.

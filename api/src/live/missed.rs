@@ -2,21 +2,25 @@
 //! joined meanwhile with them; its account, its devices, its sessions; and the organizations and workspaces that addressed it.
 //! What others do elsewhere is not read, however much it is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use domain::conversation_member::conversation_member_id;
 use domain::limits::RECEIPTS_FOR_ALL_MEMBERS_MAX;
 use domain::{AccountId, Category, SessionId};
 use eventstore_schema::{EventLog, LogError, PageLimits, Position, RecordedEvent, StreamId, StreamsPage};
-use projections::conversations::queries::{MembershipSpan, members_of_small};
+use projections::conversations::queries::MembershipSpan;
+use projections::messages::queries::acknowledged;
 use projections::{QueryError, Reader, Viewer};
+
+use super::event::LiveEvent;
 
 /// Conversations in which more accounts ever were are large, whatever they are now: who in them has got or read something is told
 /// to the account's own devices only. Their senders ask for it when they look.
 const SMALL_MEMBERS_MAX: u32 = 4 * RECEIPTS_FOR_ALL_MEMBERS_MAX as u32;
 
-/// The streams of what members did for themselves in its conversations that an account may be told of: its own, and in small
-/// conversations all.
+/// The streams of what members did for themselves behind a position in its conversations that an account may be told of: its own,
+/// and in small conversations all.
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached.
@@ -36,11 +40,28 @@ pub async fn acknowledgements(
     let mut streams = Vec::new();
     for (organization_id, conversations) in by_organization {
         let viewer = Viewer { account_id, organization_id: Some(organization_id) };
-        streams.extend(conversations.iter().map(|conversation| stream(*conversation, account_id)));
-        let members = members_of_small(reader, &viewer, &conversations, SMALL_MEMBERS_MAX).await?;
+        let members = acknowledged(reader, &viewer, &conversations, SMALL_MEMBERS_MAX, after).await?;
         streams.extend(members.iter().map(|member| stream(member.conversation_id, member.account_id)));
     }
     Ok(streams)
+}
+
+/// A page without what a later event of it tells as well: of how far a device has come, the last receipt says all. Receipts that
+/// only some are told of stay, since others are told of the next.
+pub fn latest(page: Vec<Arc<LiveEvent>>) -> Vec<Arc<LiveEvent>> {
+    let mut told = HashSet::new();
+    let mut latest: Vec<_> = page
+        .into_iter()
+        .rev()
+        .filter(|event| match event.receipt() {
+            Some(receipt) if receipt.senders.is_none() => {
+                told.insert((receipt.conversation_id, receipt.account_id, receipt.device_id))
+            }
+            Some(_) | None => true,
+        })
+        .collect();
+    latest.reverse();
+    latest
 }
 
 /// The streams that may hold something for an account between two positions, and how far they were read.

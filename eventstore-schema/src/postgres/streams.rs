@@ -39,7 +39,10 @@ const NEWS: &str = "WITH RECURSIVE search (n, id, category, ends, low, high, ste
         ) AS behind OFFSET 0) p
       WHERE q.low + 1 < q.high
   )
-  SELECT q.n, q.high, q.ends FROM search q WHERE q.low + 1 >= q.high";
+  SELECT q.n, q.high, q.ends, f.position FROM search q
+    JOIN log.events f ON f.stream_id = q.id AND f.category = q.category AND f.revision = q.high
+      AND f.position > $3 AND f.position <= q.ends
+    WHERE q.low + 1 >= q.high AND f.position <= $4";
 
 /// The first events of streams from a revision each. Only where they stand and how large they are is looked at of those that
 /// have no room in the page. The last column tells how many there are, up to one more than asked for.
@@ -66,10 +69,11 @@ fn page_sql() -> String {
     )
 }
 
-/// A stream that has news, the revision from which on, and a position behind which it has none.
+/// A stream that has news, the revision and the position from which on, and a position behind which it has none.
 struct News {
     stream: StreamId,
     first: i64,
+    begins: Position,
     ends: Position,
 }
 
@@ -87,20 +91,28 @@ pub(super) async fn read_streams(
 ) -> Result<StreamsPage, LogError> {
     let streams: Vec<StreamId> = streams.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let after = signed(after.map_or(0, Position::get));
-    let news = news(shared, &streams, after, until).await?;
+    let mut news = news(shared, &streams, after, until).await?;
     if news.is_empty() {
         return Ok(StreamsPage { events: Vec::new(), reached: until, rest: Vec::new() });
     }
-    let (ids, categories) = keys(news.iter().map(|news| news.stream));
-    let firsts: Vec<i64> = news.iter().map(|news| news.first).collect();
-    let limit = signed(limits.events.clamp(1, PAGE_EVENTS_MAX) as u64);
-    let (until_, bytes) = (signed(until.get()), signed(limits.bytes as u64));
+    news.sort_unstable_by_key(|news| news.begins);
+    let limit = limits.events.clamp(1, PAGE_EVENTS_MAX);
+    // As many streams as a page has events fill it with their first ones alone: none that begins later is in it.
+    let near = news.get(..limit).unwrap_or(&news);
+    let bound = match near.last() {
+        Some(last) if near.len() < news.len() => last.begins,
+        Some(_) | None => until,
+    };
+    let (ids, categories) = keys(near.iter().map(|news| news.stream));
+    let firsts: Vec<i64> = near.iter().map(|news| news.first).collect();
+    let limit = signed(limit as u64);
+    let (until_, bytes) = (signed(bound.get()), signed(limits.bytes as u64));
     let rows =
         query(shared, ATTEMPT, &page_sql(), &[&ids, &categories, &firsts, &after, &until_, &limit, &bytes])
             .await?;
     let events: Vec<_> = rows.iter().map(rows::event).collect::<Result<_, _>>()?;
     let found: i64 = rows.first().map_or(Ok(0), |row| column(row, EVENT_COLUMNS))?;
-    let is_cut = usize::try_from(found).is_ok_and(|found| found > events.len());
+    let is_cut = bound < until || usize::try_from(found).is_ok_and(|found| found > events.len());
     let reached = events.last().filter(|_| is_cut).map_or(until, |last| last.position);
     let rest =
         news.into_iter().filter(|news| is_cut && news.ends > reached).map(|news| news.stream).collect();
@@ -118,8 +130,9 @@ async fn news(
     let read = |row: &Row| {
         let number: i64 = column(row, 0)?;
         let stream = usize::try_from(number - 1).ok().and_then(|index| streams.get(index)).copied();
-        let (first, ends): (i64, i64) = (column(row, 1)?, column(row, 2)?);
-        Ok(stream.map(|stream| News { stream, first, ends: Position::new(ends.cast_unsigned()) }))
+        let (first, ends, begins): (i64, i64, i64) = (column(row, 1)?, column(row, 2)?, column(row, 3)?);
+        let (begins, ends) = (Position::new(begins.cast_unsigned()), Position::new(ends.cast_unsigned()));
+        Ok(stream.map(|stream| News { stream, first, begins, ends }))
     };
     rows.iter().filter_map(|row| read(row).transpose()).collect()
 }

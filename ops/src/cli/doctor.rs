@@ -337,15 +337,18 @@ async fn read_models(findings: &mut Findings, config: &Config) {
             return;
         }
     };
+    let (rows, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.is_current);
     let running: Vec<&str> = rows.iter().map(|row| row.projection.as_str()).collect();
     for projector in projections::registry() {
-        if !running.contains(&projector.name()) {
-            findings.doubtful(
-                "read models",
-                format!("{} has never run", projector.name()),
-                "start a server with the role `projector`",
-            );
+        let name = projector.name();
+        if running.contains(&name) {
+            continue;
         }
+        let found = match others.iter().any(|row| row.projection == name) {
+            true => format!("{name} is there as another release makes it only, or is being made"),
+            false => format!("{name} has never run"),
+        };
+        findings.doubtful("read models", found, "start a server of this release with the role `projector`");
     }
     for row in rows {
         if row.state == projections::LEADERLESS {

@@ -4,8 +4,7 @@ WITH me AS (
 ), needed (role, schema, privilege) AS (
     VALUES ('envoi_app', 'log', 'USAGE'), ('envoi_app', 'keyring', 'USAGE'), ('envoi_app', 'write', 'USAGE'),
         ('envoi_app', 'lease', 'USAGE'), ('envoi_app', 'migrations', 'USAGE'), ('envoi_projector', 'lease', 'USAGE'),
-        ('envoi_projector', 'projection', 'CREATE'), ('envoi_projector', 'read', 'CREATE'),
-        ('envoi_reader', 'projection', 'USAGE'), ('envoi_reader', 'read', 'USAGE')
+        ('envoi_projector', 'projection', 'CREATE'), ('envoi_reader', 'projection', 'USAGE')
 )
 SELECT me.rolname::text,
     ARRAY(

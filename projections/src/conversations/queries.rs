@@ -329,35 +329,8 @@ pub async fn own_wraps(
 /// When PostgreSQL cannot be reached.
 pub async fn spans(reader: &Reader, account_id: AccountId) -> Result<Vec<MembershipSpan>, QueryError> {
     const SQL: &str = "SELECT m.conversation_id, m.joined_position, m.left_position, m.organization_id, \
-         m.organization_term, m.workspace_id, m.workspace_term, EXISTS (SELECT FROM projection.parked_events AS p \
-         WHERE p.projection = 'conversations' AND p.stream = 'conversation-' || m.conversation_id::text) AS parked \
+         m.organization_term, m.workspace_id, m.workspace_term, EXISTS (SELECT FROM read.conversations_parked AS p \
+         WHERE p.stream = 'conversation-' || m.conversation_id::text) AS parked \
          FROM read.conversation_members AS m WHERE m.account_id = $1";
     reader.all(&Viewer { account_id, organization_id: None }, SQL, &[&Sql(account_id)]).await
-}
-
-crate::result! {
-    /// An account that is or was in a conversation.
-    pub struct Member {
-        /// The conversation.
-        conversation_id: ConversationId,
-        /// Who.
-        account_id: AccountId,
-    }
-}
-
-/// All who are or were in those of these conversations, of the viewer's organization, in which no more than `few` ever were.
-///
-/// # Errors
-/// When PostgreSQL cannot be reached.
-pub async fn members_of_small(
-    reader: &Reader,
-    viewer: &Viewer,
-    conversations: &[ConversationId],
-    few: u32,
-) -> Result<Vec<Member>, QueryError> {
-    const SQL: &str = "SELECT m.conversation_id, m.account_id FROM unnest($1::uuid[]) AS c(id) CROSS JOIN LATERAL ( \
-         SELECT f.*, count(*) OVER () AS found FROM (SELECT conversation_id, account_id FROM read.conversation_members \
-         WHERE conversation_id = c.id LIMIT $2::bigint + 1) AS f) AS m WHERE m.found <= $2::bigint";
-    let ids: Vec<uuid::Uuid> = conversations.iter().map(|id| id.as_uuid()).collect();
-    reader.all(viewer, SQL, &[&ids, &i64::from(few)]).await
 }

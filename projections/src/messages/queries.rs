@@ -262,3 +262,37 @@ pub async fn pins(
     );
     reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id)]).await
 }
+
+crate::result! {
+    /// A member whose devices have come further.
+    pub struct Acknowledged {
+        /// The conversation.
+        conversation_id: ConversationId,
+        /// Who.
+        account_id: AccountId,
+    }
+}
+
+/// Who got or read something behind a position in these conversations of the viewer's organization: the viewer in all of them,
+/// others in those in which no more than `few` ever were.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn acknowledged(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversations: &[ConversationId],
+    few: u32,
+    after: Option<Position>,
+) -> Result<Vec<Acknowledged>, QueryError> {
+    const SQL: &str = "SELECT w.conversation_id, w.account_id FROM unnest($2::uuid[]) AS c(id) \
+         JOIN read.message_watermarks AS w ON w.conversation_id = c.id AND w.account_id = $1 WHERE w.position > $4 \
+         UNION SELECT w.conversation_id, w.account_id FROM unnest($2::uuid[]) AS c(id) CROSS JOIN LATERAL ( \
+         SELECT count(*) AS members FROM (SELECT FROM read.conversation_members AS m WHERE m.conversation_id = c.id \
+         LIMIT $3::bigint + 1) AS some) AS n CROSS JOIN LATERAL (SELECT w.conversation_id, w.account_id \
+         FROM read.message_watermarks AS w WHERE n.members <= $3::bigint AND w.conversation_id = c.id \
+         AND w.position > $4) AS w";
+    let ids: Vec<uuid::Uuid> = conversations.iter().map(|id| id.as_uuid()).collect();
+    let (me, after) = (Sql(viewer.account_id), Sql(after.unwrap_or(Position::new(0))));
+    reader.all(viewer, SQL, &[&me, &ids, &i64::from(few), &after]).await
+}

@@ -62,14 +62,7 @@ impl Builder {
     ) -> Result<Self, RebuildError> {
         let name = projector.name();
         let store = Store::connect(config).await?;
-        let taken = leases.take(&store.client, &lease_name(name)).await;
-        let lease = match taken.map_err(StoreError::at("taking the lease of a rebuild"))? {
-            Taken::Ours(lease) => lease,
-            Taken::Theirs(holder) => return Err(RebuildError::Busy { projection: name, holder }),
-        };
-        let live = Checkpoint::read(&store.client, name).await?.map(|checkpoint| checkpoint.generation);
-        let highest = remove_leftovers(&store, &lease, name, live).await?;
-        let generation = highest.max(live.unwrap_or(0)).saturating_add(1);
+        let (lease, generation) = next_generation(leases, &store, name).await?;
         let schema = Layout(&*projector).schema(generation);
         store.execute_under(&lease, &Layout(&*projector).create(&schema)).await?;
         let (mark, keyed, parked) = (None, HashSet::new(), Vec::new());
@@ -262,12 +255,31 @@ pub(crate) fn lease_name(projection: &str) -> String {
     format!("rebuild/{projection}")
 }
 
-/// Removes schemas of rebuilds that were broken off; answers the highest generation seen.
+/// The number of a generation that was none yet, under the lease that all need who make one, whatever release they are of.
+/// Removes schemas of rebuilds that were broken off.
+pub(crate) async fn next_generation(
+    leases: &Leases,
+    store: &Store,
+    name: &'static str,
+) -> Result<(Lease, i32), RebuildError> {
+    let taken = leases.take(&store.client, &lease_name(name)).await;
+    let lease = match taken.map_err(StoreError::at("taking the lease of a rebuild"))? {
+        Taken::Ours(lease) => lease,
+        Taken::Theirs(holder) => return Err(RebuildError::Busy { projection: name, holder }),
+    };
+    let live = Checkpoint::all(&store.client, name).await?;
+    let live: Vec<i32> = live.iter().map(|checkpoint| checkpoint.generation).collect();
+    let highest = remove_leftovers(store, &lease, name, &live).await?;
+    let generation = live.into_iter().fold(highest, i32::max).saturating_add(1);
+    Ok((lease, generation))
+}
+
+/// Removes schemas that no checkpoint is of; answers the highest generation seen.
 async fn remove_leftovers(
     store: &Store,
     lease: &Lease,
     name: &str,
-    live: Option<i32>,
+    live: &[i32],
 ) -> Result<i32, StoreError> {
     const SQL: &str = "SELECT nspname::text, substring(nspname FROM '[0-9]+$')::int FROM pg_namespace \
          WHERE nspname ~ ('^rm_' || $1 || '_[0-9]+$')";
@@ -277,7 +289,7 @@ async fn remove_leftovers(
         let schema: String = row.try_get(0).map_err(failed())?;
         let generation: i32 = row.try_get(1).map_err(failed())?;
         highest = highest.max(generation);
-        if Some(generation) != live {
+        if !live.contains(&generation) {
             store.execute_under(lease, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await?;
         }
     }

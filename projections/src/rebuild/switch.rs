@@ -61,13 +61,13 @@ async fn try_switch(builder: &mut Builder, log: &dyn EventLog) -> Result<Option<
         .store
         .execute(&format!("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         .await?;
-    let live = Checkpoint::lock(&builder.store.client, name).await?;
+    let live = Checkpoint::lock(&builder.store.client, &*builder.projector).await?;
     fold_up_to(builder, log, live.as_ref()).await?;
     builder.store.execute(&Layout(&*builder.projector).publish(&builder.schema)).await?;
     builder.checkpoint().put(&builder.store.client, name).await?;
     let parked = builder.parked();
-    clear_parked(&builder.store.client, name, None, &parked).await?;
-    store_parked(&builder.store.client, name, &parked).await?;
+    clear_parked(&builder.store.client, &*builder.projector, None, &parked).await?;
+    store_parked(&builder.store.client, &*builder.projector, &parked).await?;
     builder.store.execute("COMMIT").await?;
     Ok(live.map(|live| live.generation))
 }

@@ -1,10 +1,10 @@
--- What PostgreSQL knows of the relations of schema $1 (of those named in $2, where it is not null), one aspect a row; the name
--- of the read model's schema, $3, is left out of it. Names of indexes are PostgreSQL's own and say nothing.
+-- What PostgreSQL knows of the relations of schema $1, one aspect a row; the name of the read model's schema, $2, is left out
+-- of it. Names of indexes are PostgreSQL's own and say nothing.
 WITH relations AS (
     SELECT c.oid, c.relname AS object, c.relkind, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity,
         c.relpersistence, c.reloptions
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname = $1 AND ($2::text[] IS NULL OR c.relname = ANY ($2)) AND c.relkind NOT IN ('i', 'I', 't', 'c')
+    WHERE n.nspname = $1 AND c.relkind NOT IN ('i', 'I', 't', 'c')
 ), aspects (object, aspect, value) AS (
     SELECT object, 'kind', concat_ws(' ', CASE relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE relkind::text END,
             'persistence', relpersistence, 'options', array_to_string(reloptions, ','))
@@ -55,5 +55,5 @@ WITH relations AS (
     UNION ALL
     SELECT object, 'inherited by', i.inhrelid::regclass::text FROM relations AS r JOIN pg_inherits AS i ON i.inhparent = r.oid
 )
-SELECT object::text, replace(aspect, $3::text || '.', '{schema}.'), replace(coalesce(value, ''), $3::text || '.', '{schema}.')
+SELECT object::text, replace(aspect, $2::text || '.', '{schema}.'), replace(coalesce(value, ''), $2::text || '.', '{schema}.')
 FROM aspects

@@ -8,6 +8,7 @@ mod parked;
 mod queries;
 mod rebuild;
 mod tenancy;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +20,16 @@ use eventstore_schema::testing::{Engine, TestDatabase, TestLog};
 use eventstore_schema::{EventLog, Position};
 use prometheus::Registry;
 
-use crate::testing::{World, database};
+use crate::retirement::Times;
+use crate::testing::{World, database, edition};
 use crate::{Feed, Metrics, Projections, Projector, State, TableDigest, digests, registry};
 
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Read models that nobody uses for that long are dropped.
+const SOON: Times =
+    Times { tell_every: Duration::from_millis(100), unused_after: Duration::from_secs(2) };
 
 /// A log, a world that writes to it, and a database for the read models.
 struct Bench {
@@ -73,6 +79,15 @@ impl Bench {
         let metrics = Metrics::register(&Registry::new()).expect("metrics");
         let leases = Leases::start(&self.config());
         Projections::start(&self.config(), &feed, projectors, &metrics, leads.then_some(&leases))
+    }
+
+    /// As a release whose read models nobody misses after a moment.
+    async fn start_edition(&self, number: u32, leads: bool) -> Projections {
+        let feed = Arc::new(Feed::start(self.log()).await.expect("a feed"));
+        let metrics = Metrics::register(&Registry::new()).expect("metrics");
+        let leases = Leases::start(&self.config());
+        let (config, projectors, leases) = (self.config(), edition(number), leads.then_some(&leases));
+        Projections::start_with(&config, &feed, projectors, &metrics, leases, SOON)
     }
 
     fn head(&self) -> Position {

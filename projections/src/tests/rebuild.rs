@@ -94,8 +94,10 @@ async fn tables_of_another_shape_are_filled_anew_at_start() {
     projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow");
     drop(projections);
     let admin = bench.database.client().await;
-    let age = "UPDATE projection.checkpoints SET fingerprint = sha256(fingerprint) WHERE name = 'devices'";
-    admin.execute(age, &[]).await.expect("an older shape");
+    for table in ["checkpoints", "uses"] {
+        let age = format!("UPDATE projection.{table} SET fingerprint = sha256(fingerprint) WHERE name = 'devices'");
+        assert_eq!(admin.execute(&age, &[]).await.expect("an older shape"), 1);
+    }
     let projections = bench.start().await;
     eventually(async || {
         let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");

@@ -41,7 +41,7 @@ async fn a_query_without_any_condition_shows_a_stranger_nothing() {
         organization_id: Some(OrganizationId::from_bytes([0xfd; 16])),
     };
     for relation in relations() {
-        let sql = format!("SELECT count(*) FROM read.{relation}");
+        let sql = crate::qualified(&format!("SELECT count(*) FROM read.{relation}"));
         let there: i64 = admin.query_one(&sql, &[]).await.expect("a count").get(0);
         assert!(there > 0, "{relation} is empty: the test shows nothing");
         assert_eq!(seen(&reader, &stranger, relation).await, 0, "{relation}");
@@ -51,7 +51,7 @@ async fn a_query_without_any_condition_shows_a_stranger_nothing() {
     let raw = bench.database.pool(Role::Reader).get().await.expect("a connection");
     for relation in relations() {
         let count: i64 = raw
-            .query_one(&format!("SELECT count(*) FROM read.{relation}"), &[])
+            .query_one(&crate::qualified(&format!("SELECT count(*) FROM read.{relation}")), &[])
             .await
             .expect("a count")
             .get(0);
@@ -72,7 +72,7 @@ async fn a_query_without_any_condition_shows_one_tenant_of_several() {
     for (organization_id, _) in bench.world.organizations() {
         let viewer = Viewer { account_id: nobody, organization_id: Some(organization_id) };
         for relation in ["organizations", "workspaces", "conversations", "messages", "audit_logs"] {
-            let sql = format!("SELECT count(*) FROM read.{relation} WHERE organization_id = $1");
+            let sql = crate::qualified(&format!("SELECT count(*) FROM read.{relation} WHERE organization_id = $1"));
             let own: i64 =
                 admin.query_one(&sql, &[&organization_id.as_uuid()]).await.expect("a count").get(0);
             assert_eq!(seen(&reader, &viewer, relation).await, own, "{relation}");
@@ -88,11 +88,13 @@ async fn profiles_and_keys_are_seen_by_those_who_share_an_organization_or_conver
     projections.wait_for_all(bench.head(), PATIENCE).await.expect("all follow");
     let reader = Reader::new(bench.database.pool(Role::Reader));
     let admin = bench.database.client().await;
-    let were_together = "SELECT EXISTS (SELECT FROM read.conversation_members AS a \
+    let were_together = &crate::qualified(
+        "SELECT EXISTS (SELECT FROM read.conversation_members AS a \
          JOIN read.conversation_members AS b USING (conversation_id) \
          JOIN read.organization_memberships AS o ON o.organization_id = a.organization_id \
          AND o.account_id = a.account_id AND o.removed_at IS NULL AND o.term = a.organization_term \
-         WHERE a.account_id = $1 AND a.left_at IS NULL AND b.account_id = $2)";
+         WHERE a.account_id = $1 AND a.left_at IS NULL AND b.account_id = $2)",
+    );
     let (mut visible, mut hidden) = (0, 0);
     for one in bench.world.accounts() {
         for other in bench.world.accounts() {

@@ -34,5 +34,6 @@ mod stale;
 mod surface;
 mod time_budget;
 mod tokens;
+mod upgrade;
 mod without_token;
 mod workers;

@@ -60,12 +60,14 @@ async fn a_log_that_may_not_be_written_is_not_ready() {
 #[tokio::test]
 async fn what_nobody_leads_is_not_ready() {
     let server = TestServer::start().await;
-    let led = [("reaction/account_mail", "reaction:account_mail"), ("projection/audit", "projection:audit")];
+    let led = [("reaction/account_mail", "reaction:account_mail"), ("projection/audit@", "projection:audit")];
     for (_, part) in led {
         until_ready(&server, part).await;
     }
     let admin = server.database().await;
     for (lease, _) in led {
+        let sql = "SELECT name FROM lease.leases WHERE starts_with(name, $1)";
+        let lease: String = admin.query_one(sql, &[&lease]).await.unwrap().get(0);
         // Whoever takes a lease needs its lock: nobody gets it.
         let lock = "SELECT pg_advisory_lock(1701737071, hashtext($1))";
         admin.execute(lock, &[&lease]).await.unwrap();

@@ -159,7 +159,7 @@ async fn a_read_that_postgresql_breaks_off_is_told_to_come_back() {
     server.settled().await;
     let connect = || async { eventstore_schema::database::connect(&postgres.config()).await.unwrap() };
     let (locker, observer) = (connect().await, connect().await);
-    locker.batch_execute("BEGIN; LOCK TABLE read.organizations").await.unwrap();
+    locker.batch_execute(&projections::qualified("BEGIN; LOCK TABLE read.organizations")).await.unwrap();
     let reads = tokio::spawn({
         let http = http.clone();
         async move { http.get("/v1/organizations").await }

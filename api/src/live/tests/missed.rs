@@ -1,16 +1,18 @@
 //! What is read of an account's own streams is all that a look at every event of the log would have shown it, in any history.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use domain::conversation_member::{ReceiptRecorded, conversation_member_id};
 use domain::session::{SessionEvent, SessionStarted};
-use domain::{AccountId, Category, Event};
+use domain::{AccountId, Actor, Category, ConversationId, DeviceId, Event, OrganizationId};
 use eventstore_schema::{EventLog, PageLimits, Position, ReadFilter, RecordedEvent, StreamId};
-use projections::testing::World;
+use projections::testing::{History, World};
 use projections::{ADDRESSING, Item, addressed, conversations};
 
 use super::super::audience::Proved;
 use super::super::event::LiveEvent;
-use super::super::missed::{Missed, acknowledgements};
+use super::super::missed::{Missed, acknowledgements, latest};
 use super::super::sight::{Look, Sight};
 use super::super::terms;
 use super::site::{Node, PATIENCE, Site};
@@ -24,19 +26,22 @@ struct Seen {
 
 impl Seen {
     /// Takes in the next events, until the end.
-    fn see(&mut self, sight: &mut Sight, events: &[RecordedEvent]) {
+    fn see(&mut self, sight: &mut Sight, events: Vec<Arc<LiveEvent>>) {
         for event in events {
             if self.end.is_some() {
                 return;
             }
-            let live = LiveEvent::new(Item::new(event.clone()));
-            match sight.look(live.audience()) {
+            match sight.look(event.audience()) {
                 Look::Hidden => {}
-                Look::Shown => self.shown.push(event.position),
+                Look::Shown => self.shown.push(event.position()),
                 end @ (Look::Ended | Look::Lost) => self.end = Some(end),
             }
         }
     }
+}
+
+fn live(events: &[RecordedEvent]) -> Vec<Arc<LiveEvent>> {
+    events.iter().map(|event| LiveEvent::new(Item::new(event.clone()))).collect()
 }
 
 async fn everything(log: &dyn EventLog) -> Vec<RecordedEvent> {
@@ -84,17 +89,16 @@ async fn both(
     let between = |event: &&RecordedEvent| event.position > after && event.position <= until;
     let log: Vec<_> = all.iter().filter(between).cloned().collect();
     let mut by_log = Seen::default();
-    by_log.see(&mut sight.clone(), &log);
+    by_log.see(&mut sight.clone(), latest(live(&log)));
     let mut addressed = addressed(&reader, account, Some(after)).await.unwrap();
     addressed.extend(acknowledgements(&reader, account, &rows, Some(after)).await.unwrap());
     let mut missed = Missed::new(account, session_id, &rows, addressed, (Some(after), until));
-    let (mut by_streams, mut sight, mut read) = (Seen::default(), sight, 0);
+    let (mut by_streams, mut sight, mut read) = (Seen::default(), sight, Vec::new());
     while missed.goes_on() {
-        let page = missed.next(&*node.log, limits).await.unwrap();
-        read += page.len();
-        by_streams.see(&mut sight, &page);
+        read.extend(missed.next(&*node.log, limits).await.unwrap());
     }
-    (by_log, by_streams, read)
+    by_streams.see(&mut sight, latest(live(&read)));
+    (by_log, by_streams, read.len())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +167,7 @@ async fn nothing_of_others_is_read() {
     let addressed = addressed(&reader, bob.account_id, Some(after)).await.unwrap();
     assert_eq!(addressed, []);
     let addressed = acknowledgements(&reader, bob.account_id, &spans, Some(after)).await.unwrap();
-    assert_eq!(addressed.len(), 3, "two of one group, of which one is bob's own by two ways");
+    assert_eq!(addressed, [], "nobody acknowledged anything");
     let mut missed = Missed::new(bob.account_id, bob.session_id, &spans, addressed, (Some(after), until));
     let limits = PageLimits { events: 3, bytes: 1_000_000 };
     let mut read = Vec::new();
@@ -173,4 +177,39 @@ async fn nothing_of_others_is_read() {
     let stream = StreamId::new(Category::Conversation, own);
     assert_eq!(read.len(), 5);
     assert!(read.iter().all(|event| event.stream == stream));
+}
+
+/// Receipts of one device, then another's, in a page; those with senders are told to them alone.
+#[tokio::test]
+async fn of_receipts_in_a_page_the_last_of_each_device_is_enough() {
+    let mut history = History::default();
+    let (group, organization_id) = (ConversationId::from_bytes([1; 16]), OrganizationId::from_bytes([2; 16]));
+    let (ann, bob) = (AccountId::from_bytes([3; 16]), AccountId::from_bytes([4; 16]));
+    let (phone, desk) = (DeviceId::from_bytes([5; 16]), DeviceId::from_bytes([6; 16]));
+    let mut receipt = |account_id, device_id, up_to, senders: Option<Vec<AccountId>>| {
+        let event = ReceiptRecorded {
+            organization_id,
+            conversation_id: group,
+            account_id,
+            device_id,
+            delivered_before: up_to - 1,
+            delivered_up_to: up_to,
+            read_before: up_to - 1,
+            read_up_to: up_to,
+            senders,
+        };
+        let id = conversation_member_id(group, account_id);
+        history.record(id, Some(organization_id), Actor::account(account_id), event)
+    };
+    let page = [
+        receipt(ann, phone, 1, None),
+        receipt(ann, desk, 1, None),
+        receipt(bob, phone, 1, Some(vec![ann])),
+        receipt(ann, phone, 2, None),
+        receipt(bob, phone, 2, None),
+        receipt(ann, phone, 3, None),
+    ];
+    let told: Vec<_> = latest(live(&page)).iter().map(|event| event.position().get()).collect();
+    let expected: Vec<_> = [1, 2, 4, 5].map(|at: usize| page[at].position.get()).into();
+    assert_eq!(told, expected);
 }

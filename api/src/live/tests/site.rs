@@ -109,11 +109,15 @@ impl Site {
         let (conversation, account) = (conversation_id.as_uuid(), person.account_id.as_uuid());
         let sql = "UPDATE read.conversation_members SET left_at = NULL, left_position = NULL \
                    WHERE conversation_id = $1 AND account_id = $2";
-        assert_eq!(client.execute(sql, &[&conversation, &account]).await.unwrap(), 1);
-        let sql = "INSERT INTO projection.parked_events (projection, position, stream, revision, event_type) \
-                   SELECT 'conversations', count(*), 'conversation-' || $1::uuid::text, 0, 'conversation.member_left' \
-                   FROM projection.parked_events";
-        client.execute(sql, &[&conversation]).await.unwrap();
+        let sql = projections::qualified(sql);
+        assert_eq!(client.execute(&sql, &[&conversation, &account]).await.unwrap(), 1);
+        let sql = "INSERT INTO projection.parked_events \
+                   (projection, fingerprint, position, organization_id, stream, revision, event_type) \
+                   SELECT c.name, c.fingerprint, (SELECT count(*) FROM projection.parked_events), m.organization_id, \
+                   'conversation-' || $1::uuid::text, 0, 'conversation.member_left' FROM projection.checkpoints AS c, \
+                   (SELECT organization_id FROM read.conversation_members WHERE conversation_id = $1 LIMIT 1) AS m \
+                   WHERE c.name = 'conversations'";
+        assert_eq!(client.execute(&projections::qualified(sql), &[&conversation]).await.unwrap(), 1);
     }
 
     /// The projection has set the conversation aside since before somebody joined it.
@@ -122,7 +126,8 @@ impl Site {
         let client = eventstore_schema::database::connect(&self.database.config()).await.unwrap();
         let (conversation, account) = (conversation_id.as_uuid(), person.account_id.as_uuid());
         let sql = "DELETE FROM read.conversation_members WHERE conversation_id = $1 AND account_id = $2";
-        assert_eq!(client.execute(sql, &[&conversation, &account]).await.unwrap(), 1);
+        let sql = projections::qualified(sql);
+        assert_eq!(client.execute(&sql, &[&conversation, &account]).await.unwrap(), 1);
     }
 
     pub async fn node(&self) -> Node {

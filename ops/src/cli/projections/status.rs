@@ -16,7 +16,7 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     let parked = projections::parked(&database).await.map_err(|error| unreadable(&error))?;
     let value = json!({
         "projections": rows.iter().map(|row| json!({
-            "projection": row.projection, "generation": row.generation, "state": row.state,
+            "projection": row.projection, "current": row.is_current, "generation": row.generation, "state": row.state,
             "position": row.position.map(|at| at.get()), "lag": row.lag, "parked_streams": row.parked_streams,
             "parked_events": row.parked_events, "error": row.error, "led_by": row.led_by, "rebuilt_by": row.rebuilt_by,
         })).collect::<Vec<Value>>(),
@@ -40,6 +40,9 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
                 "{:<16} {:>10} {:<11} {position:>12} {lag:>8} {:>7}  {leader}\n",
                 row.projection, row.generation, row.state, row.parked_streams
             ));
+            if !row.is_current {
+                text.push_str("    of another release; dropped when no process of it has been there for 15 minutes\n");
+            }
             if let Some(holder) = &row.rebuilt_by {
                 text.push_str(&format!("    rebuilt or verified by {holder}\n"));
             }
