@@ -219,13 +219,13 @@ impl Layout<'_> {
         tables.map(|def| format!("ANALYZE {schema}.{};\n", def.table().name)).collect()
     }
 
-    /// Points the views at the schema. Whoever reads meanwhile waits for the transaction's end, then goes on.
+    /// Makes the views anew, over the schema. Whoever reads meanwhile waits for the transaction's end, then goes on.
     pub(crate) fn publish(&self, schema: &str) -> String {
         let views = self.views();
         let function =
             self.asks_acquainted().then(|| acquainted::renew(self.0.edition())).unwrap_or_default();
         format!(
-            "{function}CREATE SCHEMA IF NOT EXISTS {views}; GRANT USAGE ON SCHEMA {views} TO envoi_reader;\n{}",
+            "{function}DROP SCHEMA IF EXISTS {views} CASCADE; CREATE SCHEMA {views}; GRANT USAGE ON SCHEMA {views} TO envoi_reader;\n{}",
             self.publish_in(&views, schema)
         )
     }
