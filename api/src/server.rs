@@ -53,6 +53,8 @@ pub struct Listen {
     pub internal: SocketAddr,
     /// Threads for clients; 0 for one a core.
     pub workers: usize,
+    /// Most connections of clients; further ones wait to be accepted.
+    pub connections: usize,
     /// Origins of web pages whose scripts may ask: none, or every one with `*`.
     pub origins: Vec<String>,
 }
@@ -134,7 +136,7 @@ fn for_clients(
     };
     let server = server
         .workers(workers)
-        .max_connections(WORKER_CONNECTIONS_MAX)
+        .max_connections(WORKER_CONNECTIONS_MAX.min((listen.connections / workers).max(1)))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEADERS_WAIT_MAX)
         .shutdown_timeout(SHUTDOWN_SECONDS_MAX)

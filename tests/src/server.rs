@@ -175,8 +175,13 @@ impl TestServer {
             proxies: options.proxies,
         };
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listen =
-            Listen { public: Some(any_port), internal: any_port, workers: 1, origins: options.origins };
+        let listen = Listen {
+            public: Some(any_port),
+            internal: any_port,
+            workers: 1,
+            connections: 1_000,
+            origins: options.origins,
+        };
         let running = api::server::start(&listen, Arc::new(state)).expect("a free port");
         Self {
             public: running.public.expect("it answers clients"),

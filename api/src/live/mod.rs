@@ -94,6 +94,16 @@ pub struct Live {
 }
 
 impl Live {
+    /// Most sockets of a process, where it has files for them.
+    pub const SOCKETS_MAX: usize = LIVE_CONNECTIONS_MAX;
+
+    /// Takes at most `max` sockets, [`Live::SOCKETS_MAX`] at most.
+    #[must_use]
+    pub fn with_sockets_max(mut self, max: usize) -> Self {
+        self.sockets = Arc::new(Sockets { max: max.min(Self::SOCKETS_MAX), ..Sockets::default() });
+        self
+    }
+
     /// Follows the feed from the log's end on, alone: signals reach sockets of this process. Has to be called within a
     /// Tokio runtime that outlives the sockets.
     ///
@@ -151,8 +161,8 @@ impl Drop for Live {
 }
 
 /// How many sockets there are, in all and of each account.
-#[derive(Default)]
 struct Sockets {
+    max: usize,
     open: AtomicUsize,
     accounts: Mutex<HashMap<AccountId, Account>>,
 }
@@ -164,12 +174,18 @@ struct Account {
     permits: ReadPermits,
 }
 
+impl Default for Sockets {
+    fn default() -> Self {
+        Self { max: LIVE_CONNECTIONS_MAX, open: AtomicUsize::new(0), accounts: Mutex::default() }
+    }
+}
+
 impl Sockets {
     /// Counts a socket in for as long as the result lives; `None` when the node has as many as it may.
     fn open(self: &Arc<Self>) -> Option<Open> {
         let open = Open(Arc::clone(self));
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        (before < LIVE_CONNECTIONS_MAX).then_some(open)
+        (before < self.max).then_some(open)
     }
 
     /// Counts a socket of an account for as long as the result lives; `None` when it has as many as it may.

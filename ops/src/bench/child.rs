@@ -122,6 +122,18 @@ fn read_stat(pid: u32) -> Option<(u32, f64)> {
     Some((parent, ticks as f64 / TICKS_PER_SECOND))
 }
 
+/// Resident memory of a process, in bytes (`proc(5)`, `status`: `VmRSS`).
+///
+/// # Errors
+/// When there is no such process.
+pub fn resident_bytes(pid: u32) -> Result<u64, CliError> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_err(|error| CliError::failed("the memory of a process").because(&error))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map(|kib| kib * 1_024).ok_or_else(|| CliError::failed("a process does not tell its memory"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +144,7 @@ mod tests {
         while cpu_seconds(std::process::id()) < 0.02 {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
+        assert!(resident_bytes(std::process::id()).unwrap() > 1_000_000);
         assert_eq!(read_stat(std::process::id()).unwrap().0, std::os::unix::process::parent_id());
     }
 }

@@ -8,6 +8,7 @@ pub mod receipts;
 pub mod resume;
 pub mod send;
 mod socket;
+pub mod sockets;
 mod world;
 
 use std::time::Duration;

@@ -84,6 +84,25 @@ pub struct Report {
     pub machine: serde_json::Value,
 }
 
+impl Report {
+    /// Fails when acknowledging costs too much.
+    ///
+    /// # Errors
+    /// Says what was not met.
+    pub fn check(&self) -> Result<(), CliError> {
+        if self.within_limits {
+            return Ok(());
+        }
+        Err(CliError::check_failed(format!(
+            "{:.1} events a message (at most {:.0}), {:.2} frames a member and message (at most {:.0})",
+            self.events_per_message,
+            self.events_per_message_max,
+            self.frames_per_message,
+            self.frames_per_message_max
+        )))
+    }
+}
+
 /// Frames that came down all sockets.
 #[derive(Default)]
 struct Frames {

@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use super::child::Child;
 use super::machine;
 use super::rebuild;
-use super::socket::{Lost, Socket, raise_file_limit};
+use super::socket::{Lost, Socket};
 use super::world::{Room, World};
 use crate::cli::{CliError, Output};
-use crate::runtime::Backend;
 use crate::runtime::scratch::{LogChoice, Scratch};
+use crate::runtime::{Backend, files};
 
 /// Longest that all of them may take.
 const SECONDS_MAX: f64 = 60.0;
@@ -80,7 +80,11 @@ impl Report {
 /// # Errors
 /// When PostgreSQL or the server do not start, too few files may be open, or a command fails.
 pub async fn run(sockets: usize, events: u64, log: &LogChoice, output: Output) -> Result<Report, CliError> {
-    raise_file_limit(sockets as u64 + OTHER_FILES)?;
+    if files::raise()? < sockets as u64 + OTHER_FILES {
+        return Err(
+            CliError::usage(format!("too few files may be open for {sockets} sockets")).hint(files::MEND)
+        );
+    }
     let scratch = Scratch::start(log).await?;
     let server = Child::start(&scratch, None).await?;
     let result = measure(&scratch, &server, sockets, events, output).await;
@@ -129,7 +133,7 @@ async fn measure(
     })
 }
 
-fn failed(error: &(dyn std::error::Error + 'static)) -> CliError {
+pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> CliError {
     CliError::failed("the bench failed").because(error)
 }
 
@@ -145,7 +149,7 @@ impl Away {
     }
 }
 
-fn token(
+pub(super) fn token(
     backend: &Backend,
     (account, session, device): (domain::AccountId, domain::SessionId, domain::DeviceId),
 ) -> Result<String, CliError> {
@@ -153,7 +157,7 @@ fn token(
     issued.map(|(token, _)| token).map_err(|error| failed(&error))
 }
 
-fn address(server: &Child) -> &str {
+pub(super) fn address(server: &Child) -> &str {
     server.url().trim_start_matches("http://")
 }
 
@@ -182,13 +186,13 @@ async fn connect(
 
 /// What came until a socket followed.
 #[derive(Default)]
-struct Followed {
+pub(super) struct Followed {
     cursor: Option<String>,
     resets: usize,
 }
 
 /// Opens a socket and waits until it follows and so many messages came.
-async fn follow(
+pub(super) async fn follow(
     address: &str,
     token: &str,
     resume_after: Option<&str>,
@@ -220,7 +224,7 @@ async fn follow(
 }
 
 /// Waits until the read models show all that happened.
-async fn settled(backend: &Backend) -> Result<(), CliError> {
+pub(super) async fn settled(backend: &Backend) -> Result<(), CliError> {
     loop {
         let all =
             projections::status(&backend.database, &*backend.log).await.map_err(|error| failed(&error))?;

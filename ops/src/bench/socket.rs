@@ -1,20 +1,26 @@
 //! A live socket as bare as can be: what a bench has thousands of.
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::cli::CliError;
 
 /// Longest wait for a connection and its handshake.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Addresses of this machine that connections come from, by turns: one has fewer ports than a bench has sockets.
+const SOURCES: u8 = 4;
+/// Bytes that a socket reads at once; many sockets have memory for it.
+const READ_BYTES: usize = 4_096;
 
 /// Why a socket is no more: whoever wants one connects again.
 #[derive(Debug)]
@@ -32,12 +38,13 @@ impl Socket {
     /// When it cannot now.
     pub async fn open(address: &str, token: &str, resume_after: Option<&str>) -> Result<Self, Lost> {
         let connecting = async {
-            let stream = TcpStream::connect(address).await.map_err(|_| Lost)?;
+            let stream = connect(address.parse().map_err(|_| Lost)?).await.map_err(|_| Lost)?;
             stream.set_nodelay(true).map_err(|_| Lost)?;
             let mut request = format!("ws://{address}/v1/live").into_client_request().map_err(|_| Lost)?;
             let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Lost)?;
             request.headers_mut().insert("authorization", bearer);
-            let opened = tokio_tungstenite::client_async(request, stream).await;
+            let config = WebSocketConfig::default().read_buffer_size(READ_BYTES);
+            let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
             opened.map(|(stream, _)| Self { stream }).map_err(|_| Lost)
         };
         let mut socket = tokio::time::timeout(CONNECT_WAIT_MAX, connecting).await.map_err(|_| Lost)??;
@@ -68,19 +75,10 @@ impl Socket {
     }
 }
 
-/// Raises the number of files that this process and those that it starts may have open, as far as they are let.
-///
-/// # Errors
-/// When that is fewer than `wanted`.
-pub fn raise_file_limit(wanted: u64) -> Result<(), CliError> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.maximum.is_some_and(|maximum| maximum < wanted) {
-        return Err(CliError::usage(format!("{wanted} open files are needed, fewer are allowed"))
-            .hint("raise the hard limit, `ulimit -Hn`"));
-    }
-    if limit.current.is_some_and(|current| current < wanted) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum })
-            .map_err(|error| CliError::failed("the limit of open files").because(&error))?;
-    }
-    Ok(())
+async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    let socket = TcpSocket::new_v4()?;
+    let source = Ipv4Addr::new(127, 0, 0, 1 + NEXT.fetch_add(1, Ordering::Relaxed) % SOURCES);
+    socket.bind(SocketAddrV4::new(source, 0).into())?;
+    socket.connect(address).await
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use commands::Services;
 use commands::request::{self, CommandIdentity, Request, command_id};
-use commands::services::{NewConversation, NewInvitation};
+use commands::services::{InvitationToken, NewConversation, NewInvitation};
 use domain::conversation::commands::{NewGeneration, SendMessage};
 use domain::conversation::{Conversation, ConversationKind, ConversationTitle, MessageBody, Suite};
 use domain::device::commands::{DeviceCommand, EnrollDevice, PublishIdentity};
@@ -20,8 +20,12 @@ use envoi_client::e2ee::{
     AccountKeys, ClaimedKeys, Content, DeviceKeys, GenerationContext, GenerationKey, RecoveryKey, Vault,
 };
 use envoi_client::edge;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::cli::CliError;
+
+/// People who enter at once.
+const AT_ONCE: usize = 32;
 
 /// Somebody with one device.
 pub struct Person {
@@ -64,10 +68,9 @@ impl World {
             people: Vec::new(),
             next: AtomicU64::new(0),
         };
-        for _ in 0..people {
-            let person = world.enter().await?;
-            world.people.push(person);
-        }
+        let entering = stream::iter(0..people).map(|_| world.enter()).buffered(AT_ONCE);
+        let people: Vec<_> = entering.try_collect().await?;
+        world.people = people;
         let organizations = world.services.organizations.clone();
         let profile = OrganizationProfile { name: "Bench".to_owned() };
         let created = organizations.create(&world.by(0)?, profile).await.map_err(|error| failed(&error))?;
@@ -81,13 +84,17 @@ impl World {
             .create_invitation(&world.by(0)?, world.organization_id, new)
             .await
             .map_err(|error| failed(&error))?;
-        for index in 1..world.people.len() {
-            organizations
-                .accept_invitation(&world.by(index)?, &invited.token)
-                .await
-                .map_err(|error| failed(&error))?;
-        }
+        stream::iter(1..world.people.len())
+            .map(|index| world.join(index, &invited.token))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
         Ok(world)
+    }
+
+    async fn join(&self, index: usize, token: &InvitationToken) -> Result<(), CliError> {
+        let joined = self.services.organizations.accept_invitation(&self.by(index)?, token).await;
+        joined.map(|_| ()).map_err(|error| failed(&error))
     }
 
     fn request(&self, actor: AccountId) -> Request {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::{CliError, Global};
-use crate::bench::{append, growth, rebuild, receipts, resume, send};
+use crate::bench::{append, growth, rebuild, receipts, resume, send, sockets};
 use crate::runtime::scratch::LogChoice;
 
 /// Arguments of `envoi bench`.
@@ -65,6 +65,12 @@ enum Verb {
         /// Events of others while they are away.
         #[arg(long, default_value_t = 1_000_000)]
         events: u64,
+    },
+    /// Memory that idle live sockets take in a server.
+    Sockets {
+        /// Sockets, two of each account; without a number 20,000, or as many as the limit of open files lets be.
+        #[arg(long)]
+        sockets: Option<usize>,
     },
     /// What it costs when all members of a large conversation acknowledge everything that one of them sends.
     Receipts {
@@ -132,6 +138,16 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             });
             report.check()?;
         }
+        Verb::Sockets { sockets } => {
+            let report = sockets::run(sockets, log, output).await?;
+            output.result(&report, || {
+                format!(
+                    "{} idle sockets take {} bytes each (at most {})",
+                    report.sockets, report.bytes_per_socket, report.bytes_per_socket_max
+                )
+            });
+            report.check()?;
+        }
         Verb::Receipts { members, rate, seconds } => {
             let report = receipts::run(receipts::Load { members, rate, seconds }, log, output).await?;
             output.result(&report, || {
@@ -146,6 +162,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
                     report.frames_per_message_max
                 )
             });
+            report.check()?;
         }
         Verb::Growth { messages, events } => {
             let report = growth::run(messages, events, log, output).await?;

@@ -14,7 +14,9 @@ use tokio_postgres::Client;
 use super::{CliError, Global, text};
 use crate::config::Config;
 use crate::runtime;
+use crate::runtime::files::{self, Room};
 use crate::runtime::rights::Rights;
+use crate::runtime::server;
 
 /// Arguments of `envoi doctor`.
 #[derive(clap::Args)]
@@ -71,6 +73,7 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     let config = global.configuration()?;
     let mut findings = Findings::default();
     findings.good("configuration", "is valid");
+    open_files(&mut findings, &config);
     root_key(&mut findings, &config.keys.root_key_file);
     mail(&mut findings, &config).await;
     if let Some(client) = postgres(&mut findings, &config).await {
@@ -105,6 +108,19 @@ fn report(global: &Global, findings: &[Finding]) -> Result<(), CliError> {
         Ok(())
     } else {
         Err(CliError::check_failed(format!("{bad} parts are not as they should be")))
+    }
+}
+
+/// Whether this process, and with it a server started as it was, may have enough files open.
+fn open_files(findings: &mut Findings, config: &Config) {
+    const PART: &str = "open files";
+    let room = files::raise().and_then(|files| Ok((files, Room::within(files, config, server::Role::ALL)?)));
+    match room {
+        Ok((_, room)) if room.is_full() => {
+            findings.good(PART, format!("are enough for {} live sockets", room.sockets));
+        }
+        Ok((files, room)) => findings.doubtful(PART, room.shortage(files, config), files::MEND),
+        Err(error) => findings.bad(PART, error.message, files::MEND),
     }
 }
 

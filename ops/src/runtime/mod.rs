@@ -1,6 +1,7 @@
 //! Puts the parts together: from a configuration to a log, keys, services and read models.
 
 pub mod engine;
+pub mod files;
 pub mod people;
 pub mod private;
 pub mod rights;

@@ -11,6 +11,7 @@ use eventstore_schema::keyring::Secret;
 use projections::{Feed, Projections, ReadModels};
 
 use super::Backend;
+use super::files::{self, Room};
 use crate::cli::CliError;
 use crate::config::Config;
 
@@ -69,6 +70,7 @@ impl Server {
     /// # Errors
     /// Each names what cannot be reached and what to do.
     pub async fn start(config: &Config, roles: &[Role]) -> Result<Self, CliError> {
+        let room = room(config, roles)?;
         let backend = Backend::connect(config).await?;
         let feed = Feed::start(Arc::clone(&backend.log))
             .await
@@ -89,7 +91,7 @@ impl Server {
             Reactions::new(all, backend.parts.clone()).start()
         });
         let public = roles.contains(&Role::Api).then_some(config.server.listen);
-        let edge = edge(config, public, &backend, &feed, &projections).await?;
+        let edge = edge(config, (public, room), &backend, &feed, &projections).await?;
         Ok(Self { backend, projections, edge, reactions, _revocations: revocations, _keys: keys })
     }
 
@@ -123,7 +125,7 @@ impl Server {
 /// Listens: for operators in every role, so that each can be watched; for clients at `public`.
 async fn edge(
     config: &Config,
-    public: Option<SocketAddr>,
+    (public, room): (Option<SocketAddr>, Room),
     backend: &Backend,
     feed: &Arc<Feed>,
     projections: &Arc<Projections>,
@@ -146,7 +148,8 @@ async fn edge(
         api::Metrics::new(&backend.registry).map_err(|error| CliError::failed("metrics").because(&error))?;
     let live = api::Live::start(Arc::clone(feed), &backend.parts.clock, &metrics)
         .await
-        .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?;
+        .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?
+        .with_sockets_max(room.sockets);
     let state = api::state::State {
         clock: backend.parts.clock.clone(),
         services: backend.services.clone(),
@@ -166,13 +169,24 @@ async fn edge(
     };
     let server = &config.server;
     let origins = server.cors_origins.to_vec();
-    let listen = Listen { public, internal: server.metrics_listen, workers: server.workers, origins };
+    let (workers, connections) = (server.workers, room.connections);
+    let listen = Listen { public, internal: server.metrics_listen, workers, connections, origins };
     api::server::start(&listen, Arc::new(state)).map_err(|error| {
         let public = listen.public.map(|address| format!("{address} and ")).unwrap_or_default();
         CliError::usage(format!("cannot listen on {public}{}", listen.internal))
             .because(&error)
             .hint("is another server running? set server.listen and server.metrics_listen")
     })
+}
+
+/// Raises the limit of open files; what that gives room for.
+fn room(config: &Config, roles: &[Role]) -> Result<Room, CliError> {
+    let files = files::raise()?;
+    let room = Room::within(files, config, roles)?;
+    if roles.contains(&Role::Api) && !room.is_full() {
+        tracing::warn!("{}; {}", room.shortage(files, config), files::MEND);
+    }
+    Ok(room)
 }
 
 /// At once, as many requests as a client may make in so many seconds.

@@ -183,7 +183,8 @@ impl Site {
             proxies: Proxies::default(),
         });
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listen = Listen { public: Some(any), internal: any, workers: 2, origins: Vec::new() };
+        let listen =
+            Listen { public: Some(any), internal: any, workers: 2, connections: 1_000, origins: Vec::new() };
         let running = server::start(&listen, Arc::clone(&state)).unwrap();
         Node { state, log, running }
     }
