@@ -24,6 +24,7 @@
 
 mod access;
 mod budget;
+mod connection;
 mod contract;
 mod cursor;
 mod edge;

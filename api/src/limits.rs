@@ -31,6 +31,10 @@ pub const QUERY_BYTES_MAX: usize = 2_048;
 pub const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest wait for a request's headers: stops clients that trickle them.
 pub const HEADERS_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for a client to close a connection that the server closes.
+pub const DISCONNECT_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Connections that wait to be accepted: thousands of clients that come back at once.
+pub const CONNECTIONS_WAITING_MAX: i32 = 4_096;
 /// How long an idle connection is kept: longer than the common proxies keep theirs.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a stopping server waits for requests in progress.
@@ -87,11 +91,12 @@ pub const RATE_SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Most live sockets of one account: its devices, and windows on them.
 pub const LIVE_CONNECTIONS_PER_ACCOUNT_MAX: usize = 32;
-/// Most live sockets of a node: each costs some 20 kB when idle.
+/// Most live sockets of a node: each costs some 8 kB when idle.
 pub const LIVE_CONNECTIONS_MAX: usize = 50_000;
-/// Deliveries that wait for one socket: more than the feed brings at once, some bytes each. Whoever is further behind is
-/// cut, and resumes.
-pub const LIVE_QUEUE_MAX: usize = 2_048;
+/// Events that wait for one socket: more than the feed brings at once. Whoever is further behind is cut, and resumes.
+pub const LIVE_QUEUE_EVENTS_MAX: usize = 2_048;
+/// The same in bytes: a burst of the largest messages. They are there once for all sockets that they wait for.
+pub const LIVE_QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Deliveries that a socket writes before it looks at what its client sends.
 pub const LIVE_DELIVERIES_AT_ONCE_MAX: usize = 64;
 /// Largest frame that a client sends, in bytes: a message with what goes with it.
@@ -110,8 +115,15 @@ pub const LIVE_SIGNALS_PER_WINDOW_MAX: u32 = 20;
 pub const LIVE_SIGNALS_WINDOW: Duration = Duration::from_secs(10);
 /// Signals that wait for a node's hub; older ones are lost.
 pub const LIVE_SIGNALS_KEPT: usize = 1_024;
+/// Signals that wait for one socket, one of each account and conversation; older ones are lost. A new socket is told of as many.
+pub const LIVE_SIGNALS_WAITING_MAX: usize = LIVE_SIGNAL_RECIPIENTS_MAX;
+/// Signals that a socket is sent before its client shows that it reads, by a pong: a few kilobytes, so that they never fill the
+/// line that events need.
+pub const LIVE_SIGNALS_UNREAD_MAX: u32 = 32;
 /// Most accounts that one signal goes to, and that a new socket is told the presence of: a signal is no broadcast.
 pub const LIVE_SIGNAL_RECIPIENTS_MAX: usize = 1_000;
+/// Members that are looked at to find them: in many conversations of the same people few looks find anybody new.
+pub const LIVE_SIGNAL_LOOKS_MAX: usize = 10_000;
 /// Recent events in memory: what reconnects within some seconds resume from, also at full load.
 pub const LIVE_RECENT_EVENTS_MAX: usize = 20_000;
 /// The same in bytes.
@@ -119,6 +131,8 @@ pub const LIVE_RECENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Recent events that a socket may be behind when it joins the feed: gone through under the hub's lock, and the visible
 /// ones have to fit its queue.
 pub const LIVE_ATTACH_EVENTS_MAX: usize = 1_024;
+/// The same in bytes; also of what is taken from recent events at a time for a socket that catches up.
+pub const LIVE_ATTACH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Events of its own streams that a socket may have missed: more than a client is quicker to take in than to read anew. Those of
 /// others do not count. Beyond, it is reset.
 pub const LIVE_CATCH_UP_EVENTS_MAX: usize = 100_000;
@@ -143,7 +157,9 @@ pub const LIVE_HEARTBEAT_EVERY: Duration = Duration::from_secs(20);
 pub const LIVE_SILENCE_MAX: Duration = Duration::from_secs(50);
 /// Longest wait for a client to take one frame.
 pub const LIVE_WRITE_WAIT_MAX: Duration = Duration::from_secs(20);
-/// Longest wait for a client to take the frame that says why it is cut.
+/// What a socket reads at a time, in bytes; an idle one has no memory for it.
+pub const LIVE_READ_BYTES: usize = 4_096;
+/// Longest wait for a client to take the frame that says why it is cut, and to close its end.
 pub const LIVE_CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Streams that are looked at at once for one request or one socket that begins to follow: enough to hide round trips.
 pub const LOOKS_AT_ONCE: usize = 16;
@@ -156,7 +172,8 @@ pub const UNREAD_WAIT_MAX: Duration = Duration::from_secs(60);
 
 const _: () = assert!(REQUEST_WAIT_MAX.as_millis() > MIN_POSITION_WAIT_MAX.as_millis());
 const _: () = assert!(LIVE_SILENCE_MAX.as_secs() > 2 * LIVE_HEARTBEAT_EVERY.as_secs());
-const _: () = assert!(LIVE_QUEUE_MAX > LIVE_ATTACH_EVENTS_MAX + LIVE_SIGNAL_RECIPIENTS_MAX);
+const _: () = assert!(LIVE_QUEUE_EVENTS_MAX > LIVE_ATTACH_EVENTS_MAX);
+const _: () = assert!(LIVE_QUEUE_BYTES_MAX > LIVE_ATTACH_BYTES_MAX);
 const _: () = assert!(LIVE_RECENT_EVENTS_MAX > LIVE_ATTACH_EVENTS_MAX);
 const _: () = assert!(LIVE_READ_PERMITS_MAX > LIVE_READ_PERMITS_PER_ACCOUNT_MAX);
 const _: () = assert!(MESSAGE_BODY_BYTES_MAX > MESSAGE_CIPHERTEXT_BYTES_MAX * 4 / 3 + 1_024);

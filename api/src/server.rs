@@ -1,24 +1,25 @@
 //! The listeners: one for clients, one for operators.
 
-use std::any::Any;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_cors::Cors;
-use actix_web::dev::{Extensions, Server, ServerHandle};
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::dev::{AppConfig, Extensions, Server, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::{Compress, Condition};
-use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use crate::connection::{Connection, Serving};
 use crate::edge::{dispatch, open_to_all, read};
 use crate::endpoint::{Route, Verb};
 use crate::limits::{
-    HEADERS_WAIT_MAX, KEEP_ALIVE, RATE_SWEEP_EVERY, SHUTDOWN_SECONDS_MAX, UNREAD_WAIT_MAX,
-    WORKER_CONNECTIONS_MAX,
+    CONNECTIONS_WAITING_MAX, DISCONNECT_WAIT_MAX, HEADERS_WAIT_MAX, KEEP_ALIVE, RATE_SWEEP_EVERY,
+    SHUTDOWN_SECONDS_MAX, UNREAD_WAIT_MAX, WORKER_CONNECTIONS_MAX,
 };
 use crate::problem::{Code, Problem};
 use crate::rates::Subject;
@@ -123,28 +124,50 @@ fn for_clients(
     state: web::Data<State>,
 ) -> std::io::Result<(SocketAddr, Server)> {
     let origins = listen.origins.clone();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(state.clone())
-            .wrap(Compress::default())
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-            .configure(client_routes)
-    });
     let workers = match listen.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let server = server
+    let listener = bind(address)?;
+    let bound = listener.local_addr()?;
+    let builder = Server::build()
         .workers(workers)
-        .max_connections(WORKER_CONNECTIONS_MAX.min((listen.connections / workers).max(1)))
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEADERS_WAIT_MAX)
+        .max_concurrent_connections(WORKER_CONNECTIONS_MAX.min((listen.connections / workers).max(1)))
         .shutdown_timeout(SHUTDOWN_SECONDS_MAX)
-        .disable_signals()
-        .on_connect(tune)
-        .bind(address)?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    Ok((bound, server.run()))
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let builder = builder.listen("clients", listener, move || {
+        let app = App::new()
+            .app_data(state.clone())
+            .wrap(Compress::default())
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .configure(client_routes);
+        let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEADERS_WAIT_MAX)
+            .client_disconnect_timeout(DISCONNECT_WAIT_MAX)
+            .local_addr(bound)
+            .on_connect_ext(tune)
+            .h1(map_config(app, |()| AppConfig::default()));
+        Serving(http)
+    })?;
+    Ok((bound, builder.run()))
+}
+
+/// A listener at an address.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A server that was just stopped does not stand in the way.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(CONNECTIONS_WAITING_MAX)?;
+    Ok(socket.into())
 }
 
 /// What scripts of pages from elsewhere may do (Fetch standard, section 3.2): all that any client may. Who asks is told by the token
@@ -162,13 +185,14 @@ fn cors(origins: &[String]) -> Cors {
 }
 
 /// Answers leave at once, and a client that takes nothing is given up by the kernel: nobody else would notice one that
-/// stopped reading in the middle of an answer.
-fn tune(connection: &dyn Any, _: &mut Extensions) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
-    let tuned = stream
-        .set_nodelay(true)
-        .and_then(|()| SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD_WAIT_MAX)));
-    if let Err(error) = tuned {
+/// stopped reading in the middle of an answer. An answer may take the connection over.
+fn tune(connection: &Connection, data: &mut Extensions) {
+    data.insert(connection.takeover());
+    let tuned = connection.with_stream(|stream| {
+        stream.set_nodelay(true)?;
+        SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD_WAIT_MAX))
+    });
+    if let Some(Err(error)) = tuned {
         tracing::debug!(%error, "a connection cannot be tuned");
     }
 }

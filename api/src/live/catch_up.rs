@@ -14,10 +14,11 @@ use super::close::Close;
 use super::event::LiveEvent;
 use super::frames::{Down, ResetReason};
 use super::hub::{Attach, Joined};
+use super::line::Line;
 use super::missed::{Missed, acknowledgements, latest};
 use super::read_permits::ReadPermits;
 use super::sight::{Look, Sight};
-use super::socket::{Line, until};
+use super::socket::until;
 use super::terms;
 use crate::extract::Identity;
 use crate::limits::{

@@ -1,6 +1,6 @@
 //! Why the server closes a socket, as close codes (RFC 6455, 7.4) that stay what they are.
 
-use actix_ws::{CloseCode, CloseReason};
+use actix_http::ws::{CloseCode, CloseReason};
 
 macro_rules! closes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)+) => {

@@ -118,6 +118,11 @@ impl LiveEvent {
         Ok(json)
     }
 
+    /// Its JSON, if it is written already and nothing of it was erased since.
+    pub fn written_json(&self, sealer: &Sealer) -> Option<Bytes> {
+        self.written(sealer.keyring().epoch())
+    }
+
     fn written(&self, epoch: u64) -> Option<Bytes> {
         let written = self.json.read().unwrap_or_else(PoisonError::into_inner);
         written.as_ref().filter(|written| written.epoch >= epoch).map(|written| written.json.clone())

@@ -1,5 +1,6 @@
 //! The hub: one a process. It follows the feed, keeps the memberships of connected accounts and hands each event to the
-//! queues of those who see it. It opens nothing, writes nothing and waits for nobody.
+//! outboxes of those who see it. It opens nothing, writes nothing and waits for nobody; signals are another's
+//! ([`super::signal_hub`]), which it tells who is where.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -10,27 +11,20 @@ use domain::{AccountId, ConversationId, DeviceId, Rejection};
 use eventstore_schema::Position;
 use projections::{FeedSubscription, Item};
 use prometheus::Histogram;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::Bounds;
 use super::audience::{Audience, Change, Ends, Proved};
 use super::close::Close;
 use super::event::LiveEvent;
 use super::memberships::Memberships;
+use super::outbox::Outbox;
 use super::recent::Recent;
 use super::sight::{Look, Sight};
+use super::signal_hub::Update;
 use super::signals::{Relay, Signal, SignalKind, Status};
 use super::workspaces::Workspaces;
-use crate::limits::{LIVE_RETRY, LIVE_SIGNAL_RECIPIENTS_MAX};
-
-/// What waits in a socket's queue.
-#[derive(Clone)]
-pub enum Delivery {
-    /// An event that its account sees.
-    Event(Arc<LiveEvent>),
-    /// A frame with a signal, written already.
-    Signal(Arc<str>),
-}
+use crate::limits::LIVE_RETRY;
 
 /// How far the hub is behind those who write.
 pub struct Delay {
@@ -49,12 +43,25 @@ impl Delay {
     }
 }
 
-/// Routes events and signals to sockets.
+/// Routes events to sockets.
 pub struct Hub {
     index: Mutex<Index>,
     position: watch::Sender<Option<Position>>,
     relay: Arc<dyn Relay>,
+    updates: Updates,
     bounds: Bounds,
+}
+
+/// Where it is told what becomes of who is here. Without a limit: each is of a socket that is there or of an event that was routed,
+/// and is taken in before any signal.
+#[derive(Clone)]
+struct Updates(mpsc::UnboundedSender<Update>);
+
+impl Updates {
+    fn tell(&self, update: Update) {
+        // Nobody takes it when the node stops.
+        let _ = self.0.send(update);
+    }
 }
 
 struct Index {
@@ -64,6 +71,7 @@ struct Index {
     workspaces: Workspaces,
     last_link: u64,
     is_closed: bool,
+    updates: Updates,
 }
 
 /// An account with sockets on this node.
@@ -71,31 +79,13 @@ struct Index {
 struct Present {
     links: Vec<Link>,
     memberships: Memberships,
-    status: Option<Status>,
 }
 
 /// The hub's end of a socket.
 struct Link {
     id: u64,
     proved: Proved,
-    queue: mpsc::Sender<Delivery>,
-    /// Taken when the socket is told to close; nothing is queued behind it.
-    end: Option<oneshot::Sender<Close>>,
-}
-
-impl Link {
-    fn deliver(&mut self, delivery: Delivery) {
-        if self.end.is_some() && self.queue.try_send(delivery).is_err() {
-            self.close(Close::SlowConsumer);
-        }
-    }
-
-    fn close(&mut self, close: Close) {
-        if let Some(end) = self.end.take() {
-            // A socket that has gone needs no telling.
-            let _ = end.send(close);
-        }
-    }
+    outbox: Arc<Outbox>,
 }
 
 /// What became of an attempt to join the live feed.
@@ -117,9 +107,7 @@ pub struct Joined {
     /// Its place in the hub.
     pub seat: Seat,
     /// What its account sees, in the order of the log.
-    pub queue: mpsc::Receiver<Delivery>,
-    /// Why to close, now, whatever is in the queue.
-    pub end: oneshot::Receiver<Close>,
+    pub outbox: Arc<Outbox>,
 }
 
 /// A socket's place in the hub. Dropping it leaves the hub.
@@ -131,10 +119,7 @@ pub struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let gone = self.hub.lock().detach(self.account_id, self.id);
-        if let Some(signal) = gone {
-            self.hub.relay.publish(signal);
-        }
+        self.hub.lock().detach(self.account_id, self.id);
     }
 }
 
@@ -153,7 +138,7 @@ impl Seat {
     /// [`Rejection::ConversationNotFound`] when it is no member itself, [`Rejection::WorkspaceArchived`] where nobody may write.
     pub fn typing(&self, conversation_id: ConversationId, active: bool) -> Result<(), Rejection> {
         self.hub.lock().may_type(self.account_id, conversation_id)?;
-        self.hub.relay.publish(Signal {
+        self.hub.publish(Signal {
             account_id: self.account_id,
             conversations: vec![conversation_id],
             kind: SignalKind::Typing { active },
@@ -163,16 +148,19 @@ impl Seat {
 
     /// Tells whoever shares a conversation with the account how it is.
     pub fn presence(&self, status: Status) {
-        let signal = self.hub.lock().presence(self.account_id, status);
-        if let Some(signal) = signal {
-            self.hub.relay.publish(signal);
-        }
+        self.hub.updates.tell(Update::Told(self.account_id, status));
     }
 }
 
 impl Hub {
-    /// Begins behind `position`.
-    pub fn new(position: Option<Position>, relay: Arc<dyn Relay>, bounds: Bounds) -> Self {
+    /// Begins behind `position`; what becomes of who is here goes to `updates` as well.
+    pub fn new(
+        position: Option<Position>,
+        relay: Arc<dyn Relay>,
+        updates: mpsc::UnboundedSender<Update>,
+        bounds: Bounds,
+    ) -> Self {
+        let updates = Updates(updates);
         let index = Index {
             recent: Recent::new(position, bounds.recent_events),
             accounts: HashMap::new(),
@@ -180,8 +168,9 @@ impl Hub {
             workspaces: Workspaces::default(),
             last_link: 0,
             is_closed: false,
+            updates: updates.clone(),
         };
-        Self { index: Mutex::new(index), position: watch::Sender::new(position), relay, bounds }
+        Self { index: Mutex::new(index), position: watch::Sender::new(position), relay, updates, bounds }
     }
 
     fn lock(&self) -> MutexGuard<'_, Index> {
@@ -225,11 +214,9 @@ impl Hub {
         self.position.send_replace(last);
     }
 
-    /// Hands signals from all nodes to sockets here.
-    pub async fn listen(self: Arc<Self>, mut signals: super::signals::Signals) {
-        while let Some(signal) = signals.next().await {
-            self.lock().signal(&signal);
-        }
+    /// Has a signal reach every node.
+    pub fn publish(&self, signal: Signal) {
+        self.relay.publish(signal);
     }
 
     /// Joins a socket that has seen everything up to `at` to the live feed.
@@ -241,32 +228,28 @@ impl Hub {
         if at > index.recent.last() {
             return Attach::Ahead;
         }
-        let Some(missed) = index.recent.after(at, self.bounds.attach_events) else {
+        let Some(missed) = index.recent.after(at, self.bounds.attach) else {
             return Attach::Behind;
         };
-        let (queue, receiver) = mpsc::channel(self.bounds.queue);
-        let (end, ended) = oneshot::channel();
-        index.last_link = index.last_link.saturating_add(1);
-        let mut link = Link { id: index.last_link, proved: *sight.proved(), queue, end: Some(end) };
+        let outbox = Arc::new(Outbox::new(self.bounds.outbox));
         for event in missed {
             match sight.look(event.audience()) {
                 Look::Hidden => {}
-                Look::Shown => link.deliver(Delivery::Event(event)),
+                Look::Shown => outbox.put(&event),
                 Look::Ended => return Attach::Refused(Close::SessionEnded),
                 Look::Lost => return Attach::Lost,
             }
         }
-        let id = link.id;
-        index.join(sight, link);
+        let id = index.join(sight, Arc::clone(&outbox));
         drop(index);
         let hub = Arc::clone(self);
         let seat = Seat { hub, account_id: sight.account(), id };
-        Attach::Joined(Joined { seat, queue: receiver, end: ended })
+        Attach::Joined(Joined { seat, outbox })
     }
 
     /// The next events behind a position, as many as a socket may join with, if they are in memory.
     pub fn recent(&self, after: Option<Position>) -> Option<Vec<Arc<LiveEvent>>> {
-        self.lock().recent.page(after, self.bounds.attach_events)
+        self.lock().recent.page(after, self.bounds.attach)
     }
 
     /// Whether no socket is let in any more.
@@ -278,8 +261,8 @@ impl Hub {
     pub fn close(&self, close: Close) {
         let mut index = self.lock();
         index.is_closed = true;
-        for link in index.accounts.values_mut().flat_map(|present| present.links.iter_mut()) {
-            link.close(close);
+        for link in index.accounts.values().flat_map(|present| &present.links) {
+            link.outbox.end(close);
         }
     }
 }
@@ -301,57 +284,41 @@ impl Index {
     }
 
     /// Memberships of an account that is present already are known, as of the same position.
-    fn join(&mut self, sight: &Sight, mut link: Link) {
-        let account_id = sight.account();
-        match self.accounts.entry(account_id) {
-            Entry::Occupied(_) => {}
+    fn join(&mut self, sight: &Sight, outbox: Arc<Outbox>) -> u64 {
+        self.last_link = self.last_link.saturating_add(1);
+        let (account_id, link, mut conversations) = (sight.account(), self.last_link, Vec::new());
+        let present = match self.accounts.entry(account_id) {
+            Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let memberships = sight.memberships().clone();
-                for conversation in memberships.seen() {
-                    self.conversations.entry(conversation).or_default().insert(account_id);
+                conversations.extend(memberships.seen());
+                for conversation in &conversations {
+                    self.conversations.entry(*conversation).or_default().insert(account_id);
                 }
                 for workspace in memberships.workspaces() {
                     self.workspaces.enter(account_id, workspace);
                 }
-                entry.insert(Present { memberships, ..Present::default() });
+                entry.insert(Present { memberships, ..Present::default() })
             }
-        }
-        for (other, status) in self.statuses(account_id) {
-            link.deliver(Delivery::Signal(SignalKind::Presence { status }.frame(other, None)));
-        }
-        if let Some(present) = self.accounts.get_mut(&account_id) {
-            present.links.push(link);
-        }
+        };
+        present.links.push(Link { id: link, proved: *sight.proved(), outbox: Arc::clone(&outbox) });
+        self.updates.tell(Update::Attached { account_id, link, outbox, conversations });
+        link
     }
 
-    /// Statuses of those on this node who share a conversation with the account, up to a limit.
-    fn statuses(&self, account_id: AccountId) -> Vec<(AccountId, Status)> {
-        let Some(present) = self.accounts.get(&account_id) else { return Vec::new() };
-        let mut seen = HashSet::from([account_id]);
-        let neighbours =
-            present.memberships.seen().filter_map(|id| self.conversations.get(&id)).flatten().copied();
-        neighbours
-            .filter(|other| seen.insert(*other))
-            .take(LIVE_SIGNAL_RECIPIENTS_MAX)
-            .filter_map(|other| Some((other, self.accounts.get(&other)?.status?)))
-            .collect()
-    }
-
-    /// Takes a link out; with the last one its account goes, and whoever was told of its presence is told of that.
-    fn detach(&mut self, account_id: AccountId, id: u64) -> Option<Signal> {
-        let present = self.accounts.get_mut(&account_id)?;
+    /// Takes a link out; with the last one its account goes.
+    fn detach(&mut self, account_id: AccountId, id: u64) {
+        let Some(present) = self.accounts.get_mut(&account_id) else { return };
         present.links.retain(|link| link.id != id);
+        self.updates.tell(Update::Detached(account_id, id));
         if !present.links.is_empty() {
-            return None;
+            return;
         }
-        let gone = self.accounts.remove(&account_id)?;
-        let conversations: Vec<_> = gone.memberships.seen().collect();
+        let Some(gone) = self.accounts.remove(&account_id) else { return };
         self.workspaces.forget(account_id);
-        for conversation in &conversations {
-            self.leave(*conversation, account_id);
+        for conversation in gone.memberships.seen() {
+            self.leave(conversation, account_id);
         }
-        let kind = SignalKind::Presence { status: Status::Offline };
-        gone.status.map(|_| Signal { account_id, conversations, kind })
     }
 
     fn leave(&mut self, conversation: ConversationId, account_id: AccountId) {
@@ -369,25 +336,22 @@ impl Index {
             self.change(change);
         }
         let members = conversation.and_then(|id| self.conversations.get(&id));
-        let delivery = Delivery::Event(Arc::clone(&event));
         match (members, only) {
-            (Some(members), None) => {
-                members.iter().for_each(|member| deliver(&mut self.accounts, *member, &delivery));
-            }
+            (Some(members), None) => members.iter().for_each(|member| self.deliver(*member, &event)),
             // As many steps as there are names, however many members.
             (Some(members), Some(only)) => {
                 let among = only.iter().filter(|account| members.contains(account));
-                among.for_each(|member| deliver(&mut self.accounts, *member, &delivery));
+                among.for_each(|member| self.deliver(*member, &event));
             }
             (None, _) => {}
         }
         if let Some(account) = account.filter(|id| !members.is_some_and(|members| members.contains(id))) {
-            deliver(&mut self.accounts, account, &Delivery::Event(Arc::clone(&event)));
+            self.deliver(account, &event);
         }
         for account in workspace.into_iter().flat_map(|id| self.workspaces.accounts(id)) {
             let sees = |present: &Present| workspace.is_some_and(|id| present.memberships.is_in(id));
             if self.accounts.get(&account).is_some_and(sees) {
-                deliver(&mut self.accounts, account, &Delivery::Event(Arc::clone(&event)));
+                self.deliver(account, &event);
             }
         }
         if let Some(ends) = ends {
@@ -406,6 +370,7 @@ impl Index {
                     present.memberships.join(conversation, place);
                     if present.memberships.sees(&conversation) {
                         self.conversations.entry(conversation).or_default().insert(account);
+                        self.updates.tell(Update::Joined(conversation, account));
                     }
                 }
             }
@@ -413,6 +378,7 @@ impl Index {
                 if let Some(present) = self.accounts.get_mut(&account) {
                     present.memberships.leave(conversation);
                     self.leave(conversation, account);
+                    self.updates.tell(Update::Left(conversation, account));
                 }
             }
             Change::LeftOrganization(organization, account, before) => {
@@ -446,48 +412,20 @@ impl Index {
         let gone: Vec<_> = before.into_iter().filter(|id| !present.memberships.sees(id)).collect();
         for conversation in gone {
             self.leave(conversation, account);
+            self.updates.tell(Update::Left(conversation, account));
         }
     }
 
-    fn end(&mut self, ends: Ends) {
-        let account_id = ends.account();
-        let Some(present) = self.accounts.get_mut(&account_id) else { return };
-        for link in &mut present.links {
-            if ends.hits(&link.proved) {
-                link.close(Close::SessionEnded);
-            }
+    fn end(&self, ends: Ends) {
+        let links = self.accounts.get(&ends.account()).into_iter().flat_map(|present| &present.links);
+        for link in links.filter(|link| ends.hits(&link.proved)) {
+            link.outbox.end(Close::SessionEnded);
         }
     }
 
-    /// Sets a status; the signal that tells of it, if it is another than before.
-    fn presence(&mut self, account_id: AccountId, status: Status) -> Option<Signal> {
-        let present = self.accounts.get_mut(&account_id)?;
-        if present.status.replace(status) == Some(status) {
-            return None;
+    fn deliver(&self, to: AccountId, event: &Arc<LiveEvent>) {
+        for link in self.accounts.get(&to).into_iter().flat_map(|present| &present.links) {
+            link.outbox.put(event);
         }
-        let conversations = present.memberships.seen().collect();
-        Some(Signal { account_id, conversations, kind: SignalKind::Presence { status } })
-    }
-
-    fn signal(&mut self, signal: &Signal) {
-        let mut seen = HashSet::from([signal.account_id]);
-        for id in &signal.conversations {
-            let Some(members) = self.conversations.get(id) else { continue };
-            let frame = signal.kind.frame(signal.account_id, Some(*id));
-            for member in members {
-                if seen.len() > LIVE_SIGNAL_RECIPIENTS_MAX {
-                    return;
-                }
-                if seen.insert(*member) {
-                    deliver(&mut self.accounts, *member, &Delivery::Signal(Arc::clone(&frame)));
-                }
-            }
-        }
-    }
-}
-
-fn deliver(accounts: &mut HashMap<AccountId, Present>, to: AccountId, delivery: &Delivery) {
-    for link in accounts.get_mut(&to).into_iter().flat_map(|present| &mut present.links) {
-        link.deliver(delivery.clone());
     }
 }

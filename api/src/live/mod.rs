@@ -1,7 +1,8 @@
 //! The live socket: events in the order of the log as they happen, and commands up the same way.
 //!
-//! One task follows the feed and puts each event into the queues of those who see it ([`hub`]); who that is, [`audience`]
-//! says. Each socket empties its queue in a task of its own ([`socket`]); whoever is too slow is cut and resumes by the
+//! One task follows the feed and puts each event into the outboxes of those who see it ([`hub`]); who that is, [`audience`]
+//! says. Another does so with signals, of which some may be lost ([`signal_hub`]). Each socket empties its outbox in a task of its
+//! own ([`socket`]); whoever is too slow is cut and resumes by the
 //! cursor of the last event that arrived. What was missed meanwhile comes from memory, or from the account's own streams in the
 //! log ([`catch_up`], [`missed`]); beyond a limit the client is told to read anew. `ops/docs/live.md` describes all of it for clients.
 
@@ -11,17 +12,21 @@ mod close;
 mod event;
 mod frames;
 mod hub;
+mod line;
 mod memberships;
 mod missed;
+mod outbox;
 mod read_permits;
 mod recent;
 mod sight;
+mod signal_hub;
 mod signals;
 mod socket;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod wire;
 mod workspaces;
 
 use std::collections::HashMap;
@@ -32,17 +37,19 @@ use std::time::Duration;
 
 use commands::clock::Clock;
 use domain::AccountId;
-use eventstore_schema::LogError;
+use eventstore_schema::{LogError, PageLimits};
 use projections::Feed;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use self::close::Close;
 use self::hub::{Delay, Hub};
+use self::outbox::Capacity;
 use self::read_permits::ReadPermits;
+use self::signal_hub::SignalHub;
 use crate::limits::{
-    LIVE_ATTACH_EVENTS_MAX, LIVE_CATCH_UP_EVENTS_MAX, LIVE_CLOSE_WAIT_MAX, LIVE_CONNECTIONS_MAX,
-    LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_QUEUE_MAX, LIVE_RECENT_EVENTS_MAX,
-    LIVE_SILENCE_MAX,
+    LIVE_ATTACH_BYTES_MAX, LIVE_ATTACH_EVENTS_MAX, LIVE_CATCH_UP_EVENTS_MAX, LIVE_CLOSE_WAIT_MAX,
+    LIVE_CONNECTIONS_MAX, LIVE_CONNECTIONS_PER_ACCOUNT_MAX, LIVE_HEARTBEAT_EVERY, LIVE_QUEUE_BYTES_MAX,
+    LIVE_QUEUE_EVENTS_MAX, LIVE_RECENT_EVENTS_MAX, LIVE_SIGNALS_WAITING_MAX, LIVE_SILENCE_MAX,
 };
 use crate::metrics::Metrics;
 
@@ -52,10 +59,10 @@ pub(crate) use self::upgrade::upgrade;
 /// The limits that tests have to reach; [`Bounds::default`] is what [`crate::limits`] says.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    /// Deliveries that wait for one socket.
-    queue: usize,
+    /// What waits for one socket.
+    outbox: Capacity,
     /// Recent events that a socket may be behind when it joins the feed.
-    attach_events: usize,
+    attach: PageLimits,
     /// Recent events in memory.
     recent_events: usize,
     /// Events of its own streams that a socket may have missed.
@@ -71,8 +78,12 @@ struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            queue: LIVE_QUEUE_MAX,
-            attach_events: LIVE_ATTACH_EVENTS_MAX,
+            outbox: Capacity {
+                events: LIVE_QUEUE_EVENTS_MAX,
+                bytes: LIVE_QUEUE_BYTES_MAX,
+                signals: LIVE_SIGNALS_WAITING_MAX,
+            },
+            attach: PageLimits { events: LIVE_ATTACH_EVENTS_MAX, bytes: LIVE_ATTACH_BYTES_MAX },
             recent_events: LIVE_RECENT_EVENTS_MAX,
             catch_up_events: LIVE_CATCH_UP_EVENTS_MAX,
             close_wait: LIVE_CLOSE_WAIT_MAX,
@@ -135,9 +146,10 @@ impl Live {
     ) -> Result<Self, LogError> {
         let position = feed.log().head().await?.position;
         let signals = relay.signals();
-        let hub = Arc::new(Hub::new(position, relay, bounds));
+        let (updates, updated) = mpsc::unbounded_channel();
+        let listener = tokio::spawn(SignalHub::new(Arc::clone(&relay)).run(updated, signals));
+        let hub = Arc::new(Hub::new(position, relay, updates, bounds));
         let follower = tokio::spawn(Arc::clone(&hub).follow(feed.subscribe(position), delay));
-        let listener = tokio::spawn(Arc::clone(&hub).listen(signals));
         Ok(Self {
             hub,
             bounds,

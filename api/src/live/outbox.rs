@@ -130,6 +130,11 @@ impl Outbox {
         self.socket.wake();
     }
 
+    /// Why the socket has to end, if it has to.
+    pub fn end_reason(&self) -> Option<Close> {
+        self.lock().end
+    }
+
     /// Whether no event waits.
     pub fn is_empty(&self) -> bool {
         self.lock().events.is_empty()
@@ -158,7 +163,7 @@ impl Outbox {
 
     /// Waits until the socket has to end; for what reason.
     pub async fn ended(&self) -> Close {
-        self.wait_for(|outbox| outbox.lock().end).await
+        self.wait_for(Self::end_reason).await
     }
 
     /// Waits for something to be there. What waits together is of one task, so that one waker does.
@@ -223,7 +228,8 @@ mod tests {
     #[test]
     fn of_signals_the_newest_about_each_are_kept_and_the_oldest_lost() {
         let outbox = Outbox::new(CAPACITY);
-        for (about, frame) in [(about(1, 1), "a"), (about(1, 2), "b"), (about(1, 1), "c"), (about(2, 1), "d")] {
+        for (about, frame) in [(about(1, 1), "a"), (about(1, 2), "b"), (about(1, 1), "c"), (about(2, 1), "d")]
+        {
             outbox.put_signal(about, &frame.into());
         }
         assert_eq!(signals(&outbox), ["b", "d"]);

@@ -1,162 +1,36 @@
 //! One live socket, from its first frame to its end.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, Message, ProtocolError, Session};
+use actix_http::ws::Message;
 use bytes::Bytes;
 use domain::Timestamp;
 use eventstore_schema::Position;
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{SinkExt, StreamExt};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::Owned;
 use super::close::Close;
-use super::event::{LiveEvent, RenderError};
-use super::frames::{self, Authenticate, Down, Hello, ResetReason, Up};
-use super::hub::{Delivery, Joined, Seat};
+use super::event::LiveEvent;
+use super::frames::{Authenticate, Down, Hello, ResetReason, Up};
+use super::hub::{Joined, Seat};
+use super::line::Line;
+use super::outbox::Outbox;
+use super::wire::{Broken, Incoming, Wire};
 use crate::budget::Budget;
-use crate::cursor::Place;
 use crate::extract::{Identity, Origin};
 use crate::invoke::{Answered, Invocation, attempt};
 use crate::limits::{
     LIVE_BAD_FRAMES_MAX, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_DELIVERIES_AT_ONCE_MAX, LIVE_HELLO_WAIT_MAX,
-    LIVE_KEY_TRIES_MAX, LIVE_RECEIPTS_AT_ONCE_MAX, LIVE_RETRY, LIVE_SIGNALS_PER_WINDOW_MAX,
-    LIVE_SIGNALS_WINDOW, LIVE_WRITE_WAIT_MAX,
+    LIVE_RECEIPTS_AT_ONCE_MAX, LIVE_SIGNALS_PER_WINDOW_MAX, LIVE_SIGNALS_UNREAD_MAX, LIVE_SIGNALS_WINDOW,
 };
 use crate::problem::{Code, Problem};
 use crate::rates::Subject;
 use crate::state::State;
-
-/// The way down to a client.
-pub struct Line {
-    pub state: Arc<State>,
-    pub origin: Origin,
-    /// Everything up to here was sent, or is not for this account.
-    pub sent_up_to: Option<Position>,
-    identity: Option<Identity>,
-    session: Session,
-    /// Where the hub says that it is over; from when the socket follows.
-    end: Option<oneshot::Receiver<Close>>,
-}
-
-impl Line {
-    /// Why to close, when it is said.
-    async fn ended(end: &mut Option<oneshot::Receiver<Close>>) -> Close {
-        let Some(receiver) = end else { return pending().await };
-        let close = receiver.await.unwrap_or(Close::GoingAway);
-        *end = None;
-        close
-    }
-
-    /// Sends a message. Waits for a client that does not read, up to a limit, or until the hub ends it.
-    async fn put(&mut self, message: Message) -> Result<(), Close> {
-        tokio::select! {
-            biased;
-            close = Self::ended(&mut self.end) => Err(close),
-            sent = timeout(LIVE_WRITE_WAIT_MAX, self.session.send(message)) => match sent {
-                Ok(sent) => sent.map_err(|_| Close::ByClient),
-                Err(_) => Err(Close::SlowConsumer),
-            },
-        }
-    }
-
-    async fn text(&mut self, text: String) -> Result<(), Close> {
-        self.put(Message::Text(text.into())).await
-    }
-
-    /// Sends a frame.
-    ///
-    /// # Errors
-    /// When the client is gone, does not read, or the socket was ended.
-    pub async fn frame(&mut self, frame: &Down<'_>) -> Result<(), Close> {
-        self.text(frame.to_text()).await
-    }
-
-    /// Refuses a frame.
-    async fn refuse(&mut self, id: Option<&str>, problem: &Problem) -> Result<(), Close> {
-        problem.log(&self.origin.request_id);
-        let problem = problem.to_json(&self.origin.request_id);
-        self.frame(&Down::Problem { id, problem: &problem }).await
-    }
-
-    /// The cursor of a position, for this account only.
-    ///
-    /// # Errors
-    /// When it cannot be sealed.
-    pub fn cursor(&self, position: Option<Position>) -> Result<Option<String>, Close> {
-        let Some((identity, position)) = self.identity.zip(position) else { return Ok(None) };
-        let place = Place { incarnation: self.state.incarnation, position };
-        let sealed = self.state.cursors.seal_place(identity.account_id, place);
-        sealed.map(Some).map_err(|problem| self.failed(&problem))
-    }
-
-    /// Sends an event.
-    ///
-    /// # Errors
-    /// As [`Line::frame`], and when its key cannot be had.
-    pub async fn event(&mut self, event: &LiveEvent) -> Result<(), Close> {
-        let position = Some(event.position());
-        let json = self.json(event).await?;
-        let cursor = self.cursor(position)?.unwrap_or_default();
-        let text = frames::event(&cursor, &json).ok_or(Close::Unavailable)?;
-        self.text(text).await?;
-        self.sent_up_to = position;
-        self.state.metrics.live_events.inc();
-        Ok(())
-    }
-
-    async fn json(&mut self, event: &LiveEvent) -> Result<Bytes, Close> {
-        for _ in 0..LIVE_KEY_TRIES_MAX {
-            match event.json(&self.state.sealer).await {
-                Ok(json) => return Ok(json),
-                Err(RenderError::Unavailable(error)) => {
-                    tracing::warn!(%error, "a live event waits for its key");
-                    tokio::select! {
-                        biased;
-                        close = Self::ended(&mut self.end) => return Err(close),
-                        () = sleep(LIVE_RETRY) => {}
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a live event cannot be shown");
-                    return Err(Close::Unavailable);
-                }
-            }
-        }
-        Err(Close::Unavailable)
-    }
-
-    /// Tells the client that nothing up to `position` is outstanding, if that is news.
-    ///
-    /// # Errors
-    /// As [`Line::frame`].
-    pub async fn progress(&mut self, position: Option<Position>) -> Result<(), Close> {
-        if position <= self.sent_up_to {
-            return Ok(());
-        }
-        self.sent_up_to = position;
-        match self.cursor(position)? {
-            Some(cursor) => self.frame(&Down::Cursor { cursor: &cursor }).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Notes what could not be reached; the client resumes later.
-    pub fn unavailable(&self, error: &dyn std::error::Error) -> Close {
-        tracing::warn!(request_id = self.origin.request_id, %error, "a live socket cannot follow");
-        Close::Unavailable
-    }
-
-    /// Notes a failure; the client resumes later.
-    pub fn failed(&self, problem: &Problem) -> Close {
-        problem.log(&self.origin.request_id);
-        Close::Unavailable
-    }
-}
 
 /// A command in progress, with what its client calls it.
 type InProgress<'a> = Pin<Box<dyn Future<Output = (String, Result<Answered, Problem>)> + 'a>>;
@@ -164,9 +38,10 @@ type InProgress<'a> = Pin<Box<dyn Future<Output = (String, Result<Answered, Prob
 /// One socket.
 pub struct Socket {
     line: Line,
-    stream: AggregatedMessageStream,
     bad_frames: u32,
     signals: Window,
+    /// Signals sent since the client last showed that it reads.
+    unread_signals: u32,
     heard: Instant,
 }
 
@@ -174,36 +49,29 @@ pub struct Socket {
 struct Following {
     identity: Identity,
     seat: Seat,
+    /// It counts among its account's.
+    _owned: Owned,
 }
 
 impl Socket {
     /// A socket that was just opened.
-    pub fn new(state: Arc<State>, origin: Origin, session: Session, stream: AggregatedMessageStream) -> Self {
-        let line = Line { state, origin, sent_up_to: None, identity: None, session, end: None };
-        Self { line, stream, bad_frames: 0, signals: Window::new(), heard: Instant::now() }
+    pub fn new(state: Arc<State>, origin: Origin, wire: Wire) -> Self {
+        let line = Line { state, origin, identity: None, sent_up_to: None, outbox: None, wire };
+        Self { line, bad_frames: 0, signals: Window::new(), unread_signals: 0, heard: Instant::now() }
     }
 
     /// Serves the socket until it ends; `identity` is who the handshake proved.
     pub async fn run(mut self, identity: Option<Identity>) {
         let Err(close) = self.serve(identity).await;
-        let Line { state, session, .. } = self.line;
+        let Line { state, wire, .. } = self.line;
         state.metrics.live_closed.with_label_values(&[close.name()]).inc();
         // A client that does not read does not learn why; it resumes all the same.
-        let _ = timeout(state.live.bounds.close_wait, session.close(Some(close.into()))).await;
+        let _ = timeout(state.live.bounds.close_wait, wire.close(close.into())).await;
     }
 
     async fn serve(&mut self, proved: Option<Identity>) -> Result<std::convert::Infallible, Close> {
-        let hello = self.hello().await?;
-        let identity = match &hello.token {
-            Some(token) => self.authenticate(token).await?,
-            None => proved.ok_or(Close::Unauthenticated)?,
-        };
-        self.line.identity = Some(identity);
-        let owned = self.line.state.live.sockets.of(identity.account_id).ok_or(Close::TooManyConnections)?;
-        let Joined { seat, mut queue, end } =
-            self.line.join(&identity, &owned.permits, hello.resume_after.as_deref()).await?;
-        self.line.end = Some(end);
-        let mut following = Following { identity, seat };
+        // Apart, so that an idle socket has no memory for what it did before.
+        let (mut following, outbox) = Box::pin(self.begin(proved)).await?;
         let state = Arc::clone(&self.line.state);
         let origin = self.line.origin.clone();
         let mut commands: FuturesUnordered<InProgress<'_>> = FuturesUnordered::new();
@@ -216,12 +84,12 @@ impl Socket {
             let expiry = Instant::now() + until(&state, following.identity.expires_at);
             tokio::select! {
                 biased;
-                close = Line::ended(&mut self.line.end) => return Err(close),
+                close = outbox.ended() => return Err(close),
                 () = sleep_until(expiry) => return Err(Close::TokenExpired),
                 _ = heartbeat.tick() => {
-                    // In this order: what was routed up to the position is in the queue, or was taken out of it.
+                    // In this order: what was routed up to the position is in the outbox, or was taken out of it.
                     let position = state.live.hub.position();
-                    let reached = if queue.is_empty() { position } else { None };
+                    let reached = if outbox.is_empty() { position } else { None };
                     self.beat(reached).await?;
                 }
                 Some((id, result)) = commands.next(), if !commands.is_empty() => {
@@ -230,31 +98,50 @@ impl Socket {
                 Some((id, result)) = receipts.next(), if !receipts.is_empty() => {
                     self.answer(&id, result).await?;
                 }
-                message = self.stream.recv(), if commands.len() < LIVE_COMMANDS_AT_ONCE_MAX
+                message = self.line.wire.next(), if commands.len() < LIVE_COMMANDS_AT_ONCE_MAX
                     && receipts.len() < LIVE_RECEIPTS_AT_ONCE_MAX =>
                 {
                     let Some(frame) = self.message(message).await? else { continue };
                     let kin = if matches!(frame, Up::Receipt(_)) { &receipts } else { &commands };
-                    if let Some((id, invocation)) = self.take(frame, &mut following).await? {
+                    if let Some((id, invocation)) = Box::pin(self.take(frame, &mut following)).await? {
                         kin.push(command(&state, &origin, following.identity, id, invocation));
                     }
                 }
-                delivery = queue.recv() => {
-                    self.deliver(&following.identity, delivery.ok_or(Close::GoingAway)?).await?;
+                event = outbox.event() => {
+                    self.deliver(&following.identity, &event).await?;
                     for _ in 1..LIVE_DELIVERIES_AT_ONCE_MAX {
-                        let Ok(delivery) = queue.try_recv() else { break };
-                        self.deliver(&following.identity, delivery).await?;
+                        let Some(event) = outbox.try_event() else { break };
+                        self.deliver(&following.identity, &event).await?;
                     }
+                }
+                // Last, and while its client reads: signals are lost before anything waits for them.
+                signal = outbox.signal(), if self.unread_signals < LIVE_SIGNALS_UNREAD_MAX => {
+                    self.signal(&signal)?;
                 }
             }
         }
+    }
+
+    /// Hears who it is and lets it follow from where its client was.
+    async fn begin(&mut self, proved: Option<Identity>) -> Result<(Following, Arc<Outbox>), Close> {
+        let hello = self.hello().await?;
+        let identity = match &hello.token {
+            Some(token) => self.authenticate(token).await?,
+            None => proved.ok_or(Close::Unauthenticated)?,
+        };
+        self.line.identity = Some(identity);
+        let owned = self.line.state.live.sockets.of(identity.account_id).ok_or(Close::TooManyConnections)?;
+        let joined = self.line.join(&identity, &owned.permits, hello.resume_after.as_deref()).await?;
+        let Joined { seat, outbox } = joined;
+        self.line.outbox = Some(Arc::clone(&outbox));
+        Ok((Following { identity, seat, _owned: owned }, outbox))
     }
 
     /// Waits for the first frame.
     async fn hello(&mut self) -> Result<Hello, Close> {
         let deadline = Instant::now() + LIVE_HELLO_WAIT_MAX;
         loop {
-            let message = timeout_at(deadline, self.stream.recv()).await.map_err(|_| Close::Silent)?;
+            let message = timeout_at(deadline, self.line.wire.next()).await.map_err(|_| Close::Silent)?;
             match self.message(message).await? {
                 Some(Up::Hello(hello)) => return Ok(hello),
                 Some(other) => {
@@ -277,28 +164,29 @@ impl Socket {
     }
 
     /// Reads what came in; `None` for what needs no more.
-    async fn message(
-        &mut self,
-        message: Option<Result<AggregatedMessage, ProtocolError>>,
-    ) -> Result<Option<Up>, Close> {
+    async fn message(&mut self, message: Result<Incoming, Broken>) -> Result<Option<Up>, Close> {
         self.heard = Instant::now();
         let text = match message {
-            Some(Ok(AggregatedMessage::Text(text))) => text,
-            Some(Ok(AggregatedMessage::Ping(bytes))) => {
+            Ok(Incoming::Text(text)) => text,
+            Ok(Incoming::Ping(bytes)) => {
                 self.line.put(Message::Pong(bytes)).await?;
                 return Ok(None);
             }
-            Some(Ok(AggregatedMessage::Pong(_))) => return Ok(None),
-            Some(Ok(AggregatedMessage::Binary(_))) => {
+            Ok(Incoming::Pong) => {
+                self.unread_signals = 0;
+                return Ok(None);
+            }
+            Ok(Incoming::Binary) => {
                 let problem = Problem::from(Code::MalformedJson).detail("text frames are expected");
                 return self.bad_frame(None, &problem).await.map(|()| None);
             }
-            Some(Ok(AggregatedMessage::Close(_))) | None => return Err(Close::ByClient),
-            Some(Err(ProtocolError::Overflow)) => {
-                self.line.refuse(None, &Code::BodyTooLarge.into()).await?;
-                return Err(Close::FrameTooLarge);
+            Ok(Incoming::Close) => return Err(Close::ByClient),
+            Err(broken) => {
+                if matches!(broken, Broken::TooLarge) {
+                    self.line.refuse(None, &Code::BodyTooLarge.into()).await?;
+                }
+                return Err(broken.into());
             }
-            Some(Err(_)) => return Err(Close::BadFrames),
         };
         match Up::read(&text) {
             Ok(frame) => {
@@ -415,15 +303,24 @@ impl Socket {
         }
     }
 
-    async fn deliver(&mut self, identity: &Identity, delivery: Delivery) -> Result<(), Close> {
-        match delivery {
-            Delivery::Event(event) if event.is_undecodable() => {
-                let (reason, position) = (ResetReason::Undecodable, Some(event.position()));
-                self.line.reset(identity, reason, position).await
-            }
-            Delivery::Event(event) => self.line.event(&event).await,
-            Delivery::Signal(text) => self.line.text(text.to_string()).await,
+    async fn deliver(&mut self, identity: &Identity, event: &LiveEvent) -> Result<(), Close> {
+        if event.is_undecodable() {
+            let (reason, position) = (ResetReason::Undecodable, Some(event.position()));
+            return self.line.reset(identity, reason, position).await;
         }
+        self.line.event(event).await
+    }
+
+    /// Sends a signal, or loses it. After a few the client has to show that it reads: a pong says so, of this ping or of the next
+    /// heartbeat's.
+    fn signal(&mut self, frame: &str) -> Result<(), Close> {
+        let text = Message::Text(frame.to_owned().into());
+        self.unread_signals =
+            if self.line.try_put(text)? { self.unread_signals + 1 } else { LIVE_SIGNALS_UNREAD_MAX };
+        if self.unread_signals == LIVE_SIGNALS_UNREAD_MAX {
+            self.line.try_put(Message::Ping(Bytes::new()))?;
+        }
+        Ok(())
     }
 
     /// Asks whether the client is there, and tells it how far it has come, so that it resumes from close by.

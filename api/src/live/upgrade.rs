@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use actix_http::body::BoxBody;
+use actix_http::ws::handshake;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::BytesMut;
+use futures_util::{FutureExt, StreamExt};
 
 use super::socket::Socket;
+use super::wire::Wire;
+use crate::connection::Takeover;
 use crate::edge::{admit, bearer, observed};
 use crate::extract::{Identity, Origin};
-use crate::limits::LIVE_FRAME_BYTES_MAX;
 use crate::problem::{Code, Problem};
 use crate::rates::Counted;
 use crate::state::State;
@@ -41,18 +46,32 @@ async fn open<'s>(
 ) -> Result<HttpResponse, Problem> {
     let identity = identify(state, request, &origin, counted).await?;
     let open = state.live.sockets.open().ok_or(Code::Overloaded)?;
-    let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])
+    let takeover = request.conn_data::<Takeover>().ok_or(Code::Unavailable)?;
+    let mut response = handshake(request.head())
         .map_err(|error| Problem::from(Code::InvalidHeader).detail(error.to_string()))?;
-    let stream = stream.max_frame_size(LIVE_FRAME_BYTES_MAX).aggregate_continuations();
-    let stream = stream.max_continuation_size(LIVE_FRAME_BYTES_MAX);
+    if protocols(request).any(|protocol| protocol == PROTOCOL) {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL));
+    }
     let state = Arc::clone(state);
-    actix_web::rt::spawn(async move {
-        state.metrics.live_connections.inc();
-        Socket::new(Arc::clone(&state), origin, session, stream).run(identity).await;
-        state.metrics.live_connections.dec();
-        drop(open);
+    let body = takeover.by(move |stream| {
+        Box::pin(async move {
+            let _open = open;
+            state.metrics.live_connections.inc();
+            let wire = Wire::new(stream, received(payload));
+            Socket::new(Arc::clone(&state), origin, wire).run(identity).await;
+            state.metrics.live_connections.dec();
+        })
     });
-    Ok(response)
+    response.message_body(BoxBody::new(body)).map(HttpResponse::from).map_err(Problem::internal)
+}
+
+/// What came behind the request before the connection was taken over.
+fn received(mut payload: web::Payload) -> BytesMut {
+    let mut received = BytesMut::new();
+    while let Some(Some(Ok(bytes))) = payload.next().now_or_never() {
+        received.extend_from_slice(&bytes);
+    }
+    received
 }
 
 /// Who asks, if the handshake says so; whoever says it in the first frame counts against their address until then.
@@ -75,7 +94,11 @@ fn handshake_token(request: &HttpRequest) -> Option<String> {
     if let Ok(token) = bearer(request) {
         return Some(token.to_owned());
     }
+    protocols(request).find_map(|protocol| protocol.strip_prefix(BEARER_PREFIX)).map(str::to_owned)
+}
+
+/// The subprotocols that are offered.
+fn protocols(request: &HttpRequest) -> impl Iterator<Item = &str> {
     let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
-    let mut protocols = offered.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
-    protocols.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PREFIX)).map(str::to_owned)
+    offered.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).map(str::trim)
 }

@@ -13,7 +13,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-
 /// Longest wait for a connection and its handshake.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 

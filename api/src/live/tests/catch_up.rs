@@ -6,11 +6,12 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::super::Bounds;
+use super::few;
 use super::site::{Came, Client, Node, Person, Site};
 
 /// Hardly anything is in memory, and few events are many.
 fn tight() -> Bounds {
-    Bounds { recent_events: 8, attach_events: 4, catch_up_events: 40, ..Bounds::default() }
+    Bounds { recent_events: 8, attach: few(4), catch_up_events: 40, ..Bounds::default() }
 }
 
 async fn resumed(node: &Node, person: &Person, cursor: &str) -> Client {

@@ -7,6 +7,7 @@ use eventstore_schema::{Incarnation, Position};
 use serde_json::{Value, json};
 
 use super::super::Bounds;
+use super::few;
 use super::site::{Came, Client, Node, Person, Site};
 use crate::Place;
 
@@ -66,7 +67,7 @@ async fn breaking_off_at_any_point_loses_and_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_does_it_when_hardly_anything_is_in_memory() {
-    lossless(Bounds { recent_events: 8, attach_events: 4, ..Bounds::default() }).await;
+    lossless(Bounds { recent_events: 8, attach: few(4), ..Bounds::default() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +140,7 @@ async fn a_cursor_that_cannot_be_followed_is_reset() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_away_too_long_is_reset() {
     let site = Site::new().await;
-    let bounds = Bounds { recent_events: 8, attach_events: 4, catch_up_events: 20, ..Bounds::default() };
+    let bounds = Bounds { recent_events: 8, attach: few(4), catch_up_events: 20, ..Bounds::default() };
     let node = site.node_within(bounds).await;
     let (ann, bob) = (node.person().await, node.person().await);
     let group = node.group(&[&ann, &bob]).await;
@@ -170,8 +171,8 @@ async fn who_left_and_joined_again_meanwhile_is_reset() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_is_cut_and_nobody_waits_for_it() {
     let site = Site::new().await;
-    let bounds =
-        Bounds { queue: 16, attach_events: 8, close_wait: Duration::from_secs(60), ..Bounds::default() };
+    let mut bounds = Bounds { attach: few(8), close_wait: Duration::from_secs(60), ..Bounds::default() };
+    bounds.outbox.events = 16;
     let node = site.node_within(bounds).await;
     let (ann, bob) = (node.person().await, node.person().await);
     let group = node.group(&[&ann, &bob]).await;
