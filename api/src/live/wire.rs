@@ -258,9 +258,10 @@ mod tests {
         let expected =
             [text("hello"), ping, text("world"), Incoming::Binary, Incoming::Pong, Incoming::Close];
         assert_eq!(came, expected);
+        assert!(tokio::time::timeout(Duration::from_millis(20), wire.next()).await.is_err());
+        assert_eq!((wire.incoming.capacity(), wire.outgoing.capacity()), (0, 0), "idle ones keep no buffers");
         drop(client);
         assert!(matches!(wire.next().await, Err(Broken::Gone)));
-        assert_eq!((wire.incoming.capacity(), wire.outgoing.capacity()), (0, 0), "idle ones keep no buffers");
     }
 
     #[tokio::test]
