@@ -3,7 +3,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::account::PasswordCause;
-use domain::conversation::{ConversationKind, ConversationRole, DeliveryState, RecipientKind, Suite};
+use domain::conversation::{
+    ConversationKind, ConversationRole, DeliveryState, HistoryVisibility, RecipientKind, Suite,
+};
 use domain::device::DeviceRevocationCause;
 use domain::organization::OrganizationRole;
 use domain::session::SessionRevocationCause;
@@ -144,7 +146,7 @@ macro_rules! code_cells {
 }
 
 code_cells! {
-    ActorKind ConversationKind ConversationRole DeliveryState DeviceRevocationCause OrganizationRole PasswordCause RecipientKind
+    ActorKind ConversationKind ConversationRole DeliveryState DeviceRevocationCause HistoryVisibility OrganizationRole PasswordCause RecipientKind
     SessionRevocationCause Suite WorkspaceRole
 }
 

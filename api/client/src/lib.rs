@@ -41,6 +41,7 @@ pub mod people;
 pub mod problem;
 mod receipts;
 pub mod session;
+mod settings;
 
 #[cfg(test)]
 mod testing;

@@ -1,7 +1,7 @@
 //! Who sees which event. The one place that decides it: an exhaustive match, so a new event has to be given an audience.
 
 use domain::account::{AccountEvent, PasswordEnding};
-use domain::conversation::{ConversationEvent, GenerationCommitted};
+use domain::conversation::{ConversationEvent, GenerationCommitted, HistoryVisibility};
 use domain::conversation_member::ConversationMemberEvent;
 use domain::device::DeviceEvent;
 use domain::organization::OrganizationEvent;
@@ -20,6 +20,8 @@ use super::memberships::Place;
 pub struct Audience {
     /// The conversation whose members see it, judged after `change`.
     pub conversation: Option<ConversationId>,
+    /// Of those members the ones who see this message.
+    pub message: Option<u64>,
     /// Of those members these alone, ascending; all where there is none.
     pub only: Option<Vec<AccountId>>,
     /// The account that sees it in any case.
@@ -37,6 +39,8 @@ pub struct Audience {
 pub enum Change {
     /// The account is a member from this event on, which it sees.
     Joined(ConversationId, AccountId, Place),
+    /// What was before its members joined is shown to them, or hidden, from this event on.
+    History(ConversationId, HistoryVisibility),
     /// The account is a member no more; this event is the last that it sees.
     Left(ConversationId, AccountId),
     /// The account's terms in the organization that began before this revision have ended, and with them what it sees there.
@@ -91,8 +95,15 @@ impl Ends {
 }
 
 impl Audience {
-    const NOBODY: Audience =
-        Audience { conversation: None, only: None, account: None, workspace: None, change: None, ends: None };
+    const NOBODY: Audience = Audience {
+        conversation: None,
+        message: None,
+        only: None,
+        account: None,
+        workspace: None,
+        change: None,
+        ends: None,
+    };
 
     fn account(id: AccountId) -> Self {
         Audience { account: Some(id), ..Self::NOBODY }
@@ -100,6 +111,11 @@ impl Audience {
 
     fn members(id: ConversationId) -> Self {
         Audience { conversation: Some(id), ..Self::NOBODY }
+    }
+
+    /// Those members of the conversation who see its message of that number.
+    fn readers(id: ConversationId, number: u64) -> Self {
+        Audience { message: Some(number), ..Self::members(id) }
     }
 
     /// Whether the account is among those members of the conversation who see it.
@@ -174,7 +190,12 @@ fn conversation(event: &ConversationEvent, organization_id: Option<OrganizationI
         ConversationEvent::Created(event) => return Audience::account(event.creator),
         ConversationEvent::MemberJoined(event) => {
             let change = organization_id.map(|organization_id| {
-                let place = Place { organization_id, terms: event.terms() };
+                let place = Place {
+                    organization_id,
+                    terms: event.terms(),
+                    earlier_number: event.earlier.last_number,
+                    history_visibility: event.earlier.visibility,
+                };
                 Change::Joined(event.conversation_id, event.account_id, place)
             });
             return Audience { change, ..Audience::members(event.conversation_id) };
@@ -187,6 +208,29 @@ fn conversation(event: &ConversationEvent, organization_id: Option<OrganizationI
                 ..Audience::members(event.conversation_id)
             };
         }
+        ConversationEvent::HistoryVisibilityChanged(event) => {
+            let change = Change::History(event.conversation_id, event.history_visibility);
+            return Audience { change: Some(change), ..Audience::members(event.conversation_id) };
+        }
+        // News of a message that was there before somebody joined is of the past, too.
+        ConversationEvent::MessageEdited(event) => {
+            return Audience::readers(event.conversation_id, event.number);
+        }
+        ConversationEvent::MessageDeleted(event) => {
+            return Audience::readers(event.conversation_id, event.number);
+        }
+        ConversationEvent::ReactionSet(event) => {
+            return Audience::readers(event.conversation_id, event.number);
+        }
+        ConversationEvent::ReactionCleared(event) => {
+            return Audience::readers(event.conversation_id, event.number);
+        }
+        ConversationEvent::MessagePinned(event) => {
+            return Audience::readers(event.conversation_id, event.number);
+        }
+        ConversationEvent::MessageUnpinned(event) => {
+            return Audience::readers(event.conversation_id, event.number);
+        }
         ConversationEvent::TitleChanged(event) => event.conversation_id,
         ConversationEvent::MemberRoleChanged(event) => event.conversation_id,
         ConversationEvent::RecipientAdded(event) => event.conversation_id,
@@ -195,12 +239,6 @@ fn conversation(event: &ConversationEvent, organization_id: Option<OrganizationI
         ConversationEvent::WrapAdded(event) => event.conversation_id,
         ConversationEvent::WrapReported(event) => event.conversation_id,
         ConversationEvent::MessageSent(event) => event.conversation_id,
-        ConversationEvent::MessageEdited(event) => event.conversation_id,
-        ConversationEvent::MessageDeleted(event) => event.conversation_id,
-        ConversationEvent::ReactionSet(event) => event.conversation_id,
-        ConversationEvent::ReactionCleared(event) => event.conversation_id,
-        ConversationEvent::MessagePinned(event) => event.conversation_id,
-        ConversationEvent::MessageUnpinned(event) => event.conversation_id,
         ConversationEvent::Deleted(event) => event.conversation_id,
         ConversationEvent::Reopened(event) => event.conversation_id,
     };

@@ -331,13 +331,24 @@ impl Index {
     }
 
     fn route(&mut self, event: Arc<LiveEvent>) {
-        let Audience { conversation, ref only, account, workspace, change, ends } = *event.audience();
+        let Audience { conversation, message, ref only, account, workspace, change, ends } =
+            *event.audience();
         if let Some(change) = change {
             self.change(change);
         }
         let members = conversation.and_then(|id| self.conversations.get(&id));
         match (members, only) {
-            (Some(members), None) => members.iter().for_each(|member| self.deliver(*member, &event)),
+            (Some(members), None) => {
+                for member in members {
+                    let sees = message.zip(conversation).is_none_or(|(number, id)| {
+                        let present = self.accounts.get(member);
+                        present.is_some_and(|present| present.memberships.sees_message(&id, number))
+                    });
+                    if sees {
+                        self.deliver(*member, &event);
+                    }
+                }
+            }
             // As many steps as there are names, however many members.
             (Some(members), Some(only)) => {
                 let among = only.iter().filter(|account| members.contains(account));
@@ -371,6 +382,13 @@ impl Index {
                     if present.memberships.sees(&conversation) {
                         self.conversations.entry(conversation).or_default().insert(account);
                         self.updates.tell(Update::Joined(conversation, account));
+                    }
+                }
+            }
+            Change::History(conversation, visibility) => {
+                for account in self.conversations.get(&conversation).into_iter().flatten() {
+                    if let Some(present) = self.accounts.get_mut(account) {
+                        present.memberships.show_history(conversation, visibility);
                     }
                 }
             }

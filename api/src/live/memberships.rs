@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use domain::conversation::Terms;
+use domain::conversation::{HistoryVisibility, Terms};
 use domain::{ConversationId, OrganizationId, WorkspaceId};
 
 /// What a membership rests on.
@@ -12,6 +12,16 @@ pub struct Place {
     pub organization_id: OrganizationId,
     /// The member's terms in organization and workspace.
     pub terms: Terms,
+    /// Number of the last message before the member joined; 0 for none.
+    pub earlier_number: u64,
+    /// Whether the member sees what was before.
+    pub history_visibility: HistoryVisibility,
+}
+
+impl Place {
+    fn shows(&self, number: u64) -> bool {
+        self.history_visibility == HistoryVisibility::All || number > self.earlier_number
+    }
 }
 
 /// The memberships of one account.
@@ -35,6 +45,13 @@ impl Memberships {
     /// A membership is on record no more; `false` when none was.
     pub fn leave(&mut self, conversation: ConversationId) -> bool {
         self.conversations.remove(&conversation).is_some()
+    }
+
+    /// What was before the account joined is shown or hidden from now on, if it is a member.
+    pub fn show_history(&mut self, conversation: ConversationId, history_visibility: HistoryVisibility) {
+        if let Some(place) = self.conversations.get_mut(&conversation) {
+            place.history_visibility = history_visibility;
+        }
     }
 
     /// Terms in the organization that began before a revision have ended.
@@ -72,6 +89,11 @@ impl Memberships {
         self.conversations.get(conversation).is_some_and(|place| self.go_on(place))
     }
 
+    /// Whether the account sees a message of the conversation, if there is one of that number.
+    pub fn sees_message(&self, conversation: &ConversationId, number: u64) -> bool {
+        self.conversations.get(conversation).is_some_and(|place| self.go_on(place) && place.shows(number))
+    }
+
     /// The workspaces of the conversations on record.
     pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
         self.conversations.values().filter_map(|place| place.terms.workspace).map(|term| term.workspace_id)
@@ -82,7 +104,7 @@ impl Memberships {
         self.conversations.iter().filter(|(_, place)| self.go_on(place)).map(|(id, _)| *id)
     }
 
-    fn go_on(&self, Place { organization_id, terms }: &Place) -> bool {
+    fn go_on(&self, Place { organization_id, terms, .. }: &Place) -> bool {
         let ended = self.organizations.get(organization_id).copied().unwrap_or_default();
         let of_workspace = terms.workspace.is_none_or(|workspace| {
             workspace.term >= self.workspaces.get(&workspace.workspace_id).copied().unwrap_or_default()
@@ -106,7 +128,9 @@ mod tests {
 
     fn place(organization: u64, workspace: Option<u64>) -> Place {
         let workspace = workspace.map(|term| WorkspaceTerm { workspace_id: WORKSPACE, term });
-        Place { organization_id: ORGANIZATION, terms: Terms { organization, workspace } }
+        let terms = Terms { organization, workspace };
+        let history_visibility = HistoryVisibility::Joined;
+        Place { organization_id: ORGANIZATION, terms, earlier_number: 3, history_visibility }
     }
 
     fn some() -> Memberships {
@@ -136,6 +160,22 @@ mod tests {
         // What was decided on an outdated look comes to nothing.
         memberships.join(conversation(5), place(4, None));
         assert!(!memberships.sees(&conversation(5)));
+    }
+
+    #[test]
+    fn what_was_before_is_hidden_or_shown_as_long_as_there_is_a_membership() {
+        let mut memberships = some();
+        let sees = |memberships: &Memberships| {
+            [1, 9].map(|id| [3, 4].map(|number| memberships.sees_message(&conversation(id), number)))
+        };
+        assert_eq!(sees(&memberships), [[false, true], [false, false]]);
+        memberships.show_history(conversation(1), HistoryVisibility::All);
+        memberships.show_history(conversation(9), HistoryVisibility::All);
+        assert_eq!(sees(&memberships), [[true, true], [false, false]]);
+        memberships.show_history(conversation(1), HistoryVisibility::Joined);
+        assert_eq!(sees(&memberships), [[false, true], [false, false]]);
+        memberships.end_organization(ORGANIZATION, 5);
+        assert_eq!(sees(&memberships), [[false, false]; 2]);
     }
 
     #[test]

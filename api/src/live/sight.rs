@@ -46,7 +46,12 @@ impl Sight {
             let is_member = Some(span.joined_position) <= position
                 && span.left_position.is_none_or(|left| Some(left) > position);
             if is_member {
-                let place = Place { organization_id: span.organization_id, terms: span.terms() };
+                let place = Place {
+                    organization_id: span.organization_id,
+                    terms: span.terms(),
+                    earlier_number: span.earlier_number,
+                    history_visibility: span.history_visibility,
+                };
                 memberships.join(span.conversation_id, place);
             }
         }
@@ -74,6 +79,9 @@ impl Sight {
         match audience.change {
             Some(Change::Joined(conversation, account, place)) if account == me => {
                 self.memberships.join(conversation, place);
+            }
+            Some(Change::History(conversation, visibility)) => {
+                self.memberships.show_history(conversation, visibility);
             }
             Some(Change::Left(conversation, account)) if account == me => {
                 if !self.memberships.leave(conversation) {
@@ -105,7 +113,11 @@ impl Sight {
             return Look::Ended;
         }
         let is_mine = audience.account == Some(me)
-            || audience.conversation.is_some_and(|id| self.memberships.sees(&id) && audience.includes(me))
+            || audience.conversation.is_some_and(|id| {
+                self.memberships.sees(&id)
+                    && audience.message.is_none_or(|number| self.memberships.sees_message(&id, number))
+                    && audience.includes(me)
+            })
             || audience.workspace.is_some_and(|id| self.memberships.is_in(id));
         if is_mine { Look::Shown } else { Look::Hidden }
     }

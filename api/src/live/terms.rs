@@ -94,15 +94,19 @@ async fn unparked(
         return Ok(Some(span));
     }
     let look = move |conversation: &Conversation, _| {
-        conversation.terms(account_id).zip(conversation.joined_revision(account_id))
+        let joined = conversation.terms(account_id).zip(conversation.joined_revision(account_id));
+        joined.zip(conversation.earlier_of(account_id))
     };
     let executor = &state.services.executor;
-    let Some((terms, revision)) = executor.view(span.conversation_id, look).await? else { return Ok(None) };
+    let looked = executor.view(span.conversation_id, look).await?;
+    let Some(((terms, revision), (earlier_number, history_visibility))) = looked else { return Ok(None) };
     let stream = StreamId::new(Category::Conversation, span.conversation_id);
     let joined = executor.log().read_stream(stream, Revision::new(revision), 1).await?;
     let joined = joined.first().map(|event| MembershipSpan {
         joined_position: event.position,
         left_position: None,
+        earlier_number,
+        history_visibility,
         organization_term: terms.organization,
         workspace_id: terms.workspace.map(|workspace| workspace.workspace_id),
         workspace_term: terms.workspace.map(|workspace| workspace.term),

@@ -30,6 +30,7 @@ pub static ROUTES: &[Route] = &[
     Route::of::<auth::reset_password::ResetPassword>(),
     Route::of::<conversations::add_member::AddMember>(),
     Route::of::<conversations::add_wrap::AddWrap>(),
+    Route::of::<conversations::change_history_visibility::ChangeHistoryVisibility>(),
     Route::of::<conversations::change_member_role::ChangeMemberRole>(),
     Route::of::<conversations::change_title::ChangeTitle>(),
     Route::of::<conversations::commit_generation::CommitGeneration>(),

@@ -1,13 +1,13 @@
 //! Conversations: members, generations, messages.
 
 use domain::conversation::commands::{
-    AddMember, AddWrap, ChangeRole, ChangeTitle, ClearReaction, CommitGeneration, ConversationCommand,
-    CreateConversation, DeleteConversation, DeleteMessage, EditMessage, NewGeneration, PinMessage,
-    RemoveMember, ReportWrap, SendMessage, SetReaction, UnpinMessage,
+    AddMember, AddWrap, ChangeHistoryVisibility, ChangeRole, ChangeTitle, ClearReaction, CommitGeneration,
+    ConversationCommand, CreateConversation, DeleteConversation, DeleteMessage, EditMessage, NewGeneration,
+    PinMessage, RemoveMember, ReportWrap, SendMessage, SetReaction, UnpinMessage,
 };
 use domain::conversation::{
-    Conversation, ConversationEvent, ConversationKind, ConversationRole, ConversationTitle, Standing,
-    direct_conversation_id,
+    Conversation, ConversationEvent, ConversationKind, ConversationRole, ConversationTitle,
+    HistoryVisibility, Standing, direct_conversation_id,
 };
 use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, WorkspaceId};
 use eventstore_schema::Condition;
@@ -51,6 +51,8 @@ pub struct NewConversation {
     pub title: ConversationTitle,
     /// Whether messages in clear are taken.
     pub allows_plaintext: bool,
+    /// What members see of what was before they joined.
+    pub history_visibility: HistoryVisibility,
     /// The first members beside the actor.
     pub members: Vec<AccountId>,
 }
@@ -100,6 +102,7 @@ impl Conversations {
             kind: new.kind,
             title: new.title.normal(),
             allows_plaintext: new.allows_plaintext,
+            history_visibility: new.history_visibility,
             creator,
             members: candidates.collect(),
         };
@@ -150,6 +153,20 @@ impl Conversations {
     ) -> Answer {
         let title = title.normal();
         self.execute(request, id, ConversationCommand::ChangeTitle(ChangeTitle { title })).await
+    }
+
+    /// Sets what members see of what was before they joined.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub async fn change_history_visibility(
+        &self,
+        request: &Request,
+        id: ConversationId,
+        history_visibility: HistoryVisibility,
+    ) -> Answer {
+        let command = ChangeHistoryVisibility { history_visibility };
+        self.execute(request, id, ConversationCommand::ChangeHistoryVisibility(command)).await
     }
 
     /// Gives a member another role.

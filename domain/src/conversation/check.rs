@@ -7,7 +7,7 @@ mod members;
 use crate::violation::{Rule, Violation};
 use crate::{AccountId, ConversationId};
 
-use super::{Conversation, ConversationEvent, ConversationKind, ConversationRole};
+use super::{Conversation, ConversationEvent, ConversationKind, ConversationRole, HistoryVisibility};
 
 /// The conversation that the event is about.
 pub(super) fn id_of(event: &ConversationEvent) -> ConversationId {
@@ -18,8 +18,11 @@ pub(super) fn id_of(event: &ConversationEvent) -> ConversationId {
 pub(super) fn check(state: &Conversation, event: &ConversationEvent) -> Result<(), Violation> {
     if let ConversationEvent::Created(event) = event {
         Rule::Begins.equal(None, state.id())?;
-        let fixed = event.kind == ConversationKind::Direct && event.workspace_id.is_some();
-        return Rule::State.holds(!fixed, "no workspace for a direct conversation", event);
+        let is_direct = event.kind == ConversationKind::Direct;
+        let fixed = is_direct && event.workspace_id.is_some();
+        Rule::State.holds(!fixed, "no workspace for a direct conversation", event)?;
+        let shown = is_direct && event.history_visibility == HistoryVisibility::All;
+        return Rule::State.holds(!shown, "no history for a direct conversation", event);
     }
     let id = Rule::Begins.some(state.id(), "conversation.created first", &event.conversation_id())?;
     Rule::Identity.equal(id, event.conversation_id())?;
@@ -28,6 +31,15 @@ pub(super) fn check(state: &Conversation, event: &ConversationEvent) -> Result<(
     match event {
         ConversationEvent::Created(_) => Ok(()),
         ConversationEvent::TitleChanged(event) => leads(state, event.changed_by),
+        ConversationEvent::HistoryVisibilityChanged(event) => {
+            Rule::State.equal(Some(ConversationKind::Group), state.kind())?;
+            leads(state, event.changed_by)?;
+            Rule::State.holds(
+                state.history_visibility() != event.history_visibility,
+                "another visibility",
+                event,
+            )
+        }
         ConversationEvent::MemberJoined(event) => members::joined(state, event),
         ConversationEvent::MemberRoleChanged(event) => members::role_changed(state, event),
         ConversationEvent::MemberLeft(event) => members::left(state, event),
@@ -44,11 +56,11 @@ pub(super) fn check(state: &Conversation, event: &ConversationEvent) -> Result<(
         ConversationEvent::ReactionSet(event) => content::reacted(state, event),
         ConversationEvent::ReactionCleared(event) => {
             member(state, event.account_id)?;
-            content::is_live(state, event.number)
+            content::is_live_to(state, event.number, event.account_id)
         }
         ConversationEvent::MessagePinned(event) => {
             member(state, event.pinned_by)?;
-            content::is_live(state, event.number)?;
+            content::is_live_to(state, event.number, event.pinned_by)?;
             Rule::State.holds(!state.is_pinned(event.number), "a message that is not pinned", event)
         }
         ConversationEvent::MessageUnpinned(event) => {

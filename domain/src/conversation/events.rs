@@ -33,6 +33,16 @@ codes! {
 }
 
 codes! {
+    /// What members see of what was before they joined.
+    pub enum HistoryVisibility {
+        /// Nothing: the server gives it to those who were there.
+        Joined = 1, "joined";
+        /// Everything, as far as they have the keys.
+        All = 2, "all";
+    }
+}
+
+codes! {
     /// How far a message has come to a device.
     pub enum DeliveryState {
         /// The server has it.
@@ -70,6 +80,8 @@ events! {
         Created(ConversationCreated) = "conversation.created", 1, sealed in ConversationTitle;
         /// See [`ConversationTitleChanged`].
         TitleChanged(ConversationTitleChanged) = "conversation.title_changed", 1, sealed in ConversationTitle;
+        /// See [`HistoryVisibilityChanged`].
+        HistoryVisibilityChanged(HistoryVisibilityChanged) = "conversation.history_visibility_changed", 1;
         /// See [`ConversationMemberJoined`].
         MemberJoined(ConversationMemberJoined) = "conversation.member_joined", 1;
         /// See [`ConversationMemberRoleChanged`].
@@ -113,6 +125,7 @@ impl ConversationEvent {
         match self {
             Self::Created(event) => event.conversation_id,
             Self::TitleChanged(event) => event.conversation_id,
+            Self::HistoryVisibilityChanged(event) => event.conversation_id,
             Self::MemberJoined(event) => event.conversation_id,
             Self::MemberRoleChanged(event) => event.conversation_id,
             Self::MemberLeft(event) => event.conversation_id,
@@ -149,6 +162,8 @@ pub struct ConversationCreated {
     pub creator: AccountId,
     /// Whether messages that are not end-to-end encrypted are taken (imported history, bots).
     pub allows_plaintext: bool,
+    /// What members see of what was before they joined.
+    pub history_visibility: HistoryVisibility,
 }
 
 /// The title is now the sealed one, whole.
@@ -156,6 +171,17 @@ pub struct ConversationCreated {
 pub struct ConversationTitleChanged {
     /// The conversation.
     pub conversation_id: ConversationId,
+    /// Who changed it.
+    pub changed_by: AccountId,
+}
+
+/// Members see more or less of what was before they joined from now on, whenever they did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryVisibilityChanged {
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// What they see.
+    pub history_visibility: HistoryVisibility,
     /// Who changed it.
     pub changed_by: AccountId,
 }
@@ -173,6 +199,31 @@ pub struct Recipient {
     pub verify_key: Option<VerifyKey>,
 }
 
+/// What was there as somebody joined, and whether they saw it then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Earlier {
+    /// Number of the last message before; 0 for none.
+    pub last_number: u64,
+    /// The generation committed last before; 0 for none.
+    pub generation: u32,
+    /// What the conversation's members see of such.
+    pub visibility: HistoryVisibility,
+}
+
+impl Earlier {
+    /// A conversation in which nothing was said yet.
+    pub const NOTHING: Earlier =
+        Earlier { last_number: 0, generation: 0, visibility: HistoryVisibility::Joined };
+
+    /// Messages up to this number are hidden from whoever joined after them; 0 for none.
+    pub const fn hidden_up_to(&self) -> u64 {
+        match self.visibility {
+            HistoryVisibility::Joined => self.last_number,
+            HistoryVisibility::All => 0,
+        }
+    }
+}
+
 /// Somebody became a member, with the recipients their account had at that moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConversationMemberJoined {
@@ -188,6 +239,8 @@ pub struct ConversationMemberJoined {
     pub organization_term: u64,
     /// Their term as a member of the workspace, if the conversation lies in one: the membership ends with it.
     pub workspace: Option<WorkspaceTerm>,
+    /// What was there before.
+    pub earlier: Earlier,
     /// The account's active recipients.
     pub recipients: Vec<Recipient>,
 }

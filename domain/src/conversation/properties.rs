@@ -78,6 +78,7 @@ impl Run {
             Step::Remove(by, who) => self.remove(by, who),
             Step::Expel(who) => self.expel(who),
             Step::Appoint(by, who) => self.appoint(by, who),
+            Step::Show(by, all) => self.show(by, all),
             Step::Commit(who, nth, flaw) => self.commit((who, nth), flaw),
             Step::Wrap(who, nth, to, to_nth, flaw) => self.wrap((who, nth), (to, to_nth), flaw),
             Step::Report(by, who, nth) => self.report(by, who, nth),
@@ -190,6 +191,16 @@ impl Run {
         }
     }
 
+    fn show(&mut self, by: u8, all: bool) {
+        let may = self.administers(by) && !self.model.direct;
+        let history_visibility = if all { HistoryVisibility::All } else { HistoryVisibility::Joined };
+        let done = self.attempt(person(by).on(0), ChangeHistoryVisibility { history_visibility });
+        assert_eq!(done.ok(), may.then(|| usize::from(self.model.shows_all != all)));
+        if may {
+            self.model.shows_all = all;
+        }
+    }
+
     fn commit(&mut self, by: (u8, u8), flaw: Flaw) {
         let generation = self.model.generation + if matches!(flaw, Flaw::Skips) { 2 } else { 1 };
         let transcript = match flaw {
@@ -295,6 +306,7 @@ impl Run {
         let generation = self.model.generation.wrapping_sub(behind);
         let may = self.model.may_speak(by)
             && self.model.live(number)
+            && self.model.sees(number, by.0)
             && self.model.sender(number) == Some(by.0)
             && self.model.in_force(generation);
         // As sent: by the number of messages before it.
@@ -305,7 +317,8 @@ impl Run {
 
     fn react(&mut self, by: (u8, u8), number: u64, behind: u32) {
         let generation = self.model.generation.wrapping_sub(behind);
-        let may = self.model.may_speak(by) && self.model.live(number) && self.model.in_force(generation);
+        let sees = self.model.live(number) && self.model.sees(number, by.0);
+        let may = self.model.may_speak(by) && sees && self.model.in_force(generation);
         let command = SetReaction { generation, ..self.given.reaction(number, 0) };
         assert_eq!(self.attempt(self.model.on(by), command).is_ok(), may);
     }
@@ -313,7 +326,10 @@ impl Run {
     fn delete(&mut self, by: u8, number: u64) {
         let may = !self.model.closed
             && self.model.members.contains_key(&by)
-            && self.model.sender(number).is_some_and(|sender| sender == by || self.administers(by));
+            && self
+                .model
+                .sender(number)
+                .is_some_and(|sender| sender == by || self.administers(by) && self.model.sees(number, by));
         assert_eq!(self.attempt(person(by).on(0), DeleteMessage { number }).is_ok(), may);
         if may {
             self.model.messages[number as usize - 1].1 = true;
@@ -321,7 +337,8 @@ impl Run {
     }
 
     fn pin(&mut self, by: u8, number: u64) {
-        let may = !self.model.closed && self.model.members.contains_key(&by) && self.model.live(number);
+        let sees = self.model.live(number) && self.model.sees(number, by);
+        let may = !self.model.closed && self.model.members.contains_key(&by) && sees;
         assert_eq!(self.attempt(person(by).on(0), PinMessage { number }).is_ok(), may);
     }
 
@@ -363,6 +380,11 @@ impl Run {
         };
         assert_eq!(self.given.state.waiting().collect::<Vec<_>>(), model);
         assert_eq!(self.given.state.generation(), self.model.generation);
+        let number = self.model.messages.len() as u64 / 2 + 1;
+        for who in (0..PEOPLE).filter(|_| !self.model.closed) {
+            let there = self.model.sender(number).is_some() && self.model.sees(number, who);
+            assert_eq!(self.given.state.shows(number, person(who).account()), there);
+        }
     }
 }
 

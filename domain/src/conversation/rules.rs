@@ -178,14 +178,14 @@ impl Conversation {
         Rejection::StaleGeneration { current: self.generation(), commit_required: self.commit_required() }
     }
 
-    /// Refuses messages that are not there.
-    pub(super) fn require_message(&self, number: u64) -> Result<(), Rejection> {
-        if self.has_message(number) { Ok(()) } else { Err(Rejection::MessageNotFound) }
+    /// Refuses messages that are not there, or hidden from whoever gives the command: which of the two, it does not tell.
+    pub(super) fn require_message(&self, number: u64, caller: &Caller) -> Result<(), Rejection> {
+        if self.shows(number, caller.account_id) { Ok(()) } else { Err(Rejection::MessageNotFound) }
     }
 
-    /// Refuses messages that are not there or were deleted.
-    pub(super) fn require_live_message(&self, number: u64) -> Result<(), Rejection> {
-        self.require_message(number)?;
+    /// Refuses messages that are not there, hidden or deleted.
+    pub(super) fn require_live_message(&self, number: u64, caller: &Caller) -> Result<(), Rejection> {
+        self.require_message(number, caller)?;
         if self.is_message_deleted(number) { Err(Rejection::MessageDeleted) } else { Ok(()) }
     }
 

@@ -15,7 +15,8 @@ use super::check;
 use super::commands::ConversationCommand;
 use super::{
     ConversationCreated, ConversationEvent, ConversationKind, ConversationMemberJoined, ConversationReopened,
-    ConversationRole, GenerationCommitted, MessageSent, Recipient, Standing, Suite, Terms,
+    ConversationRole, Earlier, GenerationCommitted, HistoryVisibility, MessageSent, Recipient, Standing,
+    Suite, Terms,
 };
 
 /// What was settled when the conversation was opened.
@@ -34,6 +35,8 @@ struct Member {
     role: ConversationRole,
     /// Revision of the event by which they joined: orders members by how long they have been here.
     joined: u64,
+    /// Number of the last message before they joined.
+    last_number: u64,
     terms: Terms,
 }
 
@@ -87,6 +90,8 @@ impl MessageEntry {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
     origin: Option<Origin>,
+    /// Whether members see what was before they joined.
+    history_for_all: bool,
     deleted: bool,
     /// Messages up to this number went with an earlier deletion.
     deleted_up_to: u64,
@@ -117,7 +122,7 @@ pub struct Conversation {
 
 impl Aggregate for Conversation {
     const CATEGORY: Category = Category::Conversation;
-    const STATE_VERSION: u16 = 4;
+    const STATE_VERSION: u16 = 5;
     type Id = ConversationId;
     type Event = ConversationEvent;
     type Command = ConversationCommand;
@@ -141,6 +146,9 @@ impl Aggregate for Conversation {
     fn evolve(&mut self, event: &Self::Event, _at: Timestamp) {
         match event {
             ConversationEvent::Created(event) => self.create(event),
+            ConversationEvent::HistoryVisibilityChanged(event) => {
+                self.history_for_all = event.history_visibility == HistoryVisibility::All;
+            }
             ConversationEvent::MemberJoined(event) => self.join(event),
             ConversationEvent::MemberRoleChanged(event) => {
                 if let Some(member) = self.members.get_mut(&event.account_id) {
@@ -192,6 +200,7 @@ impl Aggregate for Conversation {
 /// What evolving does.
 impl Conversation {
     fn create(&mut self, event: &ConversationCreated) {
+        self.history_for_all = event.history_visibility == HistoryVisibility::All;
         self.origin = Some(Origin {
             conversation_id: event.conversation_id,
             organization_id: event.organization_id,
@@ -213,7 +222,8 @@ impl Conversation {
     }
 
     fn join(&mut self, event: &ConversationMemberJoined) {
-        let member = Member { role: event.role, joined: self.events, terms: event.terms() };
+        let (joined, last_number) = (self.events, event.earlier.last_number);
+        let member = Member { role: event.role, joined, last_number, terms: event.terms() };
         self.members.insert(event.account_id, member);
         self.had_members = true;
         for recipient in &event.recipients {
@@ -289,6 +299,31 @@ impl Conversation {
     /// Whether messages in clear are taken.
     pub fn allows_plaintext(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.allows_plaintext)
+    }
+
+    /// What members see of what was before they joined.
+    pub fn history_visibility(&self) -> HistoryVisibility {
+        if self.history_for_all { HistoryVisibility::All } else { HistoryVisibility::Joined }
+    }
+
+    /// What is there for whoever joins now.
+    pub(super) fn earlier(&self) -> Earlier {
+        Earlier {
+            last_number: self.last_number(),
+            generation: self.generation(),
+            visibility: self.history_visibility(),
+        }
+    }
+
+    /// What was there as a member on record joined, and whether they see it now; the generation is not kept.
+    pub fn earlier_of(&self, account_id: AccountId) -> Option<(u64, HistoryVisibility)> {
+        self.members.get(&account_id).map(|member| (member.last_number, self.history_visibility()))
+    }
+
+    /// Whether a member on record sees a message that is there.
+    pub fn shows(&self, number: u64, account_id: AccountId) -> bool {
+        let since = self.members.get(&account_id).map(|member| member.last_number);
+        self.has_message(number) && since.is_some_and(|since| self.history_for_all || number > since)
     }
 
     /// Whether it was deleted.

@@ -193,6 +193,7 @@ pub(super) fn joined(
         added_by: added_by.account(),
         organization_term: TERM,
         workspace: None,
+        earlier: Earlier::NOTHING,
         recipients: candidate.recipients.clone(),
     }
 }
@@ -203,6 +204,7 @@ pub(super) fn every_change(given: &Given) -> Vec<ConversationCommand> {
     let late_wrap = given.late_wrap(ALICE, AccountDevice::new(account_id, BOB.device(0)).into());
     vec![
         ChangeTitle { title: ConversationTitle { title: None, topic: None } }.into(),
+        ChangeHistoryVisibility { history_visibility: HistoryVisibility::All }.into(),
         AddMember { member: of_workspace(CAROL.candidate()), role }.into(),
         ChangeRole { account_id, role }.into(),
         RemoveMember { account_id }.into(),
@@ -405,6 +407,7 @@ pub(super) fn create_group(creator: Person, members: &[Person]) -> CreateConvers
         kind: ConversationKind::Group,
         title: ConversationTitle { title: Some("Harbour".to_owned()), topic: None },
         allows_plaintext: false,
+        history_visibility: HistoryVisibility::Joined,
         creator: creator.candidate(),
         members: members.iter().map(|person| person.candidate()).collect(),
     }

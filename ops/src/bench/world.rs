@@ -7,7 +7,9 @@ use commands::Services;
 use commands::request::{self, CommandIdentity, Request, command_id};
 use commands::services::{InvitationToken, NewConversation, NewInvitation};
 use domain::conversation::commands::{NewGeneration, SendMessage};
-use domain::conversation::{Conversation, ConversationKind, ConversationTitle, MessageBody, Suite};
+use domain::conversation::{
+    Conversation, ConversationKind, ConversationTitle, HistoryVisibility, MessageBody, Suite,
+};
 use domain::device::commands::{DeviceCommand, EnrollDevice, PublishIdentity};
 use domain::device::{DeviceLabel, DeviceSet, IdentityVault};
 use domain::organization::{OrganizationProfile, OrganizationRole};
@@ -197,6 +199,7 @@ impl World {
             kind: ConversationKind::Group,
             title: ConversationTitle { title: Some("Bench".to_owned()), topic: None },
             allows_plaintext: false,
+            history_visibility: HistoryVisibility::Joined,
             members: others,
         };
         let created = self

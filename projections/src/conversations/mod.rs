@@ -26,7 +26,7 @@ impl Projector for Conversations {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [TableDef] {
@@ -79,6 +79,9 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
     match event {
         ConversationEvent::Created(it) => keys.fresh::<Conversation>(it.conversation_id),
         ConversationEvent::TitleChanged(it) => keys.load::<Conversation>(it.conversation_id),
+        ConversationEvent::HistoryVisibilityChanged(it) => {
+            keys.set(MembersIn { conversation_id: it.conversation_id });
+        }
         ConversationEvent::MemberJoined(it) => {
             keys.load::<Conversation>(it.conversation_id);
             keys.load::<ConversationMember>((it.conversation_id, it.account_id));
@@ -146,6 +149,14 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         ConversationEvent::TitleChanged(it) => {
             let title = event.sealed()?;
             rows.update::<Conversation>(&it.conversation_id, |row| row.title = title)
+        }
+        ConversationEvent::HistoryVisibilityChanged(it) => {
+            for key in rows.keys_of(&MembersIn { conversation_id: it.conversation_id })? {
+                rows.update::<ConversationMember>(&key, |row| {
+                    row.history_visibility = it.history_visibility
+                })?;
+            }
+            Ok(())
         }
         ConversationEvent::MemberJoined(it) => join(event, it, rows),
         ConversationEvent::MemberRoleChanged(it) => {
@@ -229,6 +240,9 @@ fn join(event: &Decoded, it: &ConversationMemberJoined, rows: &mut Rows) -> Resu
         workspace_term: it.workspace.map(|workspace| workspace.term),
         joined_at,
         joined_position,
+        earlier_number: it.earlier.last_number,
+        earlier_generation: it.earlier.generation,
+        history_visibility: it.earlier.visibility,
         left_at: None,
         left_position: None,
         removed_by: None,

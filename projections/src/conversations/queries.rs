@@ -1,6 +1,8 @@
 //! Queries over the conversations. Each shows a conversation to its current members only.
 
-use domain::conversation::{ConversationKind, ConversationRole, RecipientKind, Suite, Terms, WorkspaceTerm};
+use domain::conversation::{
+    ConversationKind, ConversationRole, HistoryVisibility, RecipientKind, Suite, Terms, WorkspaceTerm,
+};
 use domain::{
     AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, OrganizationId, RecipientId, Signature,
     Timestamp, VerifyKey, WorkspaceId,
@@ -27,6 +29,10 @@ crate::result! {
         title: SealedCell,
         /// Whether messages in clear are taken.
         allows_plaintext: bool,
+        /// What members see of what was before they joined.
+        history_visibility: HistoryVisibility,
+        /// Messages up to this number are hidden from the viewer; 0 for none.
+        hidden_up_to: u64,
         /// Members there are.
         members: u32,
         /// The viewer's role.
@@ -41,7 +47,7 @@ crate::result! {
         commit_required: bool,
         /// Number of its last message; 0 for none.
         last_number: u64,
-        /// When that was sent.
+        /// When that was sent; none when it is hidden from the viewer.
         last_sent_at: Option<Timestamp>,
         /// Up to where the viewer has read, on any device.
         read_up_to: u64,
@@ -139,6 +145,10 @@ crate::result! {
         joined_position: Position,
         /// Position of the event by which it left; none for members.
         left_position: Option<Position>,
+        /// Number of the last message before it joined, last; 0 for none.
+        earlier_number: u64,
+        /// Whether it sees what was before.
+        history_visibility: HistoryVisibility,
         /// The conversation's organization.
         organization_id: OrganizationId,
         /// The term in the organization that the membership rests on.
@@ -161,13 +171,22 @@ impl MembershipSpan {
     }
 }
 
+/// Messages up to this number are hidden from the member `v`; 0 for none.
+macro_rules! hidden {
+    () => {
+        "CASE v.history_visibility WHEN 'all' THEN 0 ELSE v.earlier_number END"
+    };
+}
+
 macro_rules! conversation_columns {
     ($($rest:literal),+) => {
         concat!(
             "SELECT c.conversation_id, c.organization_id, c.workspace_id, c.kind, c.creator, c.title, c.allows_plaintext, ",
+            "v.history_visibility, greatest(n.deleted_up_to, ", hidden!(), ") AS hidden_up_to, ",
             "c.members, v.role, v.organization_term, v.workspace_term, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
-            "n.last_sent_at, greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
-            "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, 0) AS read_up_to, ",
+            "CASE WHEN n.last_number > ", hidden!(), " THEN n.last_sent_at END AS last_sent_at, ",
+            "greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
+            "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, ", hidden!(), ") AS read_up_to, ",
             "c.created_at, ",
             "greatest(c.position, v.position) AS position ",
             "FROM read.conversation_members AS v JOIN read.conversations AS c USING (conversation_id) ",
@@ -272,7 +291,8 @@ pub async fn recipients(
     reader.all(viewer, SQL, &[&Sql(viewer.account_id), &Sql(conversation_id)]).await
 }
 
-/// Generations of a conversation of the viewer, by number.
+/// Generations of a conversation of the viewer, by number: where history is hidden from them, from the one on that was in force
+/// as they joined.
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached.
@@ -285,14 +305,15 @@ pub async fn generations(
     const SQL: &str = "SELECT k.generation, k.suite, k.account_id, k.device_id, k.transcript, k.committed_at \
          FROM read.conversation_encryption_keys AS k WHERE k.conversation_id = $2 \
          AND EXISTS (SELECT FROM read.conversation_members AS v \
-         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL \
+         AND (v.history_visibility = 'all' OR k.generation >= v.earlier_generation)) \
          AND k.generation > $3 ORDER BY k.generation LIMIT $4";
     let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(page.behind()), &page.limit()]).await
 }
 
 /// Wraps of a conversation for all recipients of the viewer's own, by generation and recipient; of one generation only,
-/// if one is named.
+/// if one is named. Of the [`generations`] that the viewer sees.
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached.
@@ -309,7 +330,8 @@ pub async fn own_wraps(
          JOIN read.conversation_encryption_keys AS k USING (conversation_id, generation) \
          WHERE w.conversation_id = $2 AND w.account_id = $1 \
          AND EXISTS (SELECT FROM read.conversation_members AS v \
-         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) \
+         WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL \
+         AND (v.history_visibility = 'all' OR w.generation >= v.earlier_generation)) \
          AND w.generation <= $3 \
          AND (w.generation, w.recipient_id) > ($4, $5) \
          ORDER BY w.generation, w.recipient_id LIMIT $6";
@@ -328,8 +350,9 @@ pub async fn own_wraps(
 /// # Errors
 /// When PostgreSQL cannot be reached.
 pub async fn spans(reader: &Reader, account_id: AccountId) -> Result<Vec<MembershipSpan>, QueryError> {
-    const SQL: &str = "SELECT m.conversation_id, m.joined_position, m.left_position, m.organization_id, \
-         m.organization_term, m.workspace_id, m.workspace_term, EXISTS (SELECT FROM read.conversations_parked AS p \
+    const SQL: &str = "SELECT m.conversation_id, m.joined_position, m.left_position, m.earlier_number, \
+         m.history_visibility, m.organization_id, m.organization_term, m.workspace_id, m.workspace_term, \
+         EXISTS (SELECT FROM read.conversations_parked AS p \
          WHERE p.stream = 'conversation-' || m.conversation_id::text) AS parked \
          FROM read.conversation_members AS m WHERE m.account_id = $1";
     reader.all(&Viewer { account_id, organization_id: None }, SQL, &[&Sql(account_id)]).await

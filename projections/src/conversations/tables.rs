@@ -1,6 +1,6 @@
 //! Tables of the conversations.
 
-use domain::conversation::{ConversationKind, ConversationRole, RecipientKind, Suite};
+use domain::conversation::{ConversationKind, ConversationRole, HistoryVisibility, RecipientKind, Suite};
 use domain::{
     AccountId, Blob, ConversationId, DeviceId, Digest, HpkeKey, OrganizationId, RecipientId, Signature,
     Timestamp, VerifyKey, WorkspaceId,
@@ -68,6 +68,12 @@ crate::table! {
             joined_at: Timestamp,
             /// Position of the event by which they joined, last.
             joined_position: Position,
+            /// Number of the last message before they joined, last; 0 for none.
+            earlier_number: u64,
+            /// The generation committed last before they joined, last; 0 for none.
+            earlier_generation: u32,
+            /// Whether they see what was before: the setting of the conversation, the same for all.
+            history_visibility: HistoryVisibility,
             /// When they left; none for members.
             left_at: Option<Timestamp>,
             /// Position of the event by which they left.
@@ -76,6 +82,10 @@ crate::table! {
             removed_by: Option<AccountId>,
         }
         indexes ["account_id, conversation_id"]
+        sets {
+            /// All who are or were members.
+            MembersIn { conversation_id: ConversationId }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use domain::conversation::{
-    ConversationDeleted, ConversationKind, ConversationRole, RecipientKind, RecipientRemoved, Suite,
+    ConversationDeleted, ConversationKind, ConversationRole, Earlier, HistoryVisibility, RecipientKind,
+    RecipientRemoved, Suite,
 };
 use domain::{Actor, Blob, DeviceId, Digest, HpkeKey, OrganizationId, RecipientId, Signature};
 
@@ -45,6 +46,7 @@ impl Room {
             kind: ConversationKind::Group,
             creator: ADA,
             allows_plaintext: false,
+            history_visibility: HistoryVisibility::Joined,
         });
         room.join(ADA, 10);
         room
@@ -63,6 +65,7 @@ impl Room {
             added_by: ADA,
             organization_term: 1,
             workspace: None,
+            earlier: Earlier::NOTHING,
             recipients: vec![recipient(device)],
         });
     }

@@ -138,6 +138,7 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
             keys.set(RecipientsIn { conversation_id: it.conversation_id });
         }
         ConversationEvent::TitleChanged(_)
+        | ConversationEvent::HistoryVisibilityChanged(_)
         | ConversationEvent::MemberRoleChanged(_)
         | ConversationEvent::GenerationCommitted(_)
         | ConversationEvent::WrapAdded(_)
@@ -202,6 +203,7 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         ConversationEvent::MessageUnpinned(it) => rows.delete::<MessagePin>(&(it.conversation_id, it.number)),
         ConversationEvent::Reopened(it) => reopen(it, rows),
         ConversationEvent::TitleChanged(_)
+        | ConversationEvent::HistoryVisibilityChanged(_)
         | ConversationEvent::MemberRoleChanged(_)
         | ConversationEvent::GenerationCommitted(_)
         | ConversationEvent::WrapAdded(_)

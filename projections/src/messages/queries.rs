@@ -112,12 +112,16 @@ pub enum Direction {
     Backwards,
 }
 
-/// Whether `$1` is a member of conversation `$2`, and the column a number that did not go with an earlier deletion of it.
+/// Whether `$1` is a member of conversation `$2`, and the column a number that is not hidden from them and did not go with an
+/// earlier deletion of it.
 macro_rules! seen {
     ($number:literal) => {
         concat!(
             "EXISTS (SELECT FROM read.conversation_members AS v ",
-            "WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL) AND ",
+            "WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL ",
+            "AND (v.history_visibility = 'all' OR ",
+            $number,
+            " > v.earlier_number)) AND ",
             $number,
             " > (SELECT n.deleted_up_to FROM read.message_counters AS n WHERE n.conversation_id = $2) "
         )

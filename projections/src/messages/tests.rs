@@ -1,5 +1,6 @@
 use domain::conversation::{
-    ConversationCreated, ConversationKind, ConversationRole, MessagePinned, RecipientAdded, RecipientRemoved,
+    ConversationCreated, ConversationKind, ConversationRole, Earlier, HistoryVisibility, MessagePinned,
+    RecipientAdded, RecipientRemoved,
 };
 use domain::conversation_member::conversation_member_id;
 use domain::{Actor, HpkeKey, MessageId, OrganizationId, VerifyKey};
@@ -45,6 +46,7 @@ impl Room {
             kind: ConversationKind::Group,
             creator: ADA,
             allows_plaintext: false,
+            history_visibility: HistoryVisibility::Joined,
         });
         self.join(ADA, phone(10));
         self.join(BEN, phone(20));
@@ -63,6 +65,7 @@ impl Room {
             added_by: ADA,
             organization_term: 1,
             workspace: None,
+            earlier: Earlier::NOTHING,
             recipients: vec![recipient(device)],
         });
     }

@@ -122,6 +122,7 @@ impl World {
             }
             "conversations.add_wrap" => json!({ "generation": 1, "wrap": wrap }),
             "conversations.change_member_role" => json!({ "role": ConversationRole::Member }),
+            "conversations.change_history_visibility" => json!({ "history_visibility": "all" }),
             "conversations.change_title" => json!({ "title": "Ours", "topic": null }),
             "conversations.commit_generation" => json!({
                 "generation": 9, "suite": domain::conversation::Suite::X25519Siv,

@@ -82,6 +82,7 @@ async fn talk(ann: &Person, ben: &Person, id: ConversationId) {
     delete(&http, &pin).await;
     client.delete_message(id, sent.number).await.unwrap();
     put(&http, &format!("/v1/conversations/{id}/title"), json!({ "title": "Plans", "topic": null })).await;
+    client.change_history_visibility(id, domain::conversation::HistoryVisibility::All).await.unwrap();
     let ben_here = format!("/v1/conversations/{id}/members/{}", ben.id());
     put(&http, &ben_here, json!({ "role": "admin" })).await;
 }

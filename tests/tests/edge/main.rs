@@ -21,6 +21,7 @@ mod encryption;
 mod enumeration;
 mod etags;
 mod guessing;
+mod history;
 mod journey;
 mod live;
 mod mail;

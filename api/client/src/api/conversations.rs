@@ -1,6 +1,6 @@
 //! Conversations, their members and keys.
 
-use domain::conversation::{ConversationRole, Wrap};
+use domain::conversation::{ConversationRole, HistoryVisibility, Wrap};
 use domain::{AccountId, ConversationId, OrganizationId, RecipientId};
 use serde_json::json;
 
@@ -51,6 +51,20 @@ pub async fn open_direct(
 /// Each [`ApiError`].
 pub async fn get(session: &Session, id: ConversationId) -> Result<dto::Conversation, ApiError> {
     Ok(session.call(Outgoing::get(format!("/v1/conversations/{id}"))).await?.body)
+}
+
+/// Sets what the members of a group see of what was before they joined.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn change_history_visibility(
+    session: &Session,
+    id: ConversationId,
+    history_visibility: HistoryVisibility,
+) -> Result<(), ApiError> {
+    let request = Outgoing::put(format!("/v1/conversations/{id}/history-visibility"))
+        .json(&json!({ "history_visibility": history_visibility }));
+    session.done(request).await
 }
 
 /// The conversations of an organization that the account is a member of, one page.

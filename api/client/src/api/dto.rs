@@ -1,6 +1,8 @@
 //! What goes over the wire, as far as this client reads it. Members that it does not know are ignored.
 
-use domain::conversation::{Cipher, ConversationKind, ConversationRole, Recipient, Suite, Wrap};
+use domain::conversation::{
+    Cipher, ConversationKind, ConversationRole, HistoryVisibility, Recipient, Suite, Wrap,
+};
 use domain::organization::OrganizationRole;
 use domain::{
     AccountId, AccountRecipient, Blob, ConversationId, DeviceId, Digest, HpkeKey, InvitationId, MessageId,
@@ -129,6 +131,9 @@ pub struct NewGroup {
     pub topic: Option<String>,
     /// Whether messages in clear are taken.
     pub allows_plaintext: bool,
+    /// What members see of what was before they joined; nothing, if it is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_visibility: Option<HistoryVisibility>,
     /// The first members beside whoever opens it.
     pub members: Vec<AccountId>,
 }
@@ -157,6 +162,10 @@ pub struct Conversation {
     pub topic: Option<String>,
     /// Whether messages in clear are taken.
     pub allows_plaintext: bool,
+    /// What members see of what was before they joined.
+    pub history_visibility: HistoryVisibility,
+    /// Messages up to this number are hidden from its reader, or gone; 0 for none.
+    pub hidden_up_to: u64,
     /// Members there are.
     pub members: u32,
     /// One's own role.

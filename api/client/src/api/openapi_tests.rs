@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use domain::conversation::{Cipher, ConversationRole, MessageBody, Suite, Wrap};
+use domain::conversation::{Cipher, ConversationRole, HistoryVisibility, MessageBody, Suite, Wrap};
 use domain::device::DeviceRevocationCause;
 use domain::organization::OrganizationRole;
 use domain::workspace::WorkspaceRole;
@@ -257,6 +257,8 @@ async fn conversations_are_as_documented() {
     conversations::create_group(session, ORGANIZATION, &new).await.unwrap();
     conversations::open_direct(session, ORGANIZATION, BOB).await.unwrap();
     conversations::get(session, TALK).await.unwrap();
+    let visibility = HistoryVisibility::All;
+    conversations::change_history_visibility(session, TALK, visibility).await.unwrap();
     conversations::list(session, ORGANIZATION, Some("c")).await.unwrap();
     conversations::members(session, TALK, Some("c")).await.unwrap();
     assert_eq!(conversations::roster(session, TALK).await.unwrap().recipients.len(), 1);

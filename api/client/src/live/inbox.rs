@@ -227,6 +227,7 @@ impl Inbox {
             E::Reopened(event) => self.conversations.changed(event.conversation_id),
             E::Created(_)
             | E::TitleChanged(_)
+            | E::HistoryVisibilityChanged(_)
             | E::MemberRoleChanged(_)
             | E::MessageSent(_)
             | E::MessageEdited(_)

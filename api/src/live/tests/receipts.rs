@@ -168,6 +168,7 @@ fn who_catches_up_is_judged_alike() {
                     added_by: *account_id,
                     organization_term: 1,
                     workspace: None,
+                    earlier: domain::conversation::Earlier::NOTHING,
                     recipients: Vec::new(),
                 };
                 sight.look(&Audience::of_event(&joined.into(), 0, Some(ORGANIZATION)));

@@ -13,7 +13,8 @@ use domain::account::{AccountRegistered, PasswordCause, PasswordSet};
 use domain::conversation::commands::SendMessage;
 use domain::conversation::{
     ConversationCreated, ConversationKind, ConversationMemberJoined, ConversationMemberLeft,
-    ConversationRole, ConversationTitle, MessageBody, Recipient, RecipientKind, WorkspaceTerm,
+    ConversationRole, ConversationTitle, Earlier, HistoryVisibility, MessageBody, Recipient, RecipientKind,
+    WorkspaceTerm,
 };
 use domain::device::{DeviceEnrolled, DeviceLabel, DeviceRenamed};
 use domain::organization::{
@@ -346,6 +347,7 @@ impl Node {
             kind: ConversationKind::Group,
             creator: members[0].account_id,
             allows_plaintext: true,
+            history_visibility: HistoryVisibility::Joined,
         };
         let title = ConversationTitle { title: Some("Group".to_owned()), topic: None };
         let mut events = vec![(created.into(), Some(title.into()))];
@@ -468,6 +470,7 @@ fn joined(conversation_id: ConversationId, person: &Person, workspace: Option<Wo
         added_by: person.account_id,
         organization_term: person.term,
         workspace,
+        earlier: Earlier::NOTHING,
         recipients: vec![person.recipient()],
     }
     .into()

@@ -3,7 +3,7 @@
 use super::OpenedConversation;
 use crate::routes::organizations::OrganizationPath;
 use commands::services::NewConversation;
-use domain::conversation::{ConversationKind, ConversationTitle};
+use domain::conversation::{ConversationKind, ConversationTitle, HistoryVisibility};
 use domain::{AccountId, WorkspaceId};
 
 use crate::endpoint::prelude::*;
@@ -27,9 +27,16 @@ pub struct CreateGroupBody {
     /// Whether messages in clear are taken: for bots and imported history.
     #[serde(default)]
     pub allows_plaintext: bool,
+    /// What members see of what was before they joined; `joined` when absent.
+    #[serde(default = "joined")]
+    pub history_visibility: HistoryVisibility,
     /// The first members beside whoever opens it.
     #[schemars(length(max = domain::limits::CONVERSATION_MEMBERS_MAX))]
     pub members: Vec<AccountId>,
+}
+
+fn joined() -> HistoryVisibility {
+    HistoryVisibility::Joined
 }
 
 /// See [`Endpoint::ABOUT`].
@@ -52,13 +59,15 @@ impl Endpoint for CreateGroup {
     type Answer = OpenedConversation;
 
     async fn handle(state: &State, input: Input<Self>) -> Result<Reply<OpenedConversation>, Problem> {
-        let CreateGroupBody { workspace_id, title, topic, allows_plaintext, members } = input.body;
+        let CreateGroupBody { workspace_id, title, topic, allows_plaintext, history_visibility, members } =
+            input.body;
         let new = NewConversation {
             organization_id: input.path.organization_id,
             workspace_id,
             kind: ConversationKind::Group,
             title: ConversationTitle { title, topic },
             allows_plaintext,
+            history_visibility,
             members,
         };
         let executed = state.services.conversations.create(&input.intent.request, new).await?;

@@ -1,6 +1,6 @@
 //! Conversations, their members and generations.
 
-use domain::conversation::{ConversationKind, ConversationRole, ConversationTitle, Wrap};
+use domain::conversation::{ConversationKind, ConversationRole, ConversationTitle, HistoryVisibility, Wrap};
 use domain::{
     AccountId, Blob, ConversationId, HpkeKey, OrganizationId, RecipientId, Signature, Timestamp, WorkspaceId,
 };
@@ -14,6 +14,7 @@ use crate::state::State;
 
 pub mod add_member;
 pub mod add_wrap;
+pub mod change_history_visibility;
 pub mod change_member_role;
 pub mod change_title;
 pub mod commit_generation;
@@ -97,6 +98,10 @@ pub struct ConversationAnswer {
     pub erased: bool,
     /// Whether messages in clear are taken.
     pub allows_plaintext: bool,
+    /// What members see of what was before they joined: nothing (`joined`), or everything that they have the keys of (`all`).
+    pub history_visibility: HistoryVisibility,
+    /// Messages up to this number are hidden from the caller, or gone; 0 for none.
+    pub hidden_up_to: u64,
     /// Members there are.
     pub members: u32,
     /// The caller's role.
@@ -107,7 +112,7 @@ pub struct ConversationAnswer {
     pub commit_required: bool,
     /// Number of its last message; 0 for none.
     pub last_number: u64,
-    /// When that was sent.
+    /// When that was sent; null when it is hidden from the caller.
     pub last_sent_at: Option<Timestamp>,
     /// Up to where the caller has read, on any device.
     pub read_up_to: u64,
@@ -140,6 +145,8 @@ impl From<(ConversationView, Opened<ConversationTitle>)> for ConversationAnswer 
             topic,
             erased,
             allows_plaintext: row.allows_plaintext,
+            history_visibility: row.history_visibility,
+            hidden_up_to: row.hidden_up_to,
             members: row.members,
             role: row.role,
             generation: row.generation,

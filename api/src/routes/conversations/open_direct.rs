@@ -4,7 +4,7 @@ use super::OpenedConversation;
 use crate::routes::organizations::OrganizationPath;
 use commands::services::NewConversation;
 use domain::AccountId;
-use domain::conversation::{ConversationKind, ConversationTitle};
+use domain::conversation::{ConversationKind, ConversationTitle, HistoryVisibility};
 
 use crate::endpoint::prelude::*;
 
@@ -42,6 +42,7 @@ impl Endpoint for OpenDirect {
             kind: ConversationKind::Direct,
             title: ConversationTitle { title: None, topic: None },
             allows_plaintext: false,
+            history_visibility: HistoryVisibility::Joined,
             members: vec![input.body.account_id],
         };
         let executed = state.services.conversations.create(&input.intent.request, new).await?;

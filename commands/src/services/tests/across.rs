@@ -2,7 +2,7 @@
 
 use domain::conversation::commands::SendMessage;
 use domain::conversation::{
-    ConversationEvent, ConversationKind, ConversationRole, ConversationTitle, MessageBody,
+    ConversationEvent, ConversationKind, ConversationRole, ConversationTitle, HistoryVisibility, MessageBody,
     direct_conversation_id,
 };
 use domain::organization::{OrganizationProfile, OrganizationRole};
@@ -63,6 +63,7 @@ async fn a_direct_conversation_exists_once_whoever_opens_it() {
         kind: ConversationKind::Direct,
         title: ConversationTitle { title: None, topic: None },
         allows_plaintext: false,
+        history_visibility: HistoryVisibility::Joined,
         ..stage.new_group(organization_id, &[other])
     };
     let id = direct_conversation_id(organization_id, ALICE.account(), BOB.account());

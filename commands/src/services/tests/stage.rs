@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use domain::conversation::{Conversation, ConversationKind, ConversationTitle};
+use domain::conversation::{Conversation, ConversationKind, ConversationTitle, HistoryVisibility};
 use domain::device::commands::{EnrollDevice, PublishIdentity, RevokeDevice};
 use domain::device::{DeviceLabel, DeviceRevocationCause, IdentityVault, certificate};
 use domain::organization::{OrganizationProfile, OrganizationRole};
@@ -224,6 +224,7 @@ impl Stage {
             kind: ConversationKind::Group,
             title: ConversationTitle { title: Some("General".to_owned()), topic: None },
             allows_plaintext: true,
+            history_visibility: HistoryVisibility::Joined,
             members: others.iter().map(|person| person.account()).collect(),
         }
     }

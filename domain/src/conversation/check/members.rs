@@ -14,6 +14,7 @@ use super::{leads, member};
 pub(super) fn joined(state: &Conversation, event: &ConversationMemberJoined) -> Result<(), Violation> {
     Rule::Membership.equal(None, state.role(event.account_id))?;
     Rule::Membership.equal(state.workspace(), event.workspace.map(|term| term.workspace_id))?;
+    Rule::Number.equal(state.earlier(), event.earlier)?;
     let adds_itself = event.added_by == event.account_id;
     if state.kind() == Some(ConversationKind::Direct) {
         Rule::Role.equal(ConversationRole::Member, event.role)?;

@@ -24,6 +24,7 @@ impl AddMember {
             conversation_id: caller.conversation_id,
             workspace_id: state.workspace(),
             added_by: caller.account_id,
+            earlier: state.earlier(),
         };
         admission.admit(state, [(&self.member, self.role)].into_iter())
     }
@@ -34,7 +35,7 @@ mod tests {
     use crate::conversation::commands::{CreateConversation, RemoveMember};
     use crate::conversation::testing::*;
     use crate::conversation::{
-        ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, Recipient,
+        ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, Earlier, Recipient,
     };
     use crate::{Rejection, limits};
 
@@ -54,6 +55,7 @@ mod tests {
             added_by: ALICE.account(),
             organization_term: TERM,
             workspace: None,
+            earlier: Earlier { generation: 1, ..Earlier::NOTHING },
             recipients: CAROL.candidate().recipients,
         };
         assert_eq!(given.events(ALICE.on(0), add(CAROL)), Ok(vec![joined.into()]));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::conversation::{
     Conversation, ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, ConversationRole,
-    Recipient, Standing, Terms, WorkspaceStanding, WorkspaceTerm,
+    Earlier, Recipient, Standing, Terms, WorkspaceStanding, WorkspaceTerm,
 };
 use crate::organization::OrganizationMember;
 use crate::workspace::WorkspaceMember;
@@ -58,6 +58,8 @@ pub(super) struct Admission {
     pub conversation_id: ConversationId,
     pub workspace_id: Option<WorkspaceId>,
     pub added_by: AccountId,
+    /// What was there before them.
+    pub earlier: Earlier,
 }
 
 impl Admission {
@@ -94,6 +96,7 @@ impl Admission {
                 added_by: self.added_by,
                 organization_term: organization,
                 workspace,
+                earlier: self.earlier,
                 recipients: candidate.recipients.clone(),
             }));
         }

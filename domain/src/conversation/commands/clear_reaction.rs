@@ -20,7 +20,7 @@ impl ClearReaction {
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let caller = state.caller(context)?;
         require_slot(self.slot)?;
-        state.require_message(self.number)?;
+        state.require_message(self.number, &caller)?;
         if state.is_message_deleted(self.number) {
             return Ok(Vec::new());
         }

@@ -2,7 +2,7 @@
 
 use crate::conversation::{
     Conversation, ConversationCreated, ConversationKind, ConversationReopened, ConversationRole,
-    ConversationTitle, direct_conversation_id,
+    ConversationTitle, Earlier, HistoryVisibility, direct_conversation_id,
 };
 use crate::organization::OrganizationRole;
 use crate::{Context, ConversationId, Draft, OrganizationId, Rejection, WorkspaceId};
@@ -25,6 +25,8 @@ pub struct CreateConversation {
     pub title: ConversationTitle,
     /// Whether messages in clear are taken.
     pub allows_plaintext: bool,
+    /// What members see of what was before they joined; of a direct conversation nothing.
+    pub history_visibility: HistoryVisibility,
     /// The creator (whoever gives the command).
     pub creator: Candidate,
     /// The other first members.
@@ -58,7 +60,9 @@ impl CreateConversation {
             return self.reopen(state);
         }
         self.title.check(self.kind)?;
-        let joins = self.admission().admit(state, self.candidates().map(|one| (one, self.role_of(one))))?;
+        let earlier = Earlier { visibility: self.history_visibility, ..Earlier::NOTHING };
+        let joins =
+            self.admission(earlier).admit(state, self.candidates().map(|one| (one, self.role_of(one))))?;
         let created = ConversationCreated {
             conversation_id: self.conversation_id,
             organization_id: self.organization_id,
@@ -66,6 +70,7 @@ impl CreateConversation {
             kind: self.kind,
             creator,
             allows_plaintext: self.allows_plaintext,
+            history_visibility: self.history_visibility,
         };
         let created = Draft::sealed(created, self.title.clone(), creator);
         Ok(std::iter::once(created).chain(joins).collect())
@@ -81,11 +86,12 @@ impl CreateConversation {
         if founds { ConversationRole::Admin } else { ConversationRole::Member }
     }
 
-    fn admission(&self) -> Admission {
+    fn admission(&self, earlier: Earlier) -> Admission {
         Admission {
             conversation_id: self.conversation_id,
             workspace_id: self.workspace_id,
             added_by: self.creator.account_id,
+            earlier,
         }
     }
 
@@ -101,6 +107,10 @@ impl CreateConversation {
         if self.workspace_id.is_some() {
             let reason = "is for groups: two people have one direct conversation in the whole organization";
             return Err(Rejection::InvalidField { field: "workspace_id", reason });
+        }
+        if self.history_visibility == HistoryVisibility::All {
+            let reason = "is for groups: the two of a direct conversation are there from its beginning";
+            return Err(Rejection::InvalidField { field: "history_visibility", reason });
         }
         if self.conversation_id != direct_conversation_id(self.organization_id, creator, other) {
             return Err(Rejection::DirectIdMismatch);
@@ -119,13 +129,13 @@ impl CreateConversation {
         if absent().next().is_none() {
             return Err(Rejection::ConversationExists { conversation_id: self.conversation_id });
         }
-        self.admission().admit(state, absent().map(|one| (one, self.role_of(one))))
+        self.admission(state.earlier()).admit(state, absent().map(|one| (one, self.role_of(one))))
     }
 
     /// Who was a member and with which recipients is no matter: both join with what they have now.
     fn begin_anew(&self, state: &Conversation) -> Decision {
         let all = self.candidates().map(|one| (one, self.role_of(one)));
-        let joins = self.admission().admit(&Conversation::default(), all)?;
+        let joins = self.admission(state.earlier()).admit(&Conversation::default(), all)?;
         let reopened = ConversationReopened {
             conversation_id: self.conversation_id,
             reopened_by: self.creator.account_id,
@@ -137,9 +147,9 @@ impl CreateConversation {
 
 #[cfg(test)]
 mod tests {
-    use crate::conversation::ConversationEvent;
     use crate::conversation::commands::{DeleteConversation, DeleteMessage, PinMessage};
     use crate::conversation::testing::*;
+    use crate::conversation::{ConversationEvent, ConversationMemberJoined};
     use crate::organization::OrganizationMember;
 
     use super::*;
@@ -188,6 +198,7 @@ mod tests {
             kind: ConversationKind::Group,
             creator: ALICE.account(),
             allows_plaintext: false,
+            history_visibility: HistoryVisibility::Joined,
         };
         let title = create_group(ALICE, &[]).title;
         let expected = vec![
@@ -273,6 +284,7 @@ mod tests {
         );
         let given = given.committed(ALICE).and(platform(), ended(BOB));
         let joins = joined(&BOB.candidate(), conversation_id, ConversationRole::Member, BOB);
+        let joins = ConversationMemberJoined { earlier: given.state.earlier(), ..joins };
         assert_eq!(given.when(BOB.on(0), create_direct(BOB, ALICE)), Ok(vec![Draft::open(joins)]));
         let given = given.and(ALICE.on(0), create_direct(ALICE, BOB));
         assert_eq!(given.state.members().len(), 2);
@@ -293,8 +305,12 @@ mod tests {
         create.members[0].recipients = vec![BOB.device_recipient(1)];
         let reopened =
             ConversationReopened { conversation_id, reopened_by: ALICE.account(), deleted_up_to: 2 };
-        let joins =
-            |one: &Candidate| Draft::open(joined(one, conversation_id, ConversationRole::Member, ALICE));
+        let earlier = given.state.earlier();
+        assert_eq!((earlier.last_number, earlier.generation), (2, 1));
+        let joins = |one: &Candidate| {
+            let joined = joined(one, conversation_id, ConversationRole::Member, ALICE);
+            Draft::open(ConversationMemberJoined { earlier, ..joined })
+        };
         let expected = vec![Draft::open(reopened), joins(&create.creator), joins(&create.members[0])];
         assert_eq!(given.when(ALICE.on(0), create.clone()), Ok(expected));
         let given = given.and(ALICE.on(0), create);

@@ -15,14 +15,17 @@ pub struct DeleteMessage {
 }
 
 impl DeleteMessage {
-    /// A pinned message is unpinned with it. In a direct conversation nobody deletes what the other wrote.
+    /// A pinned message is unpinned with it. In a direct conversation nobody deletes what the other wrote. Who came back deletes
+    /// what they wrote in a former time, too, which they see no more.
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let caller = state.caller(context)?;
         let (conversation_id, number) = (caller.conversation_id, self.number);
-        state.require_message(number)?;
-        let moderates = caller.kind == ConversationKind::Group && caller.role == ConversationRole::Admin;
-        if !moderates && !state.is_sender(number, caller.account_id) {
-            return Err(Rejection::NotSender);
+        if !state.is_sender(number, caller.account_id) {
+            state.require_message(number, &caller)?;
+            let moderates = caller.kind == ConversationKind::Group && caller.role == ConversationRole::Admin;
+            if !moderates {
+                return Err(Rejection::NotSender);
+            }
         }
         if state.is_message_deleted(number) {
             return Ok(Vec::new());

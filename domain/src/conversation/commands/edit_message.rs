@@ -22,7 +22,7 @@ pub struct EditMessage {
 impl EditMessage {
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let by = state.caller_device(context)?;
-        state.require_live_message(self.number)?;
+        state.require_live_message(self.number, &by.caller)?;
         if !state.is_sender(self.number, by.caller.account_id) {
             return Err(Rejection::NotSender);
         }

@@ -4,6 +4,7 @@ mod add_member;
 mod add_recipient;
 mod add_wrap;
 mod candidate;
+mod change_history_visibility;
 mod change_role;
 mod change_title;
 mod clear_reaction;
@@ -32,6 +33,7 @@ pub use add_member::AddMember;
 pub use add_recipient::AddRecipient;
 pub use add_wrap::AddWrap;
 pub use candidate::Candidate;
+pub use change_history_visibility::ChangeHistoryVisibility;
 pub use change_role::ChangeRole;
 pub use change_title::ChangeTitle;
 pub use clear_reaction::ClearReaction;
@@ -56,6 +58,7 @@ commands! {
     pub enum ConversationCommand to Conversation yielding ConversationEvent {
         Create(CreateConversation);
         ChangeTitle(ChangeTitle);
+        ChangeHistoryVisibility(ChangeHistoryVisibility);
         AddMember(AddMember);
         ChangeRole(ChangeRole);
         RemoveMember(RemoveMember);

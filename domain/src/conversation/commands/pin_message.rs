@@ -16,7 +16,7 @@ impl PinMessage {
     /// Every member may.
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let caller = state.caller(context)?;
-        state.require_live_message(self.number)?;
+        state.require_live_message(self.number, &caller)?;
         if state.is_pinned(self.number) {
             return Ok(Vec::new());
         }

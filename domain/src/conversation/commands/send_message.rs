@@ -24,7 +24,7 @@ impl SendMessage {
         let by = state.caller_device(context)?;
         let encrypted = state.accepts(&self.body, self.generation, ContentSize::Message)?;
         if let Some(number) = self.reply_to {
-            state.require_message(number)?;
+            state.require_message(number, &by.caller)?;
         }
         let conversation_id = by.caller.conversation_id;
         let sent = MessageSent {

@@ -25,7 +25,7 @@ impl SetReaction {
     pub(super) fn decide(&self, state: &Conversation, context: &Context) -> Decision {
         let by = state.caller_device(context)?;
         require_slot(self.slot)?;
-        state.require_live_message(self.number)?;
+        state.require_live_message(self.number, &by.caller)?;
         let encrypted = state.accepts(&self.body, self.generation, ContentSize::Reaction)?;
         let conversation_id = by.caller.conversation_id;
         let set = ReactionSet {

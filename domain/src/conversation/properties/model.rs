@@ -42,6 +42,10 @@ pub(super) struct Model {
     pub(super) messages: Vec<(u8, bool)>,
     pub(super) watermarks: BTreeMap<AccountRecipient, (u64, u64)>,
     pub(super) closed: bool,
+    /// How many messages there were when each joined, last.
+    pub(super) since: BTreeMap<u8, usize>,
+    /// Whether members see what was before they joined.
+    pub(super) shows_all: bool,
     /// Messages that went with an earlier deletion.
     pub(super) gone: usize,
     /// Of two, who can open it again after it was deleted.
@@ -86,6 +90,7 @@ impl Model {
 
     pub(super) fn join(&mut self, who: u8, admin: bool) {
         self.members.insert(who, admin);
+        self.since.insert(who, self.messages.len());
         for nth in 0..DEVICES {
             if self.enrolled.contains(&(who, nth)) {
                 self.active.insert(self.key(who, nth), (who, Some(nth)));
@@ -120,6 +125,10 @@ impl Model {
     pub(super) fn live(&self, number: u64) -> bool {
         number as usize > self.gone
             && self.messages.get(number as usize - 1).is_some_and(|(_, deleted)| !deleted)
+    }
+
+    pub(super) fn sees(&self, number: u64, who: u8) -> bool {
+        self.members.contains_key(&who) && (self.shows_all || number as usize > self.since[&who])
     }
 
     pub(super) fn sender(&self, number: u64) -> Option<u8> {

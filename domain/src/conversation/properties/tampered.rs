@@ -34,6 +34,7 @@ fn is_repeatable(event: &ConversationEvent) -> bool {
         | ConversationEvent::ReactionSet(_)
         | ConversationEvent::ReactionCleared(_) => true,
         ConversationEvent::Created(_)
+        | ConversationEvent::HistoryVisibilityChanged(_)
         | ConversationEvent::MemberJoined(_)
         | ConversationEvent::MemberRoleChanged(_)
         | ConversationEvent::MemberLeft(_)
@@ -58,6 +59,7 @@ fn of_a_stranger(event: &ConversationEvent) -> Option<ConversationEvent> {
     match &mut event {
         ConversationEvent::Created(_) | ConversationEvent::Reopened(_) => return None,
         ConversationEvent::TitleChanged(one) => one.changed_by = stranger,
+        ConversationEvent::HistoryVisibilityChanged(one) => one.changed_by = stranger,
         ConversationEvent::MemberJoined(one) => one.added_by = stranger,
         ConversationEvent::MemberRoleChanged(one) => one.account_id = stranger,
         ConversationEvent::MemberLeft(one) => one.removed_by = Some(stranger),
@@ -227,4 +229,20 @@ fn the_last_admin_of_a_group_stays_one() {
     let left = ConversationMemberLeft { conversation_id: GROUP, account_id: by, removed_by: Some(by) };
     events.push((left.into(), NOW));
     assert_eq!(rule_broken(&events), Some(Rule::LastLeader));
+}
+
+#[test]
+fn a_member_who_came_later_does_not_take_part_in_what_was_before() {
+    let add = AddMember { member: CAROL.candidate(), role: ConversationRole::Admin };
+    let given = Given::group(&[ALICE, BOB]).committed(ALICE).sent(ALICE).and(ALICE.on(0), add);
+    let pinned = MessagePinned { conversation_id: GROUP, number: 1, pinned_by: CAROL.account() };
+    let deleted = MessageDeleted { conversation_id: GROUP, number: 1, deleted_by: CAROL.account() };
+    let broken = |event: ConversationEvent| given.state.check(&event).err().map(|violation| violation.rule);
+    assert_eq!(broken(pinned.into()), Some(Rule::Number));
+    assert_eq!(broken(deleted.into()), Some(Rule::Role));
+    // As if they had been there.
+    let mut events: Vec<_> = given.events.into_iter().map(|event| (event, NOW)).collect();
+    let Some((ConversationEvent::MemberJoined(joined), _)) = events.last_mut() else { panic!() };
+    joined.earlier.last_number = 0;
+    assert_eq!(rule_broken(&events), Some(Rule::Number));
 }

@@ -1,7 +1,7 @@
 //! `envoi client conversation`: groups and direct conversations, and who is in them.
 
 use clap::Subcommand;
-use domain::conversation::ConversationRole;
+use domain::conversation::{ConversationRole, HistoryVisibility};
 use domain::{AccountId, ConversationId, OrganizationId, WorkspaceId};
 use envoi_client::api::dto::NewGroup;
 use serde_json::json;
@@ -32,6 +32,9 @@ enum Verb {
         /// The workspace that it lies in.
         #[arg(long)]
         workspace: Option<WorkspaceId>,
+        /// What members see of what was before they joined: joined (nothing) or all.
+        #[arg(long, default_value = "joined")]
+        history: HistoryVisibility,
         /// A member beside you; can be given several times.
         #[arg(long = "member", value_name = "ACCOUNT")]
         members: Vec<AccountId>,
@@ -63,6 +66,13 @@ enum Verb {
         #[arg(long, default_value = "member")]
         role: ConversationRole,
     },
+    /// Set what the members of a group see of what was before they joined.
+    History {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// What they see: joined (nothing) or all.
+        visibility: HistoryVisibility,
+    },
     /// Remove somebody, or leave; the next message is under a new key.
     Remove {
         /// Which conversation.
@@ -77,8 +87,15 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
     let client = place.client()?;
     let output = place.output;
     match args.verb {
-        Verb::Create { organization, title, topic, workspace, members } => {
-            let new = NewGroup { workspace_id: workspace, title, topic, allows_plaintext: false, members };
+        Verb::Create { organization, title, topic, workspace, history, members } => {
+            let new = NewGroup {
+                workspace_id: workspace,
+                title,
+                topic,
+                allows_plaintext: false,
+                history_visibility: Some(history),
+                members,
+            };
             let id = client.create_group(organization, &new).await.map_err(explain)?;
             output.result(&json!({ "conversation_id": id }), || opened(id));
         }
@@ -115,6 +132,15 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
         Verb::Add { conversation, account, role } => {
             client.add_member(conversation, account, role).await.map_err(explain)?;
             output.result(&json!({ "added": account }), || format!("{account} is a member now."));
+        }
+        Verb::History { conversation, visibility } => {
+            client.change_history_visibility(conversation, visibility).await.map_err(explain)?;
+            output.result(&json!({ "history_visibility": visibility }), || match visibility {
+                HistoryVisibility::Joined => "Members see nothing of what was before they joined.".to_owned(),
+                HistoryVisibility::All => {
+                    "Members see what was before they joined, as far as they have its keys.".to_owned()
+                }
+            });
         }
         Verb::Remove { conversation, account } => {
             client.remove_member(conversation, account).await.map_err(explain)?;

@@ -230,6 +230,7 @@ async fn said(
         E::MessageSent(_)
         | E::Created(_)
         | E::TitleChanged(_)
+        | E::HistoryVisibilityChanged(_)
         | E::MemberRoleChanged(_)
         | E::RecipientAdded(_)
         | E::RecipientRemoved(_)

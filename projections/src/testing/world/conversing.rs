@@ -3,8 +3,8 @@
 use domain::conversation::binding::WrapBinding;
 use domain::conversation::commands::*;
 use domain::conversation::{
-    Cipher, Conversation, ConversationKind, ConversationRole, ConversationTitle, MessageBody, RecipientKind,
-    Standing, Suite, Wrap, direct_conversation_id,
+    Cipher, Conversation, ConversationKind, ConversationRole, ConversationTitle, HistoryVisibility,
+    MessageBody, RecipientKind, Standing, Suite, Wrap, direct_conversation_id,
 };
 use domain::conversation_member::commands::RecordReceipt;
 use domain::conversation_member::{Watermarks, conversation_member_id};
@@ -56,6 +56,7 @@ impl World {
             kind,
             title: ConversationTitle { title, topic: None },
             allows_plaintext: self.random.below(4) == 0,
+            history_visibility: HistoryVisibility::Joined,
             creator: self.candidate(organization, who),
             members: vec![self.candidate(organization, other)],
         };
@@ -111,7 +112,14 @@ impl World {
                 let title = ConversationTitle { title: Some("Fleet".to_owned()), topic: None };
                 self.recorder.give(kept, ChangeTitle { title }, context).await
             }
-            8..12 => self.recorder.give(kept, ChangeRole { account_id, role }, context).await,
+            8..10 => {
+                let history_visibility = match kept.state.history_visibility() {
+                    HistoryVisibility::Joined => HistoryVisibility::All,
+                    HistoryVisibility::All => HistoryVisibility::Joined,
+                };
+                self.recorder.give(kept, ChangeHistoryVisibility { history_visibility }, context).await
+            }
+            10..12 => self.recorder.give(kept, ChangeRole { account_id, role }, context).await,
             12..18 => self.recorder.give(kept, RemoveMember { account_id }, context).await,
             18..26 => settle(&mut self.recorder, kept, account_id, &recipients).await,
             _ => self.recorder.give(kept, AddMember { member, role }, context).await,
