@@ -21,6 +21,11 @@
 //! 3. `UPDATE_OPENAPI=1 cargo test -p api openapi` writes `api/openapi.json` anew.
 //! 4. An example of it in the authorisation matrix, `tests/tests/edge/authorization.rs`; the test there names what is
 //!    missing, and `UPDATE_AUTHORIZATION=1 cargo test -p tests authorization` writes `ops/docs/authorization.md` anew.
+//!
+//! # Recipe: an event that comes over the live socket
+//!
+//! 1. Its audience in `live/audience.rs`, which the compiler asks for, and its row in `ops/docs/live.md`.
+//! 2. A line in `live/schemas.rs`; `UPDATE_LIVE_EVENTS=1 cargo test -p api live` writes `api/live-events.json` anew.
 
 mod access;
 mod budget;

@@ -35,7 +35,8 @@ const LIVE: &str = "\
 The access token comes as `Authorization`, as the subprotocol `bearer.<token>` beside `envoi.v1`, or in the first frame; never \
 in the URL. The first frame is `hello`, with `resume_after` to go on behind a cursor. Between one cursor and the next everything \
 comes that the account may see, or a `reset` says that it has to be read anew. A socket that is closed with code 4000 or 1001 \
-reconnects and resumes. The frames are described in `ops/docs/live.md`.";
+reconnects and resumes. The frames are described in `ops/docs/live.md`, \
+the events by the JSON Schema at `/v1/live-events.json`.";
 
 /// Most codes of a refusal that is written once, named by them.
 const SHARED_CODES_MAX: usize = 3;

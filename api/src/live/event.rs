@@ -3,6 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use domain::account::{AccountEvent, AccountProfile};
+use domain::conversation::{ConversationEvent, MessageBody};
 use domain::conversation_member::{ConversationMemberEvent, ReceiptRecorded};
 use domain::{
     Actor, ActorKind, ConversationId, Event, EventGroup, OrganizationId, Payload, PayloadVisitor, Record,
@@ -17,6 +19,10 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::audience::{Audience, shown};
+use super::schemas::{self, Resource};
+use crate::routes::accounts::get_profile::GetProfileAnswer;
+use crate::routes::messages::MessageAnswer;
+use crate::routes::messages::list_reactions::ReactionAnswer;
 
 /// An event with its audience and, once somebody asked for it, its JSON.
 pub struct LiveEvent {
@@ -137,22 +143,60 @@ impl LiveEvent {
             }
         };
         let cell = decoded.recorded.sealed_cell();
+        let at = decoded.recorded.origin.recorded_at;
         let shown = shown(&decoded.event);
         let Parts { data, opening } =
             shown.as_ref().unwrap_or(&decoded.event).visit(Split { cell, sealer })?;
-        let sealed = match opening {
-            None => Sealed::None,
-            Some(opening) => match opening.await {
-                Ok(Opened::Clear(record)) => Sealed::Clear(record?),
-                Ok(Opened::Erased) => Sealed::Erased,
-                Err(error) if error.is_unavailable() => return Err(RenderError::Unavailable(error)),
-                Err(error) => {
-                    tracing::error!(position = %self.position(), %error, "a sealed part does not open");
-                    Sealed::Unreadable
-                }
-            },
+        // What REST shows of it has the sealed part in it: once is enough.
+        let (sealed, resource) = match &decoded.event {
+            Event::Conversation(ConversationEvent::MessageSent(sent)) => {
+                let (sealed, body) = self.opened::<MessageBody>(sealer).await?;
+                (sealed, Some(Resource::Message(MessageAnswer::sent(sent, at, body))))
+            }
+            Event::Conversation(ConversationEvent::ReactionSet(set)) => {
+                let (sealed, body) = self.opened::<MessageBody>(sealer).await?;
+                (sealed, Some(Resource::Reaction(ReactionAnswer::set(set, at, body))))
+            }
+            Event::Account(AccountEvent::ProfileChanged(changed)) => {
+                let (sealed, profile) = self.opened::<AccountProfile>(sealer).await?;
+                (sealed, Some(Resource::Profile(GetProfileAnswer::new(changed.account_id, profile))))
+            }
+            event => {
+                let record = match opening {
+                    None => Sealed::None,
+                    Some(opening) => match self.told(opening.await)? {
+                        Some(Opened::Clear(record)) => Sealed::Clear(record?),
+                        Some(Opened::Erased) => Sealed::Erased,
+                        None => Sealed::Unreadable,
+                    },
+                };
+                (record, Resource::open(event, at))
+            }
         };
-        Ok(Bytes::from(serde_json::to_vec(&EventJson::new(decoded, &data, &sealed))?))
+        let event = EventJson { resource, ..EventJson::new(decoded, &data, &sealed) };
+        Ok(Bytes::from(serde_json::to_vec(&event)?))
+    }
+
+    /// The personal record, and what there is to say of it beside.
+    async fn opened<R: Record>(&self, sealer: &Sealer) -> Result<(Sealed, Option<Opened<R>>), RenderError> {
+        let Some(cell) = self.sealed_cell() else { return Ok((Sealed::None, None)) };
+        Ok(match self.told(sealer.open::<R>(&cell).await)? {
+            Some(Opened::Clear(record)) => (Sealed::None, Some(Opened::Clear(record))),
+            Some(Opened::Erased) => (Sealed::Erased, Some(Opened::Erased)),
+            None => (Sealed::Unreadable, None),
+        })
+    }
+
+    /// What was opened; none of what does not open and never will, which operators are told.
+    fn told<T>(&self, opened: Result<Opened<T>, SealError>) -> Result<Option<Opened<T>>, RenderError> {
+        match opened {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) if error.is_unavailable() => Err(RenderError::Unavailable(error)),
+            Err(error) => {
+                tracing::error!(position = %self.position(), %error, "a sealed part does not open");
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -200,6 +244,8 @@ async fn open<R: Record>(
 #[derive(Serialize)]
 struct EventJson<'a> {
     name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<u16>,
     version: u16,
     organization_id: Option<OrganizationId>,
     conversation_id: Option<ConversationId>,
@@ -208,6 +254,8 @@ struct EventJson<'a> {
     actor: ActorJson,
     data: &'a RawValue,
     sealed: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<Resource>,
     erased: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     unreadable: bool,
@@ -240,6 +288,7 @@ impl<'a> EventJson<'a> {
         };
         Self {
             name: Event::name(&decoded.event),
+            schema: schemas::version(Event::name(&decoded.event)),
             version: Event::version(&decoded.event),
             organization_id: recorded.origin.organization_id,
             conversation_id,
@@ -251,6 +300,7 @@ impl<'a> EventJson<'a> {
                 Sealed::Clear(record) => Some(record),
                 Sealed::None | Sealed::Erased | Sealed::Unreadable => None,
             },
+            resource: None,
             erased: matches!(sealed, Sealed::Erased),
             unreadable: matches!(sealed, Sealed::Unreadable),
         }

@@ -18,6 +18,7 @@ mod missed;
 mod outbox;
 mod read_permits;
 mod recent;
+pub(crate) mod schemas;
 mod sight;
 mod signal_hub;
 mod signals;

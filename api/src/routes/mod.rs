@@ -1,13 +1,13 @@
 //! The registry of routes: one line each. Router, documentation, batches, live socket and authorisation matrix derive
 //! from it.
 
-mod accounts;
+pub(crate) mod accounts;
 mod audit;
 mod auth;
-mod conversations;
+pub(crate) mod conversations;
 mod devices;
 mod me;
-mod messages;
+pub(crate) mod messages;
 mod organizations;
 mod sessions;
 mod system;
@@ -83,6 +83,7 @@ pub static ROUTES: &[Route] = &[
     Route::of::<sessions::list_sessions::ListSessions>(),
     Route::of::<sessions::revoke_session::RevokeSession>(),
     Route::of::<system::get_keys::GetKeys>(),
+    Route::of::<system::get_live_events::GetLiveEvents>(),
     Route::of::<system::get_openapi::GetOpenapi>(),
     Route::of::<system::run_commands::RunCommands>(),
     Route::of::<workspaces::add_member::AddMember>(),

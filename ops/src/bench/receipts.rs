@@ -367,7 +367,7 @@ mod tests {
         let account = AccountId::from_bytes([7; 16]);
         let text = format!(
             r#"{{"type":"event","cursor":"c","event":{{"name":"conversation.message_sent","version":1,
-            "data":{{"number":4,"sender_id":"{account}","reply_to":null}},"sealed":{{"content":"AA"}}}}}}"#
+            "data":{{"number":4,"sender_id":"{account}","reply_to":null}},"resource":{{"content":"AA"}}}}}}"#
         );
         let frame: Frame = serde_json::from_str(&text).unwrap();
         let event = frame.event.unwrap();

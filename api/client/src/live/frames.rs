@@ -101,6 +101,9 @@ pub(crate) struct EventText {
     pub actor: ActorText,
     pub data: Value,
     pub sealed: Option<Value>,
+    /// What REST shows of it, with the sealed part in it.
+    #[serde(default)]
+    pub resource: Option<Value>,
     pub erased: bool,
 }
 

@@ -134,7 +134,10 @@ impl Inbox {
             return Ok(());
         }
         self.look_after(&event, &cursor);
-        let record = told.sealed.and_then(|record| serde_json::from_value::<MessageBody>(record).ok());
+        let record = told
+            .resource
+            .or(told.sealed)
+            .and_then(|record| serde_json::from_value::<MessageBody>(record).ok());
         let body = match (binding(&event), record) {
             (None, _) => None,
             (Some(_), None) if told.erased => Some(Body::Erased),

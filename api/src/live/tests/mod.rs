@@ -10,6 +10,7 @@ mod order;
 mod receipts;
 mod removal;
 mod resume;
+mod schemas;
 mod signals;
 mod site;
 mod workspaces;

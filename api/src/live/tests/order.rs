@@ -40,6 +40,7 @@ async fn an_event_has_the_documented_shape() {
         event,
         json!({
             "name": "conversation.message_sent",
+            "schema": 1,
             "version": 1,
             "organization_id": ORGANIZATION,
             "conversation_id": group,
@@ -50,7 +51,13 @@ async fn an_event_has_the_documented_shape() {
                 "conversation_id": group, "message_id": message_id, "number": 1, "sender_id": ann.account_id,
                 "device_id": ann.device_id, "generation": 0, "encrypted": false, "reply_to": null,
             },
-            "sealed": { "content": "aGVsbG8", "cipher": null },
+            "sealed": null,
+            "resource": {
+                "number": 1, "message_id": message_id, "sender_id": ann.account_id, "device_id": ann.device_id,
+                "generation": 0, "encrypted": false, "content": "aGVsbG8", "cipher": null, "erased": false,
+                "reply_to": null, "sent_at": at, "edited_at": null, "deleted_at": null, "deleted_by": null,
+                "pinned": false,
+            },
             "erased": false,
         })
     );
@@ -130,7 +137,7 @@ async fn what_was_erased_is_shown_as_such_also_when_it_was_shown_before() {
     let mut client = node.connect(&bob).await;
     let start = client.cursor();
     node.send(&ann, group, b"hello").await;
-    assert_eq!(client.event().await["sealed"]["content"], "aGVsbG8");
+    assert_eq!(client.event().await["resource"]["content"], "aGVsbG8");
     let destruction = Destruction { position: Position::new(9), at: node.state.clock.now() };
     let key = KeyName::Subject(ann.account_id.into());
     node.state.sealer.keyring().destroy(key, destruction).await.unwrap();
@@ -138,7 +145,7 @@ async fn what_was_erased_is_shown_as_such_also_when_it_was_shown_before() {
     assert_eq!(again.next().await["type"], "welcome");
     let event = again.event().await;
     assert_eq!(
-        (&event["data"]["number"], &event["sealed"], &event["erased"]),
+        (&event["data"]["number"], &event["resource"]["content"], &event["erased"]),
         (&json!(1), &json!(null), &json!(true))
     );
 }

@@ -22,6 +22,20 @@ pub struct GetProfileAnswer {
     pub erased: bool,
 }
 
+impl GetProfileAnswer {
+    /// An account's profile; without anything where that does not open.
+    pub fn new(account_id: AccountId, profile: Option<Opened<AccountProfile>>) -> Self {
+        let erased = profile == Some(Opened::Erased);
+        let profile = profile.and_then(Opened::clear);
+        Self {
+            account_id,
+            locale: profile.as_ref().and_then(|profile| profile.locale.clone()),
+            display_name: profile.map(|profile| profile.display_name),
+            erased,
+        }
+    }
+}
+
 /// See [`Endpoint::ABOUT`].
 pub struct GetProfile;
 
@@ -47,13 +61,6 @@ impl Endpoint for GetProfile {
         let row = queries::profile(&input.intent.reader, &viewer, account_id).await?;
         let row = row.ok_or(Rejection::AccountNotFound)?;
         let profile = state.open::<AccountProfile>([row.profile]).await?.pop();
-        let erased = profile == Some(Opened::Erased);
-        let profile = profile.and_then(Opened::clear);
-        Ok(Reply::new(GetProfileAnswer {
-            account_id,
-            locale: profile.as_ref().and_then(|profile| profile.locale.clone()),
-            display_name: profile.map(|profile| profile.display_name),
-            erased,
-        }))
+        Ok(Reply::new(GetProfileAnswer::new(account_id, profile)))
     }
 }

@@ -3,7 +3,7 @@
 use super::MessagePath;
 use crate::access;
 use crate::extract::{Page, PageAnswer};
-use domain::conversation::{Cipher, MessageBody};
+use domain::conversation::{Cipher, MessageBody, ReactionSet};
 use domain::{AccountId, Blob, DeviceId, MessageId, Timestamp};
 use eventstore_schema::Opened;
 use projections::messages::queries;
@@ -51,6 +51,26 @@ impl From<(queries::ReactionView, Opened<MessageBody>)> for ReactionAnswer {
             content: body.map(|body| body.content),
             erased,
             reacted_at: row.reacted_at,
+        }
+    }
+}
+
+impl ReactionAnswer {
+    /// A reaction as it was set; without content where that does not open.
+    pub fn set(set: &ReactionSet, at: Timestamp, body: Option<Opened<MessageBody>>) -> Self {
+        let erased = body == Some(Opened::Erased);
+        let body = body.and_then(Opened::clear);
+        Self {
+            account_id: set.account_id,
+            slot: set.slot,
+            reaction_id: set.reaction_id,
+            device_id: set.device_id,
+            generation: set.generation,
+            encrypted: set.encrypted,
+            cipher: body.as_ref().and_then(|body| body.cipher.clone()),
+            content: body.map(|body| body.content),
+            erased,
+            reacted_at: at,
         }
     }
 }

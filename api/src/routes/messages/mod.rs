@@ -1,6 +1,6 @@
 //! Messages, reactions, pins and receipts.
 
-use domain::conversation::{Cipher, MessageBody};
+use domain::conversation::{Cipher, MessageBody, MessageSent};
 use domain::{AccountId, Blob, ConversationId, DeviceId, Digest, MessageId, Nonce, Signature, Timestamp};
 use eventstore_schema::Opened;
 use projections::messages::queries::MessageView;
@@ -114,6 +114,29 @@ impl MessageAnswer {
             Self::new(row, body)
         };
         Ok(rows.into_iter().map(show).collect())
+    }
+
+    /// A message as it was sent; without content where that does not open.
+    pub fn sent(sent: &MessageSent, at: Timestamp, body: Option<Opened<MessageBody>>) -> Self {
+        let erased = body == Some(Opened::Erased);
+        let body = body.and_then(Opened::clear);
+        Self {
+            number: sent.number,
+            message_id: sent.message_id,
+            sender_id: sent.sender_id,
+            device_id: sent.device_id,
+            generation: sent.generation,
+            encrypted: sent.encrypted,
+            cipher: body.as_ref().and_then(|body| body.cipher.clone()),
+            content: body.map(|body| body.content),
+            erased,
+            reply_to: sent.reply_to,
+            sent_at: at,
+            edited_at: None,
+            deleted_at: None,
+            deleted_by: None,
+            pinned: false,
+        }
     }
 
     /// A message with its content, unless that was deleted.
