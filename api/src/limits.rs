@@ -70,6 +70,34 @@ pub const PAGE_ROWS_DEFAULT: u32 = 50;
 /// Most rows in a page: their sealed parts are opened together.
 pub const PAGE_ROWS_MAX: u32 = 200;
 
+/// Most ids that one request names: as many as a query string takes, and their keys are read together.
+pub const BULK_IDS_MAX: usize = 50;
+/// Most devices shown of each of several accounts: nearly all have fewer, revoked ones with them.
+pub const BULK_DEVICES_MAX: u32 = 50;
+
+/// Longest text that people are searched for, in characters: a name.
+pub const PEOPLE_QUERY_CHARS_MAX: usize = domain::limits::NAME_CHARS_MAX;
+/// People found when the client names no number.
+pub const PEOPLE_FOUND_DEFAULT: u32 = 20;
+/// Most people found: who is not among them is found by another letter.
+pub const PEOPLE_FOUND_MAX: u32 = 50;
+/// People whose names are opened for one search, at most: some may have another name by then, or none.
+pub const PEOPLE_LOOKED_AT_MAX: usize = 200;
+/// Most names of one organization in memory; of a larger one so many are found.
+pub const PEOPLE_NAMES_MAX: usize = 100_000;
+/// What all names in memory may take, in bytes, about. What was not used for longest goes first.
+pub const PEOPLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most organizations whose names are in memory.
+pub const PEOPLE_ORGANIZATIONS_MAX: usize = 256;
+/// Changed names of an organization that wait for somebody to search: with more, all are dropped, and read at the next search.
+pub const PEOPLE_STALE_MAX: usize = 5_000;
+/// Organizations whose names are read at once: a connection and some keys each.
+pub const PEOPLE_FILLS_AT_ONCE: usize = 2;
+/// How long names are kept in memory before they are read anew: about as long as an erasure takes to be known everywhere.
+pub const PEOPLE_KEPT_MAX: Duration = Duration::from_secs(600);
+/// Longest that a search waits for names to be read; beyond, it shows those that are.
+pub const PEOPLE_FILL_WAIT_MAX: Duration = Duration::from_millis(1_000);
+
 /// Most devices whose keys are shown of one account, revoked ones with them.
 pub const DEVICES_SHOWN_MAX: usize = 2_000;
 
@@ -180,3 +208,9 @@ const _: () = assert!(MESSAGE_BODY_BYTES_MAX > MESSAGE_CIPHERTEXT_BYTES_MAX * 4 
 const _: () = assert!(GENERATION_BODY_BYTES_MAX > GENERATION_WRAPS_MAX * WRAP_JSON_BYTES_MAX);
 const _: () = assert!(BATCH_BODY_BYTES_MAX >= GENERATION_BODY_BYTES_MAX);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
+const _: () = assert!(BULK_IDS_MAX * 37 + 64 <= QUERY_BYTES_MAX);
+const _: () =
+    assert!(PEOPLE_FOUND_DEFAULT <= PEOPLE_FOUND_MAX && PEOPLE_LOOKED_AT_MAX <= PAGE_ROWS_MAX as usize);
+const _: () = assert!(
+    PEOPLE_FILL_WAIT_MAX.as_millis() + MIN_POSITION_WAIT_MAX.as_millis() / 2 < REQUEST_WAIT_MAX.as_millis()
+);

@@ -19,6 +19,7 @@ use crate::health::Findings;
 use crate::limits::MIN_POSITION_WAIT_MAX;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::people::People;
 use crate::problem::{Code, Problem};
 use crate::proxies::Proxies;
 use crate::rates::{Counted, Rates, Subject};
@@ -37,6 +38,8 @@ pub struct State {
     pub projections: Arc<Projections>,
     /// The live sockets.
     pub live: Live,
+    /// Finds people by name.
+    pub people: People,
     /// Proves who somebody is.
     pub auth: Arc<Auth>,
     /// Who leads what this process could lead.

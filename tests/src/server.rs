@@ -157,18 +157,23 @@ impl TestServer {
         let secret = keyring.named_secret(Secret::PositionSealing).await.expect("a secret");
         let measures = api::Metrics::new(&registry).expect("metrics");
         let reading = database::pool(config, Role::Reader, POOL_SIZE).expect("a pool");
+        let read_models = ReadModels::of_edition(reading, options.edition);
+        let head = log.head().await.expect("a head");
+        let reading = (read_models.clone(), Arc::clone(&projections), Arc::clone(&sealer));
+        let people = api::People::start(&feed, head.position, reading);
         let state = api::state::State {
             clock: clock.clone(),
             services: services.clone(),
             sealer,
-            read_models: ReadModels::of_edition(reading, options.edition),
+            read_models,
             projections: Arc::clone(&projections),
             live: api::Live::start(Arc::clone(&feed), &clock, &measures).await.expect("live sockets"),
+            people,
             auth,
             leases: parts.leases.clone(),
             findings: api::health::Findings::default(),
             cursors: api::Cursors::new(&secret),
-            incarnation: log.head().await.expect("a head").incarnation,
+            incarnation: head.incarnation,
             rates: options.rates,
             metrics: measures,
             registry,

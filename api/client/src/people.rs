@@ -56,9 +56,15 @@ impl People {
     /// [`Error::NoKeys`], [`Error::Directory`] for keys that are not believed, [`Error::Api`], [`Error::KeyStore`].
     pub async fn fetch(&self, account: AccountId) -> Result<Arc<AccountKeys>, Error> {
         let claimed = self.claimed(account).await?;
+        self.take(&claimed)
+    }
+
+    /// Verifies keys that the server tells of, and remembers them.
+    fn take(&self, claimed: &ClaimedKeys) -> Result<Arc<AccountKeys>, Error> {
+        let account = claimed.account_id;
         let store = self.session.store();
         let known = store.read(|state| state.identities.get(&account).copied());
-        let keys = AccountKeys::verify(&claimed, known.as_ref().map(|known| &known.identity_key))?;
+        let keys = AccountKeys::verify(claimed, known.as_ref().map(|known| &known.identity_key))?;
         if known.is_none() {
             // Another process may have pinned one since: then that one holds.
             let pinned = store.update(|state| {
@@ -74,7 +80,7 @@ impl People {
         Ok(keys)
     }
 
-    /// Fetches the keys of those that are not known yet, several at a time.
+    /// Fetches the keys of those that are not known yet, many at a time.
     ///
     /// # Errors
     /// As [`People::fetch`].
@@ -83,7 +89,18 @@ impl People {
             let known = self.guard();
             accounts.into_iter().filter(|account| !known.contains_key(account)).collect()
         };
-        let fetching = unknown.into_iter().map(|account| self.fetch(account));
+        let mut rest = Vec::new();
+        for some in unknown.chunks(api::devices::ACCOUNTS_MAX) {
+            let mut left: BTreeSet<_> = some.iter().copied().collect();
+            for claimed in api::devices::keys_of_all(&self.session, some).await? {
+                if left.remove(&claimed.account_id) {
+                    self.take(&claimed)?;
+                }
+            }
+            rest.extend(left);
+        }
+        // Who has many devices is told of alone; of the others the server says why not.
+        let fetching = rest.into_iter().map(|account| self.fetch(account));
         let mut fetched = futures_util::stream::iter(fetching).buffer_unordered(FETCHES_MAX);
         while let Some(keys) = fetched.next().await {
             keys?;

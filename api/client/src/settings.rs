@@ -1,9 +1,9 @@
-//! Settings of conversations.
+//! Settings of conversations, and finding people.
 
-use domain::ConversationId;
 use domain::conversation::HistoryVisibility;
+use domain::{ConversationId, OrganizationId};
 
-use crate::api;
+use crate::api::{self, dto};
 use crate::client::Client;
 use crate::error::Error;
 
@@ -18,5 +18,17 @@ impl Client {
         visibility: HistoryVisibility,
     ) -> Result<(), Error> {
         Ok(api::conversations::change_history_visibility(self.session(), conversation, visibility).await?)
+    }
+
+    /// Members of an organization by the beginnings of the words of their names.
+    ///
+    /// # Errors
+    /// [`Error::Api`].
+    pub async fn find_people(
+        &self,
+        organization: OrganizationId,
+        query: &str,
+    ) -> Result<dto::FoundPeople, Error> {
+        Ok(api::organizations::find_people(self.session(), organization, query).await?)
     }
 }

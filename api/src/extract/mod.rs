@@ -2,6 +2,7 @@
 
 mod headers;
 mod identity;
+mod ids;
 mod json;
 mod page;
 
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 pub use headers::{AnonymousCommand, Command, Exchange, Query, is_request_id};
 pub use identity::{Anonymous, Authenticated, DeviceBound, Identity};
+pub use ids::ids;
 pub use json::json;
 pub use page::{Page, PageAnswer};
 

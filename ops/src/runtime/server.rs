@@ -150,13 +150,17 @@ async fn edge(
         .await
         .map_err(|error| CliError::unavailable("the log cannot be read").because(&error))?
         .with_sockets_max(room.sockets);
+    let read_models = ReadModels::new(reading);
+    let names = (read_models.clone(), Arc::clone(projections), Arc::clone(&backend.sealer));
+    let people = api::People::start(feed, head.position, names);
     let state = api::state::State {
         clock: backend.parts.clock.clone(),
         services: backend.services.clone(),
         sealer: Arc::clone(&backend.sealer),
-        read_models: ReadModels::new(reading),
+        read_models,
         projections: Arc::clone(projections),
         live,
+        people,
         auth: Arc::clone(&backend.parts.auth),
         leases: backend.parts.leases.clone(),
         findings: api::health::Findings::default(),

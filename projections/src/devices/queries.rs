@@ -145,3 +145,35 @@ pub async fn public_devices(
          ORDER BY device_id LIMIT $3";
     reader.all(viewer, SQL, &[&Sql(account_id), &Sql(page.behind()), &page.limit(), &Sql(page.after)]).await
 }
+
+/// Public keys of accounts, as far as the viewer shares an organization or a conversation with them; others are left out.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn public_keys_of(
+    reader: &Reader,
+    viewer: &Viewer,
+    account_ids: &[AccountId],
+) -> Result<Vec<PublicKeysView>, QueryError> {
+    const SQL: &str = "SELECT account_id, identity_key, recovery_id, recovery_key, recovery_certificate, \
+         position FROM read.user_keys WHERE account_id = ANY($1) ORDER BY account_id";
+    let ids: Vec<uuid::Uuid> = account_ids.iter().map(|id| id.as_uuid()).collect();
+    reader.all(viewer, SQL, &[&ids]).await
+}
+
+/// Devices of accounts, revoked ones too, by account and device, of each at most so many; of those that [`public_keys_of`] shows.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn public_devices_of(
+    reader: &Reader,
+    viewer: &Viewer,
+    account_ids: &[AccountId],
+    of_each: u32,
+) -> Result<Vec<PublicDeviceView>, QueryError> {
+    const SQL: &str = "SELECT d.account_id, d.device_id, d.hpke_key, d.verify_key, d.certificate, d.revoked_at, \
+         d.position FROM unnest($1::uuid[]) AS a(id) CROSS JOIN LATERAL (SELECT * FROM read.devices \
+         WHERE account_id = a.id ORDER BY device_id LIMIT $2::bigint) AS d ORDER BY d.account_id, d.device_id";
+    let ids: Vec<uuid::Uuid> = account_ids.iter().map(|id| id.as_uuid()).collect();
+    reader.all(viewer, SQL, &[&ids, &i64::from(of_each)]).await
+}

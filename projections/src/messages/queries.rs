@@ -249,6 +249,33 @@ pub async fn reactions(
     reader.all(viewer, SQL, &[&me, &conversation, &Sql(number), &account, &slot, &page.limit()]).await
 }
 
+/// Reactions on several messages, by message, account and slot.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn reactions_on(
+    reader: &Reader,
+    viewer: &Viewer,
+    conversation_id: ConversationId,
+    numbers: &[u64],
+    page: Page<(u64, (AccountId, u8))>,
+) -> Result<Vec<ReactionView>, QueryError> {
+    const SQL: &str = concat!(
+        "SELECT r.number, r.account_id, r.slot, r.reaction_id, r.device_id, r.generation, r.encrypted, ",
+        "r.ciphertext, r.reacted_at FROM read.message_reactions AS r ",
+        "WHERE r.conversation_id = $2 AND r.number = ANY($3) AND ",
+        seen!("r.number"),
+        "AND (r.number, r.account_id, r.slot) > ($4, $5, $6) ",
+        "ORDER BY r.number, r.account_id, r.slot LIMIT $7"
+    );
+    let (me, conversation) = (Sql(viewer.account_id), Sql(conversation_id));
+    // No message has a higher number.
+    let numbers: Vec<i64> = numbers.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
+    let (number, (account, slot)) = page.behind();
+    let (number, account, slot) = (Sql(number), Sql(account), Sql(slot));
+    reader.all(viewer, SQL, &[&me, &conversation, &numbers, &number, &account, &slot, &page.limit()]).await
+}
+
 /// Pinned messages of a conversation, by number.
 ///
 /// # Errors

@@ -132,6 +132,22 @@ pub async fn members(
     reader.all(viewer, SQL, &[&Sql(organization_id), &Sql(page.behind()), &page.limit()]).await
 }
 
+/// Those of the accounts that are members of an organization, by account. A page at most.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn members_among(
+    reader: &Reader,
+    viewer: &Viewer,
+    organization_id: OrganizationId,
+    account_ids: &[AccountId],
+) -> Result<Vec<OrganizationMemberView>, QueryError> {
+    const SQL: &str = "SELECT account_id, role, joined_at, position FROM read.organization_memberships \
+         WHERE organization_id = $1 AND removed_at IS NULL AND account_id = ANY($2) ORDER BY account_id";
+    let ids: Vec<uuid::Uuid> = account_ids.iter().map(|id| id.as_uuid()).collect();
+    reader.all(viewer, SQL, &[&Sql(organization_id), &ids]).await
+}
+
 /// Invitations into an organization, by id.
 ///
 /// # Errors

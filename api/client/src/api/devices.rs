@@ -95,6 +95,35 @@ pub async fn keys_of(session: &Session, account: AccountId) -> Result<Option<Cla
     found(answer.map(|answer| answer.body.into()))
 }
 
+/// Most accounts that one request names.
+pub const ACCOUNTS_MAX: usize = 50;
+
+/// The public keys of several accounts, [`ACCOUNTS_MAX`] at most, as the server tells of them; those are left out that there are none
+/// of, and those with more devices than the server lists beside others'.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn keys_of_all(session: &Session, accounts: &[AccountId]) -> Result<Vec<ClaimedKeys>, ApiError> {
+    let request = Outgoing::get("/v1/accounts/keys").query("accounts", Some(listed(accounts)));
+    let page: dto::Page<dto::OneOfManyKeys> = session.call(request).await?.body;
+    let whole = page.items.into_iter().filter(|one| !one.has_more_devices);
+    Ok(whole.map(|one| one.keys.into()).collect())
+}
+
+/// What several accounts tell of themselves, [`ACCOUNTS_MAX`] at most; those that one may not see are left out.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn profiles(session: &Session, accounts: &[AccountId]) -> Result<Vec<dto::Profile>, ApiError> {
+    let request = Outgoing::get("/v1/accounts/profiles").query("accounts", Some(listed(accounts)));
+    let page: dto::Page<dto::Profile> = session.call(request).await?.body;
+    Ok(page.items)
+}
+
+fn listed(accounts: &[AccountId]) -> String {
+    accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// `None` for what the server does not find.
 fn found<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match answer {

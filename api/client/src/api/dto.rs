@@ -85,6 +85,8 @@ pub struct Organization {
 pub struct OrganizationMember {
     /// Who.
     pub account_id: AccountId,
+    /// Name to show; none when erased.
+    pub display_name: Option<String>,
     /// As what.
     pub role: OrganizationRole,
 }
@@ -181,6 +183,8 @@ pub struct Conversation {
 pub struct ConversationMember {
     /// Who.
     pub account_id: AccountId,
+    /// Name to show; none when erased.
+    pub display_name: Option<String>,
     /// As what.
     pub role: ConversationRole,
 }
@@ -242,6 +246,49 @@ pub struct ToldWrap {
 pub struct OwnIdentity {
     /// The vault, encrypted under a passphrase; none when erased.
     pub encrypted_private_key: Option<Blob>,
+}
+
+/// What an account tells of itself.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Profile {
+    /// The account.
+    pub account_id: AccountId,
+    /// Name to show; none when erased.
+    pub display_name: Option<String>,
+    /// BCP 47 language tag.
+    pub locale: Option<String>,
+}
+
+/// Somebody in an organization who may be meant.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FoundPerson {
+    /// Who.
+    pub account_id: AccountId,
+    /// Their name.
+    pub display_name: String,
+    /// As what they are there.
+    pub role: OrganizationRole,
+}
+
+/// People in an organization who may be meant.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FoundPeople {
+    /// In the order of the words of their names.
+    pub items: Vec<FoundPerson>,
+    /// Whether there are more.
+    pub has_more: bool,
+    /// Whether all members were looked at.
+    pub is_complete: bool,
+}
+
+/// Public keys of one of several accounts.
+#[derive(Clone, Debug, Deserialize)]
+pub struct OneOfManyKeys {
+    /// The keys.
+    #[serde(flatten)]
+    pub keys: AccountKeys,
+    /// Whether the account has more devices than are listed.
+    pub has_more_devices: bool,
 }
 
 /// An account's public keys.
@@ -351,6 +398,16 @@ pub struct Reaction {
     pub content: Option<Blob>,
     /// What goes with a ciphertext.
     pub cipher: Option<Cipher>,
+}
+
+/// A reaction with the message that it is on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MessageReaction {
+    /// Number of the message.
+    pub number: u64,
+    /// The reaction.
+    #[serde(flatten)]
+    pub reaction: Reaction,
 }
 
 /// How far a message has come.

@@ -130,6 +130,23 @@ pub async fn list(
     Ok(page.items)
 }
 
+/// The reactions on several messages, 50 at most, one page.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn reactions_on(
+    session: &Session,
+    conversation: ConversationId,
+    numbers: &[u64],
+    cursor: Option<&str>,
+) -> Result<dto::Page<dto::MessageReaction>, ApiError> {
+    let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let request = Outgoing::get(format!("/v1/conversations/{conversation}/reactions"))
+        .query("numbers", Some(numbers))
+        .query("cursor", cursor);
+    Ok(session.call(request).await?.body)
+}
+
 /// The reactions on a message.
 ///
 /// # Errors

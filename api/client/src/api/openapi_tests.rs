@@ -261,6 +261,10 @@ async fn conversations_are_as_documented() {
     conversations::change_history_visibility(session, TALK, visibility).await.unwrap();
     conversations::list(session, ORGANIZATION, Some("c")).await.unwrap();
     conversations::members(session, TALK, Some("c")).await.unwrap();
+    assert_eq!(organizations::find_people(session, ORGANIZATION, "bo").await.unwrap().items.len(), 1);
+    assert_eq!(devices::keys_of_all(session, &[BOB]).await.unwrap().len(), 1);
+    assert_eq!(devices::profiles(session, &[BOB]).await.unwrap().len(), 1);
+    assert_eq!(messages::reactions_on(session, TALK, &[1, 2], Some("c")).await.unwrap().items.len(), 1);
     assert_eq!(conversations::roster(session, TALK).await.unwrap().recipients.len(), 1);
     conversations::commit(session, &context(), vec![wrap()]).await.unwrap();
     conversations::add_wrap(session, &context(), wrap()).await.unwrap();

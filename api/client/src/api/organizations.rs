@@ -40,6 +40,19 @@ pub async fn members(
     Ok(session.call(request).await?.body)
 }
 
+/// Members of an organization whose names the words of `query` begin.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn find_people(
+    session: &Session,
+    id: OrganizationId,
+    query: &str,
+) -> Result<dto::FoundPeople, ApiError> {
+    let request = Outgoing::get(format!("/v1/organizations/{id}/people")).query("query", Some(query));
+    Ok(session.call(request).await?.body)
+}
+
 /// Makes an invitation; its token lets people in.
 ///
 /// # Errors

@@ -166,13 +166,18 @@ impl Site {
         let delay = Delay { clock: self.clock.clone(), seconds: metrics.live_delay.clone() };
         let relay = Arc::new(InProcess::default());
         let live = Live::start_within(feed, relay, delay, bounds).await.unwrap();
+        let read_models = ReadModels::new(self.database.pool(Role::Reader));
+        let projections = Arc::new(projections);
+        let parts_read = (read_models.clone(), Arc::clone(&projections), Arc::clone(&sealer));
+        let people = crate::People::start(&live.feed, log.head().await.unwrap().position, parts_read);
         let state = Arc::new(State {
             clock: self.clock.clone(),
             services: Services::new(&parts),
             sealer,
-            read_models: ReadModels::new(self.database.pool(Role::Reader)),
-            projections: Arc::new(projections),
+            read_models,
+            projections,
             live,
+            people,
             auth: Arc::clone(&parts.auth),
             leases: parts.leases.clone(),
             findings: crate::health::Findings::default(),

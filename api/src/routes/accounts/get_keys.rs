@@ -67,14 +67,36 @@ impl Endpoint for GetKeys {
         let account_id = input.path.account_id;
         let keys = queries::public_keys(&input.intent.reader, &viewer, account_id).await?;
         let keys = keys.ok_or(Rejection::AccountNotFound)?;
-        Ok(Reply::new(GetKeysAnswer {
-            account_id,
+        let devices = devices(&input.intent.reader, &viewer, account_id).await?;
+        Ok(Reply::new(GetKeysAnswer::new(&keys, devices)))
+    }
+}
+
+impl DeviceKeysAnswer {
+    /// What others see of a device.
+    pub fn new(row: &queries::PublicDeviceView) -> Self {
+        Self {
+            device_id: row.device_id,
+            hpke_key: row.hpke_key,
+            verify_key: row.verify_key,
+            certificate: row.certificate,
+            revoked: row.revoked_at.is_some(),
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+impl GetKeysAnswer {
+    /// What others see of an account's keys, with its devices.
+    pub fn new(keys: &queries::PublicKeysView, devices: Vec<DeviceKeysAnswer>) -> Self {
+        Self {
+            account_id: keys.account_id,
             identity_key: keys.identity_key,
             recovery_id: keys.recovery_id,
             recovery_key: keys.recovery_key,
             recovery_certificate: keys.recovery_certificate,
-            devices: devices(&input.intent.reader, &viewer, account_id).await?,
-        }))
+            devices,
+        }
     }
 }
 
@@ -90,14 +112,7 @@ async fn devices(
         if rows.is_empty() {
             break;
         }
-        devices.extend(rows.into_iter().map(|row| DeviceKeysAnswer {
-            device_id: row.device_id,
-            hpke_key: row.hpke_key,
-            verify_key: row.verify_key,
-            certificate: row.certificate,
-            revoked: row.revoked_at.is_some(),
-            revoked_at: row.revoked_at,
-        }));
+        devices.extend(rows.iter().map(DeviceKeysAnswer::new));
     }
     Ok(devices)
 }

@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 pub mod get_keys;
 pub mod get_profile;
+pub mod list_keys;
+pub mod list_profiles;
 
 /// Names an account.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]

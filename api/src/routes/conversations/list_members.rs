@@ -3,6 +3,7 @@
 use super::ConversationPath;
 use crate::access;
 use crate::extract::{Page, PageAnswer};
+use crate::names::{Name, Names};
 use domain::conversation::ConversationRole;
 use domain::{AccountId, Timestamp};
 use projections::conversations::queries;
@@ -15,6 +16,9 @@ use crate::endpoint::prelude::*;
 pub struct MemberAnswer {
     /// Who.
     pub account_id: AccountId,
+    /// What they are called.
+    #[serde(flatten)]
+    pub name: Name,
     /// As what.
     pub role: ConversationRole,
     /// Since when.
@@ -42,7 +46,7 @@ impl Endpoint for ListMembers {
     )
     .who(who::PARTICIPANTS)
     .errors(&["conversation_not_found"])
-    .reads(&["conversations"]);
+    .reads(&["conversations", "accounts", "organizations", "workspaces"]);
     type Caller = Authenticated;
     type Intent = Query;
     type Path = ConversationPath;
@@ -56,8 +60,11 @@ impl Endpoint for ListMembers {
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
         let rows = queries::members(&input.intent.reader, &viewer, conversation_id, page.query()).await?;
         let last = rows.last().map(|row| row.account_id);
+        let names = rows.iter().map(|row| row.account_id);
+        let names = Names::of(state, &input.intent.reader, account_id, names).await?;
         let show = |row: queries::ConversationMemberView| MemberAnswer {
             account_id: row.account_id,
+            name: names.get(row.account_id),
             role: row.role,
             joined_at: row.joined_at,
         };

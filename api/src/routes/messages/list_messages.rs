@@ -3,6 +3,7 @@
 use super::MessageAnswer;
 use crate::access;
 use crate::extract::Page;
+use crate::names::{NamedAccount, Names};
 use crate::problem::Code;
 use crate::routes::conversations::ConversationPath;
 use projections::messages::queries::{self, Direction};
@@ -26,6 +27,8 @@ pub struct ListMessagesQuery {
 pub struct ListMessagesAnswer {
     /// In the order of the direction asked for.
     pub items: Vec<MessageAnswer>,
+    /// What their senders are called, those whom the caller may see, by account.
+    pub senders: Vec<NamedAccount>,
 }
 
 /// See [`Endpoint::ABOUT`].
@@ -39,7 +42,7 @@ impl Endpoint for ListMessages {
     )
     .who(who::PARTICIPANTS)
     .errors(&["conversation_not_found"])
-    .reads(&["messages", "conversations"]);
+    .reads(&["messages", "conversations", "accounts", "organizations", "workspaces"]);
     type Caller = Authenticated;
     type Intent = Query;
     type Path = ConversationPath;
@@ -60,6 +63,8 @@ impl Endpoint for ListMessages {
         let page = Page::at(number, input.query.limit)?.query();
         let rows = queries::page(&input.intent.reader, &viewer, conversation_id, direction, page).await?;
         let items = MessageAnswer::all(state, rows).await?;
-        Ok(Reply::new(ListMessagesAnswer { items }))
+        let senders = items.iter().map(|message| message.sender_id);
+        let names = Names::of(state, &input.intent.reader, account_id, senders).await?;
+        Ok(Reply::new(ListMessagesAnswer { items, senders: names.all() }))
     }
 }

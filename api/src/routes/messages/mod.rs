@@ -18,6 +18,7 @@ pub mod list_deliveries;
 pub mod list_messages;
 pub mod list_pins;
 pub mod list_reactions;
+pub mod list_reactions_on;
 pub mod list_receipts;
 pub mod pin_message;
 pub mod record_receipt;

@@ -15,6 +15,7 @@ pub mod change_member_role;
 pub mod change_profile;
 pub mod create_invitation;
 pub mod create_organization;
+pub mod find_people;
 pub mod get_organization;
 pub mod list_invitations;
 pub mod list_members;

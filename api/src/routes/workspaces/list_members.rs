@@ -3,6 +3,7 @@
 use super::WorkspacePath;
 use crate::access;
 use crate::extract::{Page, PageAnswer};
+use crate::names::{Name, Names};
 use domain::workspace::WorkspaceRole;
 use domain::{AccountId, Timestamp};
 use projections::workspaces::queries;
@@ -15,6 +16,9 @@ use crate::endpoint::prelude::*;
 pub struct MemberAnswer {
     /// Who.
     pub account_id: AccountId,
+    /// What they are called.
+    #[serde(flatten)]
+    pub name: Name,
     /// As what.
     pub role: WorkspaceRole,
     /// Since when.
@@ -42,7 +46,7 @@ impl Endpoint for ListMembers {
     )
     .who(who::MANAGERS_AND_PARTICIPANTS)
     .errors(&["workspace_not_found"])
-    .reads(&["workspaces"]);
+    .reads(&["workspaces", "accounts", "organizations", "conversations"]);
     type Caller = Authenticated;
     type Intent = Query;
     type Path = WorkspacePath;
@@ -56,8 +60,11 @@ impl Endpoint for ListMembers {
         let page = Page::of::<Self>(state, account_id, &input.query.cursor, input.query.limit)?;
         let rows = queries::members(&input.intent.reader, &viewer, workspace_id, page.query()).await?;
         let last = rows.last().map(|row| row.account_id);
+        let names = rows.iter().map(|row| row.account_id);
+        let names = Names::of(state, &input.intent.reader, account_id, names).await?;
         let show = |row: queries::WorkspaceMemberView| MemberAnswer {
             account_id: row.account_id,
+            name: names.get(row.account_id),
             role: row.role,
             joined_at: row.joined_at,
         };

@@ -55,14 +55,16 @@ impl<'a> Names<'a> {
         self.known.label(account, is_signed && is_known)
     }
 
-    /// Adds `display_name` to rows with an `account_id`.
+    /// Adds `display_name` to rows with an `account_id` that have none.
     pub async fn add_to(&mut self, rows: &mut [Value]) {
         if rows.len() > LOOKED_UP_MAX {
             return;
         }
         for row in rows {
             let account = row.get("account_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
-            if let (Some(account), Value::Object(row)) = (account, row) {
+            if let (Some(account), Value::Object(row)) = (account, row)
+                && !row.contains_key("display_name")
+            {
                 row.insert("display_name".to_owned(), self.of(account).await.into());
             }
         }

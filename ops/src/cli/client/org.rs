@@ -6,6 +6,7 @@ use clap::Subcommand;
 use domain::OrganizationId;
 use domain::limits::INVITATION_USES_MAX;
 use domain::organization::OrganizationRole;
+use envoi_client::api::dto;
 use serde_json::json;
 
 use super::names::Names;
@@ -50,6 +51,13 @@ enum Verb {
         #[arg(allow_hyphen_values = true)]
         token: String,
     },
+    /// Find members of an organization by name.
+    Find {
+        /// Which organization.
+        organization: OrganizationId,
+        /// Beginnings of words of the name.
+        name: String,
+    },
     /// List the members of an organization.
     Members {
         /// Which organization.
@@ -91,6 +99,13 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
             output.result(&json!({ "organization_id": id }), || {
                 format!("You are a member of organization {id}.")
             });
+        }
+        Verb::Find { organization, name } => {
+            let found = client.find_people(organization, &name).await.map_err(explain)?;
+            let row = |one: &dto::FoundPerson| json!({ "account_id": one.account_id, "display_name": one.display_name, "role": one.role });
+            let rows: Vec<_> = found.items.iter().map(row).collect();
+            let columns = [("ACCOUNT", "account_id"), ("NAME", "display_name"), ("ROLE", "role")];
+            listing::print(output, &rows, &columns, "Nobody there is called so.");
         }
         Verb::Members { organization } => {
             let path = format!("/v1/organizations/{organization}/members");
