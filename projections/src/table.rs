@@ -67,7 +67,8 @@ pub struct Table {
     pub columns: &'static [Column],
     /// Who may see its rows.
     pub visible: Visible,
-    /// Column lists that queries need an index on; built last when a table is filled anew.
+    /// Column lists that queries need an index on, of all rows or of those that meet a condition behind `WHERE`; built last when a
+    /// table is filled anew.
     pub indexes: &'static [&'static str],
     /// Column lists by which the fold loads sets of rows; indexed from the start.
     pub sets: &'static [&'static [Column]],
@@ -132,13 +133,15 @@ impl Table {
     pub fn create_indexes(&self, schema: &str) -> String {
         let mut sql = String::new();
         for index in self.indexes {
-            let _ = writeln!(sql, "CREATE INDEX ON {schema}.{} ({index});", self.name);
+            let (columns, condition) = index.find(" WHERE ").map_or((*index, ""), |at| index.split_at(at));
+            let _ = writeln!(sql, "CREATE INDEX ON {schema}.{} ({columns}){condition};", self.name);
         }
         sql
     }
 
     fn key_begins_with(&self, set: &[Column]) -> bool {
-        set.first().map(|column| column.name) == self.key.first().map(|column| column.name)
+        let of_key = self.key.iter().map(|column| column.name);
+        set.len() <= self.key.len() && set.iter().map(|column| column.name).eq(of_key.take(set.len()))
     }
 }
 

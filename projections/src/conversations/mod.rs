@@ -94,6 +94,7 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
             }
         }
         ConversationEvent::MemberRoleChanged(it) => {
+            keys.load::<Conversation>(it.conversation_id);
             keys.load::<ConversationMember>((it.conversation_id, it.account_id));
         }
         ConversationEvent::MemberLeft(it) => {
@@ -161,7 +162,9 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         ConversationEvent::MemberJoined(it) => join(event, it, rows),
         ConversationEvent::MemberRoleChanged(it) => {
             let key = (it.conversation_id, it.account_id);
-            rows.update::<ConversationMember>(&key, |row| row.role = it.role)
+            rows.update::<ConversationMember>(&key, |row| row.role = it.role)?;
+            // Whoever syncs sees by its position that something about its members changed.
+            rows.update::<Conversation>(&it.conversation_id, |_| {})
         }
         ConversationEvent::MemberLeft(it) => leave(event, it, rows),
         ConversationEvent::RecipientAdded(it) => {

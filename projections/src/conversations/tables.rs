@@ -81,7 +81,7 @@ crate::table! {
             /// Who decided that they leave; none for the platform.
             removed_by: Option<AccountId>,
         }
-        indexes ["account_id, conversation_id"]
+        indexes ["account_id, conversation_id", "conversation_id, position"]
         sets {
             /// All who are or were members.
             MembersIn { conversation_id: ConversationId }

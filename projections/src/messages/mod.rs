@@ -4,15 +4,17 @@ pub mod queries;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 
 pub use tables::*;
 
 use domain::conversation::{
     ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, ConversationReopened, DeliveryState,
-    MessageDeleted, MessageEdited, MessageSent, ReactionSet, Recipient, RecipientKind,
+    MessageDeleted, MessageEdited, MessagePinned, MessageSent, MessageUnpinned, ReactionCleared, ReactionSet,
+    Recipient, RecipientKind,
 };
 use domain::conversation_member::{ConversationMemberEvent, ReceiptRecorded};
-use domain::{AccountId, ConversationId, DeviceId, Event, RecipientId};
+use domain::{AccountId, ConversationId, DeviceId, Event, RecipientId, Timestamp};
 
 use crate::projector::{Decoded, Projector};
 use crate::rows::{FoldError, Keys, Rows, TableDef};
@@ -27,7 +29,7 @@ impl Projector for Messages {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [TableDef] {
@@ -38,7 +40,9 @@ impl Projector for Messages {
             TableDef::of::<MessageWatermark>(),
             TableDef::of::<MessageReceipt>(),
             TableDef::of::<MessageReaction>(),
+            TableDef::of::<ReactionTombstone>(),
             TableDef::of::<MessagePin>(),
+            TableDef::of::<PinTombstone>(),
         ];
         TABLES
     }
@@ -51,7 +55,7 @@ impl Projector for Messages {
 
     fn keys(&self, event: &Decoded, keys: &mut Keys<'_>) {
         match &event.event {
-            Event::Conversation(event) => conversation_keys(event, keys),
+            Event::Conversation(change) => conversation_keys(change, event.at(), keys),
             Event::ConversationMember(ConversationMemberEvent::ReceiptRecorded(it)) => receipt_keys(it, keys),
             Event::Account(_)
             | Event::Device(_)
@@ -91,7 +95,7 @@ fn device_id(recipient: RecipientId) -> DeviceId {
     DeviceId::from_bytes(*recipient.as_bytes())
 }
 
-fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
+fn conversation_keys(event: &ConversationEvent, at: Timestamp, keys: &mut Keys<'_>) {
     match event {
         ConversationEvent::Created(it) => keys.fresh::<MessageCounter>(it.conversation_id),
         ConversationEvent::MemberJoined(it) => {
@@ -119,20 +123,36 @@ fn conversation_keys(event: &ConversationEvent, keys: &mut Keys<'_>) {
             keys.load::<MessageCounter>(it.conversation_id);
             keys.fresh::<Message>((it.conversation_id, it.number));
         }
-        ConversationEvent::MessageEdited(it) => keys.load::<Message>((it.conversation_id, it.number)),
+        ConversationEvent::MessageEdited(it) => {
+            keys.load::<MessageCounter>(it.conversation_id);
+            keys.load::<Message>((it.conversation_id, it.number));
+        }
         ConversationEvent::MessageDeleted(it) => {
+            keys.load::<MessageCounter>(it.conversation_id);
             keys.load::<Message>((it.conversation_id, it.number));
             keys.load::<MessagePin>((it.conversation_id, it.number));
             keys.set(ReactionsOn { conversation_id: it.conversation_id, number: it.number });
         }
         ConversationEvent::ReactionSet(it) => {
-            keys.load::<MessageReaction>((it.conversation_id, it.number, it.account_id, it.slot));
+            let key = (it.conversation_id, it.number, it.account_id, it.slot);
+            keys.load::<MessageCounter>(it.conversation_id);
+            keys.load::<MessageReaction>(key);
+            keys.load::<ReactionTombstone>(key);
         }
         ConversationEvent::ReactionCleared(it) => {
-            keys.load::<MessageReaction>((it.conversation_id, it.number, it.account_id, it.slot));
+            let key = (it.conversation_id, it.number, it.account_id, it.slot);
+            keys.load::<MessageCounter>(it.conversation_id);
+            tombstones::reaction_cleared_keys(key, at, keys);
         }
-        ConversationEvent::MessagePinned(it) => keys.load::<MessagePin>((it.conversation_id, it.number)),
-        ConversationEvent::MessageUnpinned(it) => keys.load::<MessagePin>((it.conversation_id, it.number)),
+        ConversationEvent::MessagePinned(it) => {
+            keys.load::<MessageCounter>(it.conversation_id);
+            keys.load::<MessagePin>((it.conversation_id, it.number));
+            keys.load::<PinTombstone>((it.conversation_id, it.number));
+        }
+        ConversationEvent::MessageUnpinned(it) => {
+            keys.load::<MessageCounter>(it.conversation_id);
+            tombstones::unpinned_keys((it.conversation_id, it.number), at, keys);
+        }
         ConversationEvent::Reopened(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
             keys.set(RecipientsIn { conversation_id: it.conversation_id });
@@ -172,6 +192,8 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
             deleted_up_to: 0,
             last_number: 0,
             last_sent_at: None,
+            activity_position: event.position(),
+            activity_at: event.at(),
         }),
         ConversationEvent::MemberJoined(it) => join(event, it, rows),
         ConversationEvent::MemberLeft(it) => leave(it, rows),
@@ -191,17 +213,15 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         ConversationEvent::MessageDeleted(it) => delete(event, it, rows),
         ConversationEvent::ReactionSet(it) => react(event, it, rows),
         ConversationEvent::ReactionCleared(it) => {
-            rows.delete::<MessageReaction>(&(it.conversation_id, it.number, it.account_id, it.slot))
+            touch(it.conversation_id, rows)?;
+            tombstones::clear_reaction(event, it, rows)
         }
-        ConversationEvent::MessagePinned(it) => rows.put(MessagePin {
-            conversation_id: it.conversation_id,
-            number: it.number,
-            organization_id: event.organization()?,
-            pinned_by: it.pinned_by,
-            pinned_at: event.at(),
-        }),
-        ConversationEvent::MessageUnpinned(it) => rows.delete::<MessagePin>(&(it.conversation_id, it.number)),
-        ConversationEvent::Reopened(it) => reopen(it, rows),
+        ConversationEvent::MessagePinned(it) => pin(event, it, rows),
+        ConversationEvent::MessageUnpinned(it) => {
+            touch(it.conversation_id, rows)?;
+            tombstones::unpin(event, it, rows)
+        }
+        ConversationEvent::Reopened(it) => reopen(event, it, rows),
         ConversationEvent::TitleChanged(_)
         | ConversationEvent::HistoryVisibilityChanged(_)
         | ConversationEvent::MemberRoleChanged(_)
@@ -255,13 +275,15 @@ fn leave(it: &ConversationMemberLeft, rows: &mut Rows) -> Result<(), FoldError> 
 }
 
 /// Devices come back with the members who join next; messages of before stay out of sight.
-fn reopen(it: &ConversationReopened, rows: &mut Rows) -> Result<(), FoldError> {
+fn reopen(event: &Decoded, it: &ConversationReopened, rows: &mut Rows) -> Result<(), FoldError> {
     for key in rows.keys_of(&RecipientsIn { conversation_id: it.conversation_id })? {
         end(&key, it.deleted_up_to, rows)?;
     }
     rows.update::<MessageCounter>(&it.conversation_id, |row| {
         row.deleted_up_to = it.deleted_up_to;
         row.last_sent_at = None;
+        row.activity_position = event.position();
+        row.activity_at = event.at();
     })
 }
 
@@ -276,6 +298,8 @@ fn send(event: &Decoded, it: &MessageSent, rows: &mut Rows) -> Result<(), FoldEr
     rows.update::<MessageCounter>(&it.conversation_id, |row| {
         row.last_number = it.number;
         row.last_sent_at = Some(event.at());
+        row.activity_position = event.position();
+        row.activity_at = event.at();
     })?;
     rows.insert(Message {
         conversation_id: it.conversation_id,
@@ -303,7 +327,13 @@ fn edit(event: &Decoded, it: &MessageEdited, rows: &mut Rows) -> Result<(), Fold
         row.encrypted = it.encrypted;
         row.ciphertext = Some(content);
         row.edited_at = Some(event.at());
-    })
+    })?;
+    touch(it.conversation_id, rows)
+}
+
+/// Something about the conversation's messages changed: whoever syncs sees it by the counter's position.
+fn touch(conversation_id: ConversationId, rows: &mut Rows) -> Result<(), FoldError> {
+    rows.update::<MessageCounter>(&conversation_id, |_| {})
 }
 
 fn delete(event: &Decoded, it: &MessageDeleted, rows: &mut Rows) -> Result<(), FoldError> {
@@ -318,10 +348,12 @@ fn delete(event: &Decoded, it: &MessageDeleted, rows: &mut Rows) -> Result<(), F
     for reaction in rows.keys_of(&set)? {
         rows.delete::<MessageReaction>(&reaction)?;
     }
-    Ok(())
+    touch(it.conversation_id, rows)
 }
 
 fn react(event: &Decoded, it: &ReactionSet, rows: &mut Rows) -> Result<(), FoldError> {
+    touch(it.conversation_id, rows)?;
+    rows.delete::<ReactionTombstone>(&(it.conversation_id, it.number, it.account_id, it.slot))?;
     rows.put(MessageReaction {
         conversation_id: it.conversation_id,
         number: it.number,
@@ -334,6 +366,18 @@ fn react(event: &Decoded, it: &ReactionSet, rows: &mut Rows) -> Result<(), FoldE
         encrypted: it.encrypted,
         ciphertext: event.sealed()?,
         reacted_at: event.at(),
+    })
+}
+
+fn pin(event: &Decoded, it: &MessagePinned, rows: &mut Rows) -> Result<(), FoldError> {
+    touch(it.conversation_id, rows)?;
+    rows.delete::<PinTombstone>(&(it.conversation_id, it.number))?;
+    rows.put(MessagePin {
+        conversation_id: it.conversation_id,
+        number: it.number,
+        organization_id: event.organization()?,
+        pinned_by: it.pinned_by,
+        pinned_at: event.at(),
     })
 }
 

@@ -2,10 +2,11 @@
 
 use domain::conversation::DeliveryState;
 use domain::{AccountId, ConversationId, DeviceId, MessageId, OrganizationId, Timestamp};
-use eventstore_schema::SealedCell;
+use eventstore_schema::{Position, SealedCell};
 
 crate::table! {
-    /// How many messages a conversation has.
+    /// How many messages a conversation has. Every change of its messages, reactions and pins changes this row, too: its position
+    /// says up to where they are known.
     pub struct MessageCounter in "message_counters" visible Organization {
         key {
             /// The conversation.
@@ -20,6 +21,10 @@ crate::table! {
             last_number: u64,
             /// When that was sent; none when it went since.
             last_sent_at: Option<Timestamp>,
+            /// Position of the last message, or of what opened the conversation: lists by activity are ordered by it.
+            activity_position: Position,
+            /// When that happened.
+            activity_at: Timestamp,
         }
     }
 }
@@ -59,6 +64,7 @@ crate::table! {
             /// Who deleted it.
             deleted_by: Option<AccountId>,
         }
+        indexes ["conversation_id, position WHERE edited_at IS NOT NULL OR deleted_at IS NOT NULL"]
     }
 }
 
@@ -167,6 +173,7 @@ crate::table! {
             /// When.
             reacted_at: Timestamp,
         }
+        indexes ["conversation_id, position"]
         sets {
             /// All reactions on a message.
             ReactionsOn { conversation_id: ConversationId, number: u64 }
@@ -190,6 +197,68 @@ crate::table! {
             pinned_by: AccountId,
             /// When.
             pinned_at: Timestamp,
+        }
+    }
+}
+
+/// Periods that a tombstone is kept for at least, after the one in which it was made.
+pub const TOMBSTONE_PERIODS_KEPT: i64 = 3;
+/// Length of a period in days.
+pub const TOMBSTONE_PERIOD_DAYS: i64 = 10;
+/// Periods before those that are looked through for tombstones to drop. Where nothing was taken away for longer, some stay.
+pub const TOMBSTONE_PERIODS_DROPPED: i64 = 20;
+
+/// The period that a moment lies in.
+pub fn tombstone_period(at: Timestamp) -> i64 {
+    at.as_micros().div_euclid(TOMBSTONE_PERIOD_DAYS * 86_400 * 1_000_000)
+}
+
+crate::table! {
+    /// A reaction that was taken away, for whoever was not there: it is gone when its slot is filled again, or it is old.
+    pub struct ReactionTombstone in "message_reaction_tombstones" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+            /// The message.
+            number: u64,
+            /// Whose.
+            account_id: AccountId,
+            /// Which slot.
+            slot: u8,
+        }
+        columns {
+            /// The conversation's organization.
+            organization_id: OrganizationId,
+            /// [`tombstone_period`] of when it was taken away.
+            period: i64,
+        }
+        indexes ["conversation_id, position"]
+        sets {
+            /// Those of a period.
+            ReactionTombstonesOf { conversation_id: ConversationId, period: i64 }
+        }
+    }
+}
+
+crate::table! {
+    /// A message that was unpinned, for whoever was not there: it is gone when the message is pinned again, or it is old.
+    pub struct PinTombstone in "message_pin_tombstones" visible Organization {
+        key {
+            /// The conversation.
+            conversation_id: ConversationId,
+            /// The message.
+            number: u64,
+        }
+        columns {
+            /// The conversation's organization.
+            organization_id: OrganizationId,
+            /// [`tombstone_period`] of when it was unpinned.
+            period: i64,
+        }
+        indexes ["conversation_id, position"]
+        sets {
+            /// Those of a period.
+            PinTombstonesOf { conversation_id: ConversationId, period: i64 }
         }
     }
 }

@@ -4,6 +4,7 @@ use domain::conversation::{
 };
 use domain::conversation_member::conversation_member_id;
 use domain::{Actor, HpkeKey, MessageId, OrganizationId, VerifyKey};
+use eventstore_schema::Position;
 
 use super::*;
 use crate::testing::{Fold, History};
@@ -264,4 +265,115 @@ fn conversation_and_receipts_come_in_any_order() {
     (1..=2).for_each(|number| before.send(number));
     before.record(left());
     assert_eq!(rows(&before), rows(&first));
+}
+
+const DAY: i64 = 86_400_000_000;
+
+impl Room {
+    /// Records an event so many days after the first.
+    fn record_on(&mut self, day: i64, event: impl Into<Event>) -> Position {
+        let mut recorded = self.history.record(CONVERSATION, Some(ORGANIZATION), Actor::account(ADA), event);
+        let at = recorded.origin.recorded_at.as_micros() + day * DAY;
+        recorded.origin.recorded_at = Timestamp::from_micros(at);
+        let position = recorded.position;
+        self.fold.fold(recorded).expect("a fold");
+        position
+    }
+
+    fn react_on(&mut self, day: i64, slot: u8) -> Position {
+        self.record_on(
+            day,
+            ReactionSet {
+                conversation_id: CONVERSATION,
+                number: 1,
+                account_id: BEN,
+                slot,
+                reaction_id: MessageId::from_bytes([8; 16]),
+                device_id: phone(20),
+                generation: 1,
+                encrypted: true,
+            },
+        )
+    }
+
+    fn clear_on(&mut self, day: i64, slot: u8) -> Position {
+        let cleared = ReactionCleared { conversation_id: CONVERSATION, number: 1, account_id: BEN, slot };
+        self.record_on(day, cleared)
+    }
+
+    fn counter(&self) -> (MessageCounter, Position) {
+        self.fold.rows::<MessageCounter>().pop().expect("a row")
+    }
+
+    /// Slots with a tombstone.
+    fn cleared(&self) -> Vec<u8> {
+        self.fold.rows::<ReactionTombstone>().iter().map(|(row, _)| row.slot).collect()
+    }
+}
+
+#[test]
+fn a_reaction_that_is_taken_away_leaves_a_tombstone_until_its_slot_is_filled_again() {
+    let mut room = Room::open();
+    room.send(1);
+    room.react_on(0, 0);
+    assert!(room.cleared().is_empty());
+    let at = room.clear_on(0, 0);
+    assert_eq!(room.fold.rows::<MessageReaction>(), []);
+    let tombstones = room.fold.rows::<ReactionTombstone>();
+    assert_eq!(tombstones.iter().map(|(row, position)| (row.slot, *position)).collect::<Vec<_>>(), [(0, at)]);
+    room.react_on(1, 0);
+    assert!(room.cleared().is_empty() && room.fold.rows::<MessageReaction>().len() == 1);
+}
+
+#[test]
+fn a_tombstone_stays_for_thirty_days_of_the_logs_time_and_goes_with_a_later_one() {
+    let mut room = Room::open();
+    room.send(1);
+    room.clear_on(0, 0);
+    for day in 1..=30 {
+        room.clear_on(day, 1);
+        assert_eq!(room.cleared(), [0, 1], "on day {day}");
+    }
+    room.clear_on(41, 2);
+    assert_eq!(room.cleared(), [1, 2]);
+    room.clear_on(240, 3);
+    assert_eq!(room.cleared(), [3]);
+}
+
+#[test]
+fn a_pin_that_is_taken_away_leaves_a_tombstone_until_it_is_pinned_again_or_old() {
+    let mut room = Room::open();
+    room.send(1);
+    room.send(2);
+    let pinned = |number| MessagePinned { conversation_id: CONVERSATION, number, pinned_by: ADA };
+    let unpinned = |number| MessageUnpinned { conversation_id: CONVERSATION, number, unpinned_by: ADA };
+    let tombstones = |room: &Room| {
+        let rows = room.fold.rows::<PinTombstone>().into_iter();
+        rows.map(|(row, _)| row.number).collect::<Vec<_>>()
+    };
+    room.record_on(0, pinned(1));
+    room.record_on(0, unpinned(1));
+    assert_eq!(tombstones(&room), [1]);
+    room.record_on(0, pinned(1));
+    assert!(tombstones(&room).is_empty());
+    room.record_on(0, unpinned(1));
+    room.record_on(45, unpinned(2));
+    assert_eq!(tombstones(&room), [2]);
+}
+
+#[test]
+fn activity_is_the_last_message_and_every_change_shows_in_the_counters_position() {
+    let mut room = Room::open();
+    let (opened, _) = room.counter();
+    assert_eq!((opened.activity_position, opened.activity_at), (Position::new(1), History::at(1)));
+    room.send(1);
+    let (sent, position) = room.counter();
+    assert_eq!((sent.activity_position, sent.last_sent_at), (position, Some(sent.activity_at)));
+    for at in [room.react_on(0, 0), room.clear_on(0, 0)] {
+        let (counter, position) = room.counter();
+        assert!(position >= at && counter.activity_position == sent.activity_position);
+    }
+    room.record(ConversationReopened { conversation_id: CONVERSATION, reopened_by: ADA, deleted_up_to: 1 });
+    let (anew, position) = room.counter();
+    assert_eq!((anew.activity_position, anew.last_sent_at), (position, None));
 }
