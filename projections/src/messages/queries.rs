@@ -320,7 +320,7 @@ pub async fn acknowledged(
          JOIN read.message_watermarks AS w ON w.conversation_id = c.id AND w.account_id = $1 WHERE w.position > $4 \
          UNION SELECT w.conversation_id, w.account_id FROM unnest($2::uuid[]) AS c(id) CROSS JOIN LATERAL ( \
          SELECT count(*) AS members FROM (SELECT FROM read.conversation_members AS m WHERE m.conversation_id = c.id \
-         LIMIT $3::bigint + 1) AS some) AS n CROSS JOIN LATERAL (SELECT w.conversation_id, w.account_id \
+         LIMIT $3::bigint + 1) AS few) AS n CROSS JOIN LATERAL (SELECT w.conversation_id, w.account_id \
          FROM read.message_watermarks AS w WHERE n.members <= $3::bigint AND w.conversation_id = c.id \
          AND w.position > $4) AS w";
     let ids: Vec<uuid::Uuid> = conversations.iter().map(|id| id.as_uuid()).collect();
