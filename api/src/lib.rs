@@ -51,6 +51,7 @@ pub mod openapi;
 pub mod problem;
 pub mod routes;
 pub mod server;
+mod since;
 pub mod state;
 
 pub use cursor::{Cursors, Place, Purpose};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::limits::{GENERATION_WRAPS_MAX, MESSAGE_CIPHERTEXT_BYTES_MAX};
+use projections::messages::{TOMBSTONE_PERIOD_DAYS, TOMBSTONE_PERIODS_KEPT};
 
 /// Shortest and longest password in characters.
 pub use commands::auth::password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
@@ -97,6 +98,11 @@ pub const PEOPLE_FILLS_AT_ONCE: usize = 2;
 pub const PEOPLE_KEPT_MAX: Duration = Duration::from_secs(600);
 /// Longest that a search waits for names to be read; beyond, it shows those that are.
 pub const PEOPLE_FILL_WAIT_MAX: Duration = Duration::from_millis(1_000);
+/// Oldest event behind a cursor that changes are told from, in seconds: what was taken away leaves tombstones for as long. Whoever
+/// was away longer is answered everything.
+pub const SYNC_SINCE_SECONDS_MAX: i64 = 30 * 86_400;
+/// Looks at an account's organizations for one page, when it joins others meanwhile.
+pub const SYNC_LOOKS_MAX: usize = 3;
 
 /// Most devices whose keys are shown of one account, revoked ones with them.
 pub const DEVICES_SHOWN_MAX: usize = 2_000;
@@ -214,3 +220,4 @@ const _: () =
 const _: () = assert!(
     PEOPLE_FILL_WAIT_MAX.as_millis() + MIN_POSITION_WAIT_MAX.as_millis() / 2 < REQUEST_WAIT_MAX.as_millis()
 );
+const _: () = assert!(SYNC_SINCE_SECONDS_MAX <= TOMBSTONE_PERIODS_KEPT * TOMBSTONE_PERIOD_DAYS * 86_400);

@@ -51,4 +51,4 @@ ALTER TABLE projection.uses OWNER TO envoi_projector;
 ALTER TABLE projection.parked_events OWNER TO envoi_projector;
 -- Queries that have to show something look whether they do, and whether what they look at stands still.
 GRANT SELECT (name, fingerprint, position) ON projection.checkpoints TO envoi_reader;
-GRANT SELECT (projection, fingerprint, organization_id, stream) ON projection.parked_events TO envoi_reader;
+GRANT SELECT (projection, fingerprint, organization_id, stream, position) ON projection.parked_events TO envoi_reader;

@@ -35,8 +35,8 @@ pub async fn addressed(
          WHERE account_id = $1 AND position > $2 \
          UNION ALL SELECT 'workspace-' || workspace_id::text FROM read.workspace_memberships \
          WHERE account_id = $1 AND position > $2 \
-         UNION ALL SELECT stream FROM read.organizations_parked UNION ALL SELECT stream FROM read.sessions_parked \
-         UNION ALL SELECT p.stream FROM (SELECT * FROM read.conversations_parked \
+         UNION SELECT stream FROM read.organizations_parked UNION SELECT stream FROM read.sessions_parked \
+         UNION SELECT p.stream FROM (SELECT * FROM read.conversations_parked \
          UNION ALL SELECT * FROM read.workspaces_parked UNION ALL SELECT * FROM read.messages_parked) AS p \
          WHERE EXISTS (SELECT FROM read.organization_memberships AS m \
          WHERE m.account_id = $1 AND m.organization_id = p.organization_id) \

@@ -242,7 +242,7 @@ impl Layout<'_> {
         });
         let others = self.0.views().iter().map(|view| (view.name, view.sql.replace("{schema}", schema)));
         let waiting = format!(
-            "SELECT DISTINCT organization_id, stream FROM projection.parked_events \
+            "SELECT organization_id, stream, position FROM projection.parked_events \
              WHERE projection = '{}' AND fingerprint = '\\x{}'",
             self.0.name(),
             hex(self.0.fingerprint())
@@ -262,7 +262,7 @@ impl Layout<'_> {
     }
 }
 
-/// The view of the streams that a projection put aside.
+/// The view of the events that a projection put aside.
 fn parked_view(projector: &dyn Projector) -> String {
     format!("{}_parked", projector.name())
 }

@@ -51,6 +51,7 @@ mod runner;
 pub mod sessions;
 mod store;
 mod structure;
+pub mod sync;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -70,7 +71,9 @@ pub use parked::{ParkedStream, parked};
 pub use progress::{Progress, State, WaitError};
 pub use projections::{LAG_EVENTS_MAX, LEADERLESS, Projections, Status, StatusError, differences, status};
 pub use projector::{Decoded, Item, Projector, Undecodable};
-pub use reader::{PAGE_ROWS_MAX, Page, PageKey, QueryError, ReadModels, Reader, Shape, Viewer};
+pub use reader::{
+    Ask, PAGE_ROWS_MAX, Page, PageKey, QueryError, ReadModels, Reader, Shape, Snapshot, Viewer,
+};
 pub use rebuild::{RebuildError, RebuildProgress, Rebuilt, rebuild};
 pub use rows::{FoldError, Keys, Rows, TableDef};
 pub use store::StoreError;

@@ -7,7 +7,7 @@ use domain::{
 };
 use eventstore_schema::Position;
 use eventstore_schema::database::{self, Connection, Pool, PoolError};
-use futures_util::future::{join5, try_join3};
+use futures_util::future::{join, join_all, join5, try_join_all, try_join3};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
@@ -210,12 +210,7 @@ impl Reader {
     ) -> Result<Vec<R>, QueryError> {
         let client = self.pool.get().await.map_err(QueryError::Connect)?;
         let sql = self.views.query(sql);
-        let showing = self.showing.map(|(names, position)| Showing {
-            names,
-            fingerprints: self.views.fingerprints(names),
-            position,
-        });
-        let (shows, rows) = run(&client, viewer, showing, &sql, parameters).await.map_err(QueryError::Query)?;
+        let (shows, rows) = run(&client, viewer, self.has_to_show(), &sql, parameters).await.map_err(QueryError::Query)?;
         if !shows {
             return Err(QueryError::Behind);
         }
@@ -236,6 +231,48 @@ impl Reader {
     }
 }
 
+/// One question of a snapshot.
+pub struct Ask<'a> {
+    /// For whom.
+    pub viewer: Viewer,
+    /// A constant query.
+    pub sql: &'static str,
+    /// Its parameters.
+    pub parameters: Vec<&'a (dyn ToSql + Sync)>,
+}
+
+/// What was there at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Every event up to here, and perhaps some behind it, shows in the answers: the least of the projections' checkpoints.
+    pub position: Position,
+    /// The rows, a question each.
+    pub answers: Vec<Vec<tokio_postgres::Row>>,
+}
+
+impl Reader {
+    /// Asks several questions of one moment, read-only, in one round trip. `projections` are those that the questions look at.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached, or the read models do not show yet what they have to, or are not there.
+    pub async fn snapshot(&self, projections: &[&str], asks: &[Ask<'_>]) -> Result<Snapshot, QueryError> {
+        let client = self.pool.get().await.map_err(QueryError::Connect)?;
+        let queries: Vec<_> = asks.iter().map(|ask| self.views.query(ask.sql)).collect();
+        let of = (projections, self.views.fingerprints(projections));
+        let seen = look_at_once(&client, self.has_to_show(), of, asks, &queries).await;
+        let (shows, position, answers) = seen.map_err(QueryError::Query)?;
+        match position {
+            Some(position) if shows => Ok(Snapshot { position, answers }),
+            Some(_) | None => Err(QueryError::Behind),
+        }
+    }
+
+    fn has_to_show(&self) -> Option<Showing> {
+        let (names, position) = self.showing?;
+        Some(Showing { names, fingerprints: self.views.fingerprints(names), position })
+    }
+}
+
 const SETTINGS: &str =
     "SELECT set_config('envoi.account', $1, true), set_config('envoi.organization', $2, true)";
 /// Whether every one of these projections shows the event at this position. It comes before the query, which sees no less.
@@ -248,6 +285,10 @@ struct Showing {
     fingerprints: Vec<Vec<u8>>,
     position: Position,
 }
+
+/// How far all of these projections are; null when one is not there.
+const LEAST: &str = "SELECT CASE WHEN count(*) = cardinality($1::text[]) THEN min(coalesce(position, 0)) END \
+     FROM unnest($1::text[], $2::bytea[]) AS k(name, fingerprint) JOIN projection.checkpoints USING (name, fingerprint)";
 
 /// All statements are sent before the first answer comes: one round trip, and a caller that goes away cannot leave a
 /// transaction open behind it. With the rows comes whether they are of late enough a state.
@@ -281,4 +322,45 @@ async fn run(
     let rows = rows?;
     committed?;
     Ok((shows?, rows))
+}
+
+/// As [`run`], for several queries that see the same.
+async fn look_at_once(
+    client: &Connection,
+    showing: Option<Showing>,
+    (projections, fingerprints): (&[&str], Vec<Vec<u8>>),
+    asks: &[Ask<'_>],
+    queries: &[Arc<str>],
+) -> Result<(bool, Option<Position>, Vec<Vec<tokio_postgres::Row>>), tokio_postgres::Error> {
+    let (settings, shows, least) = try_join3(
+        client.prepare_cached(SETTINGS),
+        client.prepare_cached(SHOWS),
+        client.prepare_cached(LEAST),
+    )
+    .await?;
+    let queries = try_join_all(queries.iter().map(|sql| client.prepare_cached(sql))).await?;
+    let look = async {
+        let Some(Showing { names, fingerprints, position }) = showing else { return Ok(true) };
+        client.query_one(&shows, &[&names, &Sql(position), &fingerprints]).await?.try_get(0)
+    };
+    let answers = asks.iter().zip(&queries).map(|(ask, query)| async {
+        let account = ask.viewer.account_id.to_string();
+        let organization = ask.viewer.organization_id.map(|id| id.to_string()).unwrap_or_default();
+        let set: [&(dyn ToSql + Sync); 2] = [&account, &organization];
+        let (set, rows) = join(client.query(&settings, &set), client.query(query, &ask.parameters)).await;
+        set?;
+        rows
+    });
+    let (begun, shows, least, answers, committed) = join5(
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        look,
+        client.query_one(&least, &[&projections, &fingerprints]),
+        join_all(answers),
+        client.batch_execute("COMMIT"),
+    )
+    .await;
+    begun?;
+    let answers = answers.into_iter().collect::<Result<_, tokio_postgres::Error>>()?;
+    committed?;
+    Ok((shows?, least?.try_get::<_, Sql<Option<Position>>>(0)?.0, answers))
 }

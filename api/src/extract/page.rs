@@ -65,7 +65,7 @@ impl<K: DeserializeOwned> Page<K> {
 
 impl<K> Page<K> {
     /// Whether there may be more rows than these.
-    fn is_filled_by(&self, rows: usize) -> bool {
+    pub fn is_filled_by(&self, rows: usize) -> bool {
         rows >= usize::try_from(self.limit).unwrap_or(usize::MAX)
     }
 

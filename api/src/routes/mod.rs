@@ -10,6 +10,7 @@ mod me;
 pub(crate) mod messages;
 mod organizations;
 mod sessions;
+mod sync;
 mod system;
 mod workspaces;
 
@@ -40,6 +41,7 @@ pub static ROUTES: &[Route] = &[
     Route::of::<conversations::delete_conversation::DeleteConversation>(),
     Route::of::<conversations::get_conversation::GetConversation>(),
     Route::of::<conversations::get_recipients::GetRecipients>(),
+    Route::of::<conversations::list_changes::ListChanges>(),
     Route::of::<conversations::list_conversations::ListConversations>(),
     Route::of::<conversations::list_generations::ListGenerations>(),
     Route::of::<conversations::list_members::ListMembers>(),
@@ -86,6 +88,7 @@ pub static ROUTES: &[Route] = &[
     Route::of::<organizations::revoke_invitation::RevokeInvitation>(),
     Route::of::<sessions::list_sessions::ListSessions>(),
     Route::of::<sessions::revoke_session::RevokeSession>(),
+    Route::of::<sync::get_sync::GetSync>(),
     Route::of::<system::get_keys::GetKeys>(),
     Route::of::<system::get_live_events::GetLiveEvents>(),
     Route::of::<system::get_openapi::GetOpenapi>(),

@@ -178,17 +178,28 @@ macro_rules! hidden {
     };
 }
 
-macro_rules! conversation_columns {
-    ($($rest:literal),+) => {
+/// Columns of [`ConversationView`]: `v` the viewer's membership, `c` the conversation, `n` its counter, `$1` the viewer.
+macro_rules! conversation_fields {
+    () => {
         concat!(
-            "SELECT c.conversation_id, c.organization_id, c.workspace_id, c.kind, c.creator, c.title, c.allows_plaintext, ",
+            "c.conversation_id, c.organization_id, c.workspace_id, c.kind, c.creator, c.title, c.allows_plaintext, ",
             "v.history_visibility, greatest(n.deleted_up_to, ", hidden!(), ") AS hidden_up_to, ",
             "c.members, v.role, v.organization_term, v.workspace_term, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
             "CASE WHEN n.last_number > ", hidden!(), " THEN n.last_sent_at END AS last_sent_at, ",
             "greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
             "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, ", hidden!(), ") AS read_up_to, ",
             "c.created_at, ",
-            "greatest(c.position, v.position) AS position ",
+            "greatest(c.position, v.position) AS position "
+        )
+    };
+}
+pub(crate) use conversation_fields;
+
+macro_rules! conversation_columns {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT ",
+            conversation_fields!(),
             "FROM read.conversation_members AS v JOIN read.conversations AS c USING (conversation_id) ",
             "LEFT JOIN read.message_counters AS n USING (conversation_id) ",
             "WHERE v.account_id = $1 AND v.left_at IS NULL AND c.deleted_at IS NULL ",

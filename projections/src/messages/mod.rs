@@ -1,5 +1,6 @@
 //! Messages, how far they have come to whom, reactions and pins.
 
+pub mod changes;
 pub mod queries;
 mod tables;
 #[cfg(test)]
@@ -10,8 +11,7 @@ pub use tables::*;
 
 use domain::conversation::{
     ConversationEvent, ConversationMemberJoined, ConversationMemberLeft, ConversationReopened, DeliveryState,
-    MessageDeleted, MessageEdited, MessagePinned, MessageSent, MessageUnpinned, ReactionCleared, ReactionSet,
-    Recipient, RecipientKind,
+    MessageDeleted, MessageEdited, MessagePinned, MessageSent, ReactionSet, Recipient, RecipientKind,
 };
 use domain::conversation_member::{ConversationMemberEvent, ReceiptRecorded};
 use domain::{AccountId, ConversationId, DeviceId, Event, RecipientId, Timestamp};

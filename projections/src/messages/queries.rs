@@ -128,13 +128,26 @@ macro_rules! seen {
     };
 }
 
-/// Columns of [`MessageView`], for current members of a conversation that was not deleted; `$1` viewer, `$2` conversation.
+pub(crate) use seen;
+
+/// Columns of [`MessageView`], but for its position: `m` the message, `p` its pin.
+macro_rules! message_fields {
+    () => {
+        concat!(
+            "m.number, m.message_id, m.sender_id, m.device_id, m.generation, m.encrypted, m.ciphertext, ",
+            "m.reply_to, m.sent_at, m.edited_at, m.deleted_at, m.deleted_by, p.number IS NOT NULL AS pinned"
+        )
+    };
+}
+pub(crate) use message_fields;
+
+/// [`MessageView`], for current members of a conversation that was not deleted; `$1` viewer, `$2` conversation.
 macro_rules! messages_where {
     ($($rest:literal),+) => {
         concat!(
-            "SELECT m.number, m.message_id, m.sender_id, m.device_id, m.generation, m.encrypted, m.ciphertext, ",
-            "m.reply_to, m.sent_at, m.edited_at, m.deleted_at, m.deleted_by, p.number IS NOT NULL AS pinned, ",
-            "greatest(m.position, p.position) AS position ",
+            "SELECT ",
+            message_fields!(),
+            ", greatest(m.position, p.position) AS position ",
             "FROM read.messages AS m ",
             "LEFT JOIN read.message_pins AS p ON p.conversation_id = m.conversation_id AND p.number = m.number ",
             "WHERE m.conversation_id = $2 AND ",

@@ -7,6 +7,7 @@ mod large;
 mod parked;
 mod queries;
 mod rebuild;
+mod sync;
 mod tenancy;
 mod upgrade;
 

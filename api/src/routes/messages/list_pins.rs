@@ -19,6 +19,12 @@ pub struct PinAnswer {
     pub pinned_at: Timestamp,
 }
 
+impl From<queries::PinView> for PinAnswer {
+    fn from(row: queries::PinView) -> Self {
+        Self { number: row.number, pinned_by: row.pinned_by, pinned_at: row.pinned_at }
+    }
+}
+
 /// The pinned messages.
 #[derive(Serialize, JsonSchema)]
 pub struct ListPinsAnswer {
@@ -49,11 +55,6 @@ impl Endpoint for ListPins {
         let (account_id, conversation_id) = (input.caller.account_id, input.path.conversation_id);
         let viewer = access::conversation(state, account_id, conversation_id).await?;
         let rows = queries::pins(&input.intent.reader, &viewer, conversation_id).await?;
-        let show = |row: queries::PinView| PinAnswer {
-            number: row.number,
-            pinned_by: row.pinned_by,
-            pinned_at: row.pinned_at,
-        };
-        Ok(Reply::new(ListPinsAnswer { items: rows.into_iter().map(show).collect() }))
+        Ok(Reply::new(ListPinsAnswer { items: rows.into_iter().map(PinAnswer::from).collect() }))
     }
 }
