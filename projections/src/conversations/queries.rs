@@ -178,16 +178,18 @@ macro_rules! hidden {
     };
 }
 
+pub(crate) use hidden;
+
 /// Columns of [`ConversationView`]: `v` the viewer's membership, `c` the conversation, `n` its counter, `$1` the viewer.
 macro_rules! conversation_fields {
     () => {
         concat!(
             "c.conversation_id, c.organization_id, c.workspace_id, c.kind, c.creator, c.title, c.allows_plaintext, ",
-            "v.history_visibility, greatest(n.deleted_up_to, ", hidden!(), ") AS hidden_up_to, ",
+            "v.history_visibility, greatest(n.deleted_up_to, ", $crate::conversations::queries::hidden!(), ") AS hidden_up_to, ",
             "c.members, v.role, v.organization_term, v.workspace_term, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
-            "CASE WHEN n.last_number > ", hidden!(), " THEN n.last_sent_at END AS last_sent_at, ",
+            "CASE WHEN n.last_number > ", $crate::conversations::queries::hidden!(), " THEN n.last_sent_at END AS last_sent_at, ",
             "greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
-            "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, ", hidden!(), ") AS read_up_to, ",
+            "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, ", $crate::conversations::queries::hidden!(), ") AS read_up_to, ",
             "c.created_at, ",
             "greatest(c.position, v.position) AS position "
         )
