@@ -19,6 +19,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::e2ee::{Cost, DeviceKeys, HpkeSecret, PassphraseError, PassphraseKey};
 use crate::edge;
+use crate::http::Position;
 
 const PURPOSE: &[u8] = b"envoi key file v1";
 /// Largest key file that is read: thousands of known people and conversations.
@@ -125,6 +126,9 @@ pub struct KeyState {
     pub identities: BTreeMap<AccountId, KnownIdentity>,
     /// The highest generation seen of each conversation: an older one told by the server is refused.
     pub generations: BTreeMap<ConversationId, u32>,
+    /// Up to where the device's owner was told what changed.
+    #[serde(default)]
+    pub synced: Option<Position>,
 }
 
 const STATE_VERSION: u32 = 1;
@@ -142,6 +146,7 @@ impl KeyState {
             vault: None,
             identities: BTreeMap::new(),
             generations: BTreeMap::new(),
+            synced: None,
         }
     }
 

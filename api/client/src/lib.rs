@@ -42,6 +42,7 @@ pub mod problem;
 mod receipts;
 pub mod session;
 mod settings;
+pub mod sync;
 
 #[cfg(test)]
 mod testing;

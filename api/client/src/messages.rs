@@ -247,7 +247,11 @@ impl Messages {
         Ok(messages)
     }
 
-    async fn open_row(&self, conversation: ConversationId, row: dto::Message) -> Result<Message, Error> {
+    pub(crate) async fn open_row(
+        &self,
+        conversation: ConversationId,
+        row: dto::Message,
+    ) -> Result<Message, Error> {
         let kind = if row.edited_at.is_some() { ContentKind::Edit } else { ContentKind::Message };
         let binding = MessageBinding {
             conversation_id: conversation,
@@ -293,7 +297,7 @@ impl Messages {
         Ok(reactions)
     }
 
-    async fn open_reaction(
+    pub(crate) async fn open_reaction(
         &self,
         conversation: ConversationId,
         number: u64,

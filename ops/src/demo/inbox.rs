@@ -65,7 +65,7 @@ impl Seen {
             }
             Incoming::Event(happening) => self.take_event(*happening),
             Incoming::Unreadable { .. } => self.unreadable += 1,
-            Incoming::Typing { .. } | Incoming::Presence { .. } => {}
+            Incoming::Synced(_) | Incoming::Typing { .. } | Incoming::Presence { .. } => {}
         }
     }
 

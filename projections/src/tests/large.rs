@@ -39,6 +39,11 @@ impl Large {
 
     /// Multiplies a row of a table, with these columns made anew of `g`, which counts from 1.
     async fn multiply(&self, table: &str, row: &str, anew: &[(&str, &str)]) {
+        self.multiply_by(ROWS, table, row, anew).await;
+    }
+
+    /// The same, so many times.
+    async fn multiply_by(&self, rows: i64, table: &str, row: &str, anew: &[(&str, &str)]) {
         let sql = "SELECT n.nspname, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c \
             JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname LIKE 'rm\\_%' \
             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
@@ -52,13 +57,13 @@ impl Large {
         let values: Vec<String> = columns.iter().map(made).collect();
         let insert = format!(
             "INSERT INTO {schema}.{table} ({}) SELECT {} FROM (SELECT * FROM {schema}.{table} WHERE {row} LIMIT 1) AS s, \
-             generate_series(1, {ROWS}) AS g; ANALYZE {schema}.{table}",
+             generate_series(1, {rows}) AS g; ANALYZE {schema}.{table}",
             columns.join(", "),
             values.join(", ")
         );
         self.owner.batch_execute(&insert).await.unwrap();
         let count = format!("SELECT count(*) FROM {schema}.{table}");
-        assert!(self.owner.query_one(&count, &[]).await.unwrap().get::<_, i64>(0) > ROWS);
+        assert!(self.owner.query_one(&count, &[]).await.unwrap().get::<_, i64>(0) > rows);
     }
 
     async fn entries(&self, table: &str) -> i64 {
@@ -183,6 +188,38 @@ async fn a_page_of_the_audit_log_visits_its_own_rows_only() {
             };
             let visited = large.visited("audit_logs", ask).await;
             assert!(visited <= visited_max, "{visited} for {filter:?}, {order:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_of_ten_thousand_conversations_visits_those_of_the_account_only() {
+    use crate::sync::sync;
+    const CONVERSATIONS: i64 = 10_000;
+    let large = Large::new(74).await;
+    let (conversation_id, organization_id, account_id) = conversation(&large.bench);
+    let row = format!("conversation_id = '{}'", conversation_id.as_uuid());
+    let mine = format!("{row} AND account_id = '{}'", account_id.as_uuid());
+    let (id, far) =
+        (("conversation_id", "lpad(to_hex(g), 32, '0')::uuid"), "lpad(to_hex(g + 100000), 32, '1')::uuid");
+    let at = ("position", "1000000 + g");
+    large.multiply_by(CONVERSATIONS, "conversations", &row, &[id, at]).await;
+    large
+        .multiply_by(CONVERSATIONS, "message_counters", &row, &[id, at, ("activity_position", "1000000 + g")])
+        .await;
+    large.multiply_by(CONVERSATIONS, "conversation_members", &mine, &[id, at]).await;
+    large.multiply("conversation_members", &mine, &[("conversation_id", far), ("account_id", far), at]).await;
+    let members = [organization_id];
+    for since in [None, Some(Position::new(1_000_000)), Some(Position::new(1_005_000))] {
+        for table in ["conversations", "message_counters", "conversation_members"] {
+            let began = std::time::Instant::now();
+            let ask = async |reader: &Reader| {
+                let page = sync(reader, account_id, &members, since, page(None)).await?;
+                Ok(page.conversations)
+            };
+            let visited = large.visited(table, ask).await;
+            println!("{table} behind {since:?}: {visited} entries, {:?}", began.elapsed());
+            assert!(visited <= 4 * CONVERSATIONS, "{visited} entries of {table} behind {since:?}");
         }
     }
 }

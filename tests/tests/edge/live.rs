@@ -43,6 +43,7 @@ async fn met(live: &mut Live, last: &str, mut nth: usize) -> BTreeSet<String> {
                 Incoming::Connected
                 | Incoming::Disconnected
                 | Incoming::Missed(_)
+                | Incoming::Synced(_)
                 | Incoming::Typing { .. }
                 | Incoming::Presence { .. }
                 | Incoming::LoggedOut => {}

@@ -35,6 +35,7 @@ mod receipts;
 mod signing_keys;
 mod stale;
 mod surface;
+mod sync;
 mod time_budget;
 mod tokens;
 mod upgrade;

@@ -1,5 +1,9 @@
 //! What goes over the wire, as far as this client reads it. Members that it does not know are ignored.
 
+mod sync;
+
+pub use sync::*;
+
 use domain::conversation::{
     Cipher, ConversationKind, ConversationRole, HistoryVisibility, Recipient, Suite, Wrap,
 };

@@ -6,6 +6,7 @@ pub mod devices;
 pub mod dto;
 pub mod messages;
 pub mod organizations;
+pub mod sync;
 pub mod workspaces;
 
 #[cfg(test)]

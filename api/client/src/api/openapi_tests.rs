@@ -16,7 +16,7 @@ use super::messages::Range;
 use super::*;
 use crate::e2ee::GenerationContext;
 use crate::e2ee::testing::Person;
-use crate::http::{Http, Outgoing};
+use crate::http::{Http, Outgoing, Position};
 use crate::keystore::{KeyState, KeyStore};
 use crate::session::Session;
 use crate::testing::{Reply, Seen, TestServer};
@@ -299,6 +299,21 @@ async fn messages_are_as_documented() {
     assert_eq!(messages::deliveries(session, TALK, 1, Some("c")).await.unwrap().items.len(), 1);
     assert_eq!(messages::pins(session, TALK).await.unwrap().len(), 1);
     assert_eq!(messages::receipts(session, TALK, Some("c")).await.unwrap().items.len(), 1);
+    documented.check();
+}
+
+#[tokio::test]
+async fn what_changed_is_as_documented() {
+    let documented = documented().await;
+    let session = &documented.session;
+    let since = Position("p".to_owned());
+    let page = sync::get(session, Some(&since), Some("c"), Some(since.clone())).await.unwrap();
+    assert_eq!((page.conversations.len(), page.left.len(), page.people.len()), (1, 1, 1));
+    let page = sync::changes(session, TALK, Some(&since), Some("c")).await.unwrap();
+    assert_eq!(
+        (page.messages.len(), page.reactions.len(), page.pins.len(), page.members.len()),
+        (1, 1, 1, 1)
+    );
     documented.check();
 }
 

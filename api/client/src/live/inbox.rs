@@ -20,6 +20,8 @@ use crate::error::Error;
 use crate::http::Position;
 use crate::messages::{Body, Messages, Received};
 use crate::people::People;
+use crate::session::Session;
+use crate::sync;
 
 /// How many events are remembered to tell repeated ones: more than can be under way at once.
 const REMEMBERED_EVENTS: usize = 2_048;
@@ -32,6 +34,7 @@ const GIVE_WAIT_MAX: Duration = Duration::from_millis(400);
 struct Gone;
 
 pub(super) struct Inbox {
+    session: Arc<Session>,
     messages: Arc<Messages>,
     conversations: Arc<Conversations>,
     people: Arc<People>,
@@ -42,11 +45,18 @@ pub(super) struct Inbox {
     seen_in_order: VecDeque<Position>,
     /// The last message handed on, by conversation.
     last: HashMap<ConversationId, u64>,
+    /// Up to where everything was handed on: what is missed in a reset is behind it.
+    reached: Option<Position>,
 }
 
 impl Inbox {
-    pub(super) fn new(client: &Client, incoming: mpsc::Sender<Incoming>) -> Self {
+    pub(super) fn new(
+        client: &Client,
+        incoming: mpsc::Sender<Incoming>,
+        resume_after: Option<Position>,
+    ) -> Self {
         Self {
+            session: Arc::clone(client.session()),
             messages: Arc::clone(client.messages()),
             conversations: Arc::clone(client.conversations()),
             people: Arc::clone(client.people()),
@@ -55,6 +65,7 @@ impl Inbox {
             seen: HashSet::new(),
             seen_in_order: VecDeque::new(),
             last: HashMap::new(),
+            reached: resume_after,
         }
     }
 
@@ -77,13 +88,28 @@ impl Inbox {
 
     async fn take(&mut self, frame: Down) -> Result<(), Gone> {
         match frame {
-            Down::Welcome { .. } => self.hand_on(Incoming::Connected).await,
-            Down::Reset { reason, .. } => {
+            Down::Welcome { cursor, .. } => {
+                // Where it is another than what was asked to resume after, a reset follows.
+                self.reached = self.reached.take().or(cursor);
+                self.hand_on(Incoming::Connected).await
+            }
+            Down::Reset { reason, cursor } => {
                 self.conversations.all_changed();
                 self.hand_on(Incoming::Reset(reason)).await?;
-                self.fetch_missed().await
+                let known = self.sync_missed(cursor.clone()).await?;
+                self.fetch_missed(known).await?;
+                self.reached = cursor.or(self.reached.take());
+                Ok(())
             }
-            Down::Event { cursor, event } => self.take_event(cursor, *event).await,
+            Down::Event { cursor, event } => {
+                self.take_event(cursor.clone(), *event).await?;
+                self.reached = Some(cursor);
+                Ok(())
+            }
+            Down::Cursor { cursor } => {
+                self.reached = Some(cursor);
+                Ok(())
+            }
             Down::Typing { conversation_id: Some(conversation_id), account_id, active } => {
                 self.hand_on(Incoming::Typing { conversation_id, account_id, active }).await
             }
@@ -94,13 +120,40 @@ impl Inbox {
                 tracing::warn!(code = problem.code, "the live socket refused a frame");
                 Ok(())
             }
-            Down::Typing { conversation_id: None, .. } | Down::Cursor { .. } | Down::Other => Ok(()),
+            Down::Typing { conversation_id: None, .. } | Down::Other => Ok(()),
         }
     }
 
-    /// Fetches the messages after the last that was handed on, of each conversation that had one.
-    async fn fetch_missed(&mut self) -> Result<(), Gone> {
-        let known: Vec<_> = self.last.iter().map(|(id, number)| (*id, *number)).collect();
+    /// Hands on what changed since everything was, as the server shows it where it is at `cursor`, from which the stream goes on;
+    /// answers the conversations with the last message handed on that have newer ones. Nothing else is read anew.
+    async fn sync_missed(&mut self, cursor: Option<Position>) -> Result<Vec<(ConversationId, u64)>, Gone> {
+        let all = |last: &HashMap<_, _>| last.iter().map(|(id, number)| (*id, *number)).collect();
+        if self.reached.is_none() {
+            return Ok(all(&self.last));
+        }
+        match sync::sync(&self.session, self.reached.clone(), cursor).await {
+            Ok(synced) => {
+                let newest = synced.conversations.iter();
+                let newest =
+                    newest.map(|one| (one.conversation.conversation_id, one.conversation.last_number));
+                let known = newest.filter_map(|(id, newest)| {
+                    let last = self.last.get(&id).copied()?;
+                    (last < newest).then_some((id, last))
+                });
+                let known = known.collect();
+                self.hand_on(Incoming::Synced(Box::new(synced))).await?;
+                Ok(known)
+            }
+            Err(error) => {
+                // The application was told to read anew, and does.
+                tracing::warn!(%error, "what changed cannot be fetched");
+                Ok(all(&self.last))
+            }
+        }
+    }
+
+    /// Fetches the messages after the last that was handed on, of each of these conversations.
+    async fn fetch_missed(&mut self, known: Vec<(ConversationId, u64)>) -> Result<(), Gone> {
         for (id, mut number) in known {
             loop {
                 let page = match self.messages.history(id, Range::After(number), PAGE_MESSAGES).await {

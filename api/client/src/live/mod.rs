@@ -1,8 +1,8 @@
 //! What happens, as it happens: an ordered stream of decrypted events that survives lost connections.
 //!
 //! Events come in the log's order, each once. After a lost connection the stream goes on where it was; when the server
-//! cannot do that any more it says so ([`Incoming::Reset`]) and messages of conversations seen here that were missed are
-//! fetched and handed on before anything newer. Membership and keys are looked after on the way: a device that waits for a
+//! cannot do that any more it says so ([`Incoming::Reset`]), what changed since is asked for ([`Incoming::Synced`]), and messages of
+//! conversations seen here that were missed are fetched and handed on before anything newer. Membership and keys are looked after on the way: a device that waits for a
 //! key is given it.
 
 mod frames;
@@ -24,6 +24,7 @@ use crate::edge;
 use crate::http::Position;
 use crate::messages::{Body, Message};
 use crate::session::Session;
+use crate::sync::Synced;
 use frames::{Down, Up};
 use socket::Ended;
 
@@ -41,8 +42,12 @@ pub enum Incoming {
     Connected,
     /// The connection is lost; it is being opened again.
     Disconnected,
-    /// Events were missed for good. What is shown has to be read anew; missed messages follow.
+    /// Events were missed for good: [`Incoming::Synced`] and missed messages follow. Where no sync follows, what is shown has to be
+    /// read anew.
     Reset(ResetReason),
+    /// What changed while events were missed, as it is now. What changed inside a conversation tells [`Client::changes`], behind
+    /// the same place.
+    Synced(Box<Synced>),
     /// Something happened.
     Event(Box<Happening>),
     /// Something happened that this version does not know or cannot read: the server's is newer.
@@ -104,7 +109,7 @@ impl Live {
         let (hand_on, incoming) = mpsc::channel(WAITING_MAX);
         let (up, to_send) = mpsc::channel(WAITING_MAX);
         let session = Arc::clone(client.session());
-        let inbox = inbox::Inbox::new(client, hand_on);
+        let inbox = inbox::Inbox::new(client, hand_on, resume_after.clone());
         let follow = tokio::spawn(follow(session, resume_after, frames, to_send));
         let open = tokio::spawn(inbox.run(received));
         Self { incoming, up, tasks: [follow.abort_handle(), open.abort_handle()] }

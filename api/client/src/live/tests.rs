@@ -135,6 +135,58 @@ async fn after_a_reset_missed_messages_come_before_newer_ones_and_once() {
     assert_eq!(taken, ["missed 2", "missed 3", "connected", "sent 4 at c4"]);
 }
 
+/// A conversation of a sync, up to a message.
+fn synced(id: u8, last_number: u64) -> Value {
+    let conversation = json!({
+        "conversation_id": ConversationId::from_bytes([id; 16]), "organization_id": AccountId::from_bytes([9; 16]),
+        "workspace_id": null, "kind": "GROUP", "title": null, "topic": null, "allows_plaintext": false, "members": 2,
+        "role": "member", "last_number": last_number, "read_up_to": 0,
+    });
+    json!({ "conversation": conversation, "direct_with": null, "last_message": null, "unread": 0, "visible_after": 0 })
+}
+
+#[tokio::test]
+async fn after_a_reset_what_changed_since_is_asked_for_and_nothing_else() {
+    let answer = move |_: usize, seen: &Seen| {
+        if seen.line.contains("refresh") {
+            tokens(0)
+        } else if seen.line.contains("/v1/sync?") {
+            // Of all pages, and not before the server is where the stream goes on.
+            let is_first = seen.line.contains("since=c1") && seen.header("envoi-min-position") == Some("c9");
+            let (conversations, next) = match is_first {
+                true => (json!([synced(3, 1)]), json!("more")),
+                false => (json!([synced(7, 5)]), Value::Null),
+            };
+            Reply::json(json!({
+                "position": "c9", "reset": false, "conversations": conversations, "left": [], "people": [],
+                "next_cursor": next,
+            }))
+        } else {
+            Reply::problem(500, "nothing_else_is_asked_for")
+        }
+    };
+    let server = TestServer::start_live(answer, |number| match number {
+        0 => vec![welcome("c0"), sent(1), Step::Close(4000)],
+        // A log that is another one: the welcome is no place to go on from.
+        _ => vec![
+            welcome("c8"),
+            Step::Say(json!({ "type": "reset", "reason": "other_log", "cursor": "c9" })),
+            Step::Stay,
+        ],
+    })
+    .await;
+    let mut live = client(&server).live(None);
+    let taken = take(&mut live, 5).await;
+    assert_eq!(taken[..4], ["connected", "sent 1 at c1", "disconnected", "connected"]);
+    assert!(taken[4].starts_with("reset"), "{taken:?}");
+    let Some(Incoming::Synced(synced)) = live.next().await else { panic!("a sync follows") };
+    assert_eq!((synced.since, synced.position.0.as_str()), (Some(Position("c1".to_owned())), "c9"));
+    let changed = synced.conversations.iter().map(|one| one.conversation.last_number);
+    assert_eq!(changed.collect::<Vec<_>>(), [1, 5]);
+    let asked = server.seen().into_iter().filter(|seen| !seen.line.contains("refresh"));
+    assert_eq!(asked.count(), 2, "nothing was newer than what was handed on");
+}
+
 #[tokio::test]
 async fn a_session_that_ends_ends_the_stream() {
     let server = TestServer::start_live(no_more, |_| vec![welcome("c0"), Step::Close(4403)]).await;

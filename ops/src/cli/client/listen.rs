@@ -7,10 +7,11 @@ use domain::{ConversationId, Event};
 use envoi_client::Client;
 use envoi_client::live::{Happening, Incoming};
 use envoi_client::messages::{Body, Message};
+use envoi_client::sync::Synced;
 use serde_json::{Value, json};
 
 use super::names::Names;
-use super::{Place, explain, history};
+use super::{Place, explain, history, sync};
 use crate::cli::{CliError, Output, serve};
 
 /// Between a conversation's id and what happened in it.
@@ -73,6 +74,10 @@ async fn listen(place: &Place, client: &Client, args: &Args) -> Result<(), CliEr
             }
             Some(Incoming::Missed(message)) => Some(*message)
                 .filter(|message| args.conversation.is_none_or(|only| only == message.conversation_id)),
+            Some(Incoming::Synced(synced)) => {
+                tell_synced(place.output, client, args, &synced).await;
+                None
+            }
             Some(other) => {
                 note(place.output, &other);
                 None
@@ -131,10 +136,11 @@ fn note(output: Output, incoming: &Incoming) {
     let (name, text) = match incoming {
         Incoming::Connected => ("connected", "listening; Ctrl-C ends"),
         Incoming::Disconnected => ("disconnected", "the connection is lost; trying again"),
-        Incoming::Reset(_) => ("reset", "too much was missed: `envoi client history` shows it"),
+        Incoming::Reset(_) => ("reset", "too much was missed to be told one by one"),
         Incoming::Unreadable { .. } => ("unreadable", "something happened that this version does not know"),
         Incoming::Event(_)
         | Incoming::Missed(_)
+        | Incoming::Synced(_)
         | Incoming::Typing { .. }
         | Incoming::Presence { .. }
         | Incoming::LoggedOut => return,
@@ -143,6 +149,26 @@ fn note(output: Output, incoming: &Incoming) {
         output.line(&json!({ "event": name }), String::new);
     } else {
         output.note(text);
+    }
+}
+
+/// What changed while events were missed; new messages of conversations that were listened to follow one by one.
+async fn tell_synced(output: Output, client: &Client, args: &Args, synced: &Synced) {
+    let rows = match sync::rows(client, synced, args.conversation).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            output.note(&format!("what changed cannot be shown: {error}"));
+            return;
+        }
+    };
+    for mut row in rows {
+        let (id, last) = (row["conversation_id"].clone(), row["last_number"].clone());
+        let told =
+            format!("{}{GAP}something changed; its last message is {last}", id.as_str().unwrap_or_default());
+        if let Value::Object(row) = &mut row {
+            row.insert("event".to_owned(), "synced".into());
+        }
+        output.line(&row, || told.clone());
     }
 }
 

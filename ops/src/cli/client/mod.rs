@@ -20,6 +20,7 @@ mod safety_number;
 mod secret;
 mod send;
 mod sessions;
+mod sync;
 mod whoami;
 mod workspace;
 
@@ -79,6 +80,8 @@ enum Verb {
     Send(send::Args),
     /// List and end your login sessions.
     Sessions(sessions::Args),
+    /// Show what changed in your conversations since this device looked last.
+    Sync(sync::Args),
     /// Show who is logged in, on which device.
     Whoami(whoami::Args),
     /// Create and list workspaces.
@@ -158,6 +161,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         Verb::SafetyNumber(args) => safety_number::run(&place, args).await,
         Verb::Send(args) => send::run(&place, args).await,
         Verb::Sessions(args) => sessions::run(&place, args).await,
+        Verb::Sync(args) => sync::run(&place, args).await,
         Verb::Whoami(args) => whoami::run(&place, args).await,
         Verb::Workspace(args) => workspace::run(&place, args).await,
     }

@@ -27,6 +27,13 @@ impl<'a> Names<'a> {
         Self { client, known: Known::default() }
     }
 
+    /// Takes in a name that the server told.
+    pub fn know(&mut self, account: AccountId, name: Option<String>) {
+        if !self.known.names.contains_key(&account) {
+            self.known.add(account, name);
+        }
+    }
+
     /// The name that an account shows, as it is; none when it cannot be seen.
     pub async fn of(&mut self, account: AccountId) -> Option<String> {
         if let Some(known) = self.known.names.get(&account) {
