@@ -8,6 +8,7 @@ use bytes::Bytes;
 use domain::{
     Actor, Category, CommandId, CorrelationId, DeviceId, Digest, EventId, OrganizationId, Timestamp,
 };
+use futures_util::StreamExt;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_postgres::Client;
@@ -24,23 +25,39 @@ const SEALED_BYTES: usize = 320;
 /// Events that a subscriber takes at once, as the feed does.
 const SUBSCRIBED_BATCH: usize = 512;
 
+/// In which order ids come, and with them the places of indexes that are written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Later ids behind earlier ones, as UUIDv7.
+    InOrder,
+    /// Everywhere, as ids that are made of hashes.
+    AtRandom,
+}
+
 /// Makes ids that no other run of the bench makes.
 #[derive(Clone, Copy, Debug)]
 pub struct Ids {
     run: Uuid,
+    order: Order,
 }
 
 impl Ids {
-    /// Ids of a run, which is named by some id made for it.
+    /// Ids of a run, which is named by some id made for it: at random.
     pub const fn of_run(run: Uuid) -> Self {
-        Self { run }
+        Self { run, order: Order::AtRandom }
     }
 
-    /// Spreads like random ids, so that indexes are met as in earnest, and costs next to nothing.
+    /// The same in an order.
+    pub const fn ordered(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// The `n`th id of its kind. At random they spread, so that indexes are met as in earnest, and cost next to nothing.
     fn make(&self, kind: u64, caller: u64, n: u64) -> Uuid {
         let (high, low) = self.run.as_u64_pair();
         let high = mix(high ^ mix(kind ^ mix(caller)));
-        Uuid::from_u64_pair(mix(high ^ n), mix(low ^ high.rotate_left(32) ^ n))
+        let (first, second) = (mix(high ^ n), mix(low ^ high.rotate_left(32) ^ n));
+        Uuid::from_u64_pair(if self.order == Order::InOrder { n } else { first }, second)
     }
 }
 
@@ -93,6 +110,69 @@ pub async fn appends_per_second(
     Ok((after - before) as f64 / took.as_secs_f64())
 }
 
+/// Events of a stream of a filled log: as a conversation's, a session's and a device's on average.
+const FILLED_STREAM_EVENTS: u64 = 16;
+/// Streams that are written to in one call while a log is filled.
+const FILLED_TOGETHER: u64 = 32;
+/// Calls under way at once: what they bring stays far below what may wait.
+const FILLING_CALLS: usize = 8;
+/// Where the streams of [`microseconds_by_append`] begin: behind all of a filled log.
+const MEASURED_STREAMS: u64 = 1 << 40;
+
+/// Fills a log with at least so many events, of one command each.
+///
+/// # Errors
+/// The first append that failed.
+pub async fn fill(
+    log: &dyn EventLog,
+    ids: Ids,
+    events: u64,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), AppendError> {
+    let by_call = FILLED_TOGETHER * FILLED_STREAM_EVENTS;
+    let calls = (0..events.div_ceil(by_call)).map(|call| async move {
+        let appends = (0..by_call).map(|n| {
+            let revision = n / FILLED_TOGETHER;
+            let stream = call * FILLED_TOGETHER + n % FILLED_TOGETHER;
+            append(ids, stream, call * by_call + n, revision.checked_sub(1).map(Revision::new))
+        });
+        log.append_in_order(appends.collect()).await.into_iter().try_for_each(|result| result.map(|_| ()))
+    });
+    let mut calls = futures_util::stream::iter(calls).buffer_unordered(FILLING_CALLS);
+    let mut done = 0;
+    while let Some(result) = calls.next().await {
+        result?;
+        done += by_call;
+        progress(done);
+    }
+    Ok(())
+}
+
+/// Has `callers` append `each` events to a stream of their own, one at a time; gives microseconds by append. `first` numbers what
+/// nobody has appended yet.
+///
+/// # Errors
+/// The first append that failed.
+pub async fn microseconds_by_append(
+    log: &dyn EventLog,
+    ids: Ids,
+    first: u64,
+    callers: u64,
+    each: u64,
+) -> Result<f64, AppendError> {
+    let start = Instant::now();
+    let tasks = (0..callers).map(|caller| async move {
+        let mut last = None;
+        for n in 0..each {
+            let append = append(ids, MEASURED_STREAMS + first + caller, first + n * callers + caller, last);
+            last = Some(log.append(append).await?.last_revision);
+        }
+        Ok(())
+    });
+    futures_util::future::try_join_all(tasks).await?;
+    Ok(start.elapsed().as_secs_f64() * 1e6 / (callers * each) as f64)
+}
+
 /// Follows a log from its start until it has read all there is, at most `events_max`; gives events per second.
 ///
 /// # Errors
@@ -109,7 +189,7 @@ pub async fn subscribed_events_per_second(log: &dyn EventLog, events_max: u64) -
     Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
-/// One event as sending a message makes it.
+/// One event as sending a message makes it: the caller's `n`th, to a stream of the caller's own.
 fn append(ids: Ids, caller: u64, n: u64, last: Option<Revision>) -> StreamAppend {
     let organization = OrganizationId::from(ids.make(0, 0, 0));
     let account = ids.make(1, caller, 0);
@@ -127,7 +207,7 @@ fn append(ids: Ids, caller: u64, n: u64, last: Option<Revision>) -> StreamAppend
     };
     let command = ids.make(3, caller, n);
     StreamAppend {
-        stream: StreamId::new(Category::Conversation, ids.make(4, caller, 0)),
+        stream: StreamId::new(Category::Conversation, ids.make(4, 0, caller)),
         expected: Expected::after(last),
         command: CommandRef { id: CommandId::from(command), fingerprint: Digest::from_bytes([5; 32]) },
         origin: Origin {

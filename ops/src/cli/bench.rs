@@ -92,6 +92,9 @@ enum Verb {
         /// Events in the long log.
         #[arg(long, default_value_t = 1_000_000)]
         events: u64,
+        /// In which order the ids of streams, commands and events in the long log come.
+        #[arg(long, value_enum, default_value = "both")]
+        ids: growth::IdOrder,
     },
 }
 
@@ -164,14 +167,18 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             });
             report.check()?;
         }
-        Verb::Growth { messages, events } => {
-            let report = growth::run(messages, events, log, output).await?;
+        Verb::Growth { messages, events, ids } => {
+            let report = growth::run(messages, events, ids, log, output).await?;
             output.result(&report, || {
-                format!(
-                    "conversation of {} messages over one of 10: {:.2}; log of {} events over an empty one: {:.2}",
-                    report.conversation_messages, report.conversation_ratio, report.log_events, report.log_ratio
-                )
+                let logs = report.logs.iter().map(|log| {
+                    let (events, ids) = (report.log_events, log.ids);
+                    let (send, append) = (log.send_ratio, log.append_ratio);
+                    format!("; log of {events} events with ids {ids} over an empty one: send {send:.2}, append {append:.2}")
+                });
+                let (messages, ratio) = (report.conversation_messages, report.conversation_ratio);
+                format!("conversation of {messages} messages over one of 10: {ratio:.2}{}", logs.collect::<String>())
             });
+            report.check()?;
         }
     }
     Ok(())

@@ -51,14 +51,10 @@ async fn every_partition_refuses_changes() {
     let log = PgEventLog::connect(PgLogConfig::new(database.config())).await.unwrap();
     log.append(given::append(given::stream(), 100)).await.unwrap();
     let owner = database.client().await;
-    let rows = owner
-        .query(
-            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'log.events'::regclass",
-            &[],
-        )
-        .await
-        .unwrap();
-    assert!(rows.len() > 6);
+    let partitions = "SELECT inhrelid::regclass::text FROM pg_inherits \
+        WHERE inhparent IN ('log.events'::regclass, 'log.commands'::regclass)";
+    let rows = owner.query(partitions, &[]).await.unwrap();
+    assert!(rows.len() > 6 + 8);
     for row in rows {
         let partition: &str = row.get(0);
         for change in ["DELETE FROM", "TRUNCATE"] {
@@ -100,4 +96,55 @@ async fn a_stream_is_read_from_its_own_partitions_only() {
     let visited =
         plan.iter().filter(|line| line.contains("on events_from") && !line.contains("never executed"));
     assert!(visited.count() <= 2, "{}", plan.join("\n"));
+}
+
+/// What one transaction did to the parts of `log.commands`: the part, how often its index was asked, and rows put in.
+const TOUCHED: &str = "SELECT relname::text, coalesce(idx_scan, 0) + seq_scan, n_tup_ins FROM pg_stat_xact_user_tables \
+    WHERE schemaname = 'log' AND relname LIKE 'commands%' AND relname <> 'commands' AND coalesce(idx_scan, 0) + seq_scan + n_tup_ins > 0";
+
+async fn touched_by(transaction: &tokio_postgres::Transaction<'_>) -> Vec<(String, i64, i64)> {
+    let rows = transaction.query(TOUCHED, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+}
+
+#[tokio::test]
+async fn a_command_is_put_and_looked_for_in_one_part_only() {
+    let database = TestDatabase::create().await;
+    let log = PgEventLog::connect(PgLogConfig::new(database.config())).await.unwrap();
+    for _ in 0..200 {
+        log.append(given::append(given::stream(), 1)).await.unwrap();
+    }
+    let owner = database.client().await;
+    let parts = "SELECT count(*) FROM pg_class WHERE reltuples > 0 \
+        AND oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'log.commands'::regclass)";
+    owner.batch_execute("ANALYZE log.commands").await.unwrap();
+    let filled: i64 = owner.query_one(parts, &[]).await.unwrap().get(0);
+    assert_eq!(filled, 8, "commands are spread over all parts");
+
+    for _ in 0..8 {
+        // A connection of its own each time: what another transaction of it did is counted, too, for a while.
+        let mut owner = database.client().await;
+        let settings = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+        owner.batch_execute(settings).await.unwrap();
+        let transaction = owner.transaction().await.unwrap();
+        let command = given::command().id.as_uuid();
+        let append = "SELECT o_n FROM log.append(0, 9223372036854775807, \
+            ARRAY[ROW(2, $1::uuid, 0, 0, 0, true, 1, 1, $2::uuid, '\\x00')::log.new_group], \
+            ARRAY[ROW(1, 0, now(), $1::uuid, $2::uuid, $2::uuid, $2::uuid, NULL, NULL, $1::uuid, NULL, 2, 1, 1, 'x', '\\x00', NULL, '\\x00', NULL) \
+                ::log.new_event])";
+        let stream = given::stream().id;
+        assert_eq!(transaction.query(append, &[&stream, &command]).await.unwrap().len(), 1);
+        let touched = touched_by(&transaction).await;
+        assert_eq!(touched.len(), 1, "{touched:?}");
+        let (part, _, put) = &touched[0];
+        assert_eq!(*put, 1);
+        // As `find_command` asks.
+        let find = "SELECT c.position, e.revision FROM log.commands c JOIN log.events e ON e.position = c.position \
+            WHERE c.id = $1";
+        assert_eq!(transaction.query(find, &[&command]).await.unwrap().len(), 1);
+        let found = touched_by(&transaction).await;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(&found[0].0, part);
+        transaction.rollback().await.unwrap();
+    }
 }
