@@ -129,6 +129,11 @@ async fn parts(state: &State) -> BTreeMap<String, Part> {
     let log = answers(state.services.executor.log().takes_writes());
     let keyring = answers(state.sealer.keyring().answers());
     let (log, keyring) = tokio::join!(log, keyring);
+    let log = match state.services.executor.log().refusal() {
+        // Reachable, but nothing is written to it.
+        Some(_) => Part::new(false, "refused"),
+        None => log,
+    };
     let log = Part { engine: Some(state.services.executor.log().engine()), ..log };
     let mut parts = BTreeMap::from([("log".to_owned(), log), ("keyring".to_owned(), keyring)]);
     for (name, progress) in state.projections.progress() {

@@ -88,6 +88,8 @@ codes! {
     Overloaded = 503, "overloaded", "the server is overloaded: wait, then repeat with the same idempotency key";
     /// A part that this needs cannot be reached.
     Unavailable = 503, "unavailable", "the server cannot do this now: wait, then repeat with the same idempotency key";
+    /// The log is not the one that the installation knows.
+    LogRefused = 503, "log_refused", "the server finds a log that is older than what it knows, or another one, and writes nothing: its operators have to say which log counts (`envoi doctor` names the difference, ops/docs/runbooks/backup-restore.md says what to do)";
     /// The read model has not come as far as the query asks.
     Behind = 503, "behind", "the read model has not come this far yet: wait, then ask again";
 }
@@ -248,6 +250,7 @@ impl From<ExecuteError> for Problem {
             ExecuteError::InFlight { .. } => Self::from(Code::InProgress).retry_after(limits::RETRY_AFTER),
             ExecuteError::TooLarge { .. } => Self::from(Code::BodyTooLarge).detail(cause),
             ExecuteError::Overloaded { retry_after } => Self::from(Code::Overloaded).retry_after(retry_after),
+            ExecuteError::LogRefused { .. } => Self::from(Code::LogRefused).because(cause),
             ExecuteError::Undecided | ExecuteError::Unavailable { .. } => Self::unavailable(cause),
             ExecuteError::Seal { .. } | ExecuteError::Corrupt { .. } => Self::internal(cause),
         }

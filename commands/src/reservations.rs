@@ -5,6 +5,7 @@
 //! confirmed, released or taken over, and whatever is broken off leaves an address that the next one registers.
 
 use eventstore_schema::database::Pool;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 /// What is reserved.
@@ -115,6 +116,52 @@ impl Reservations {
             .await
             .map_err(|error| failed(attempt, &error))?;
         Ok(inserted == 1)
+    }
+
+    /// A page of all of a kind, by blind index behind `after`, with whose they are.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn page(
+        &self,
+        kind: ReservationKind,
+        after: Option<[u8; 32]>,
+        limit: u32,
+    ) -> Result<Vec<([u8; 32], Uuid)>, ReservationError> {
+        let attempt = "reading reservations";
+        let after = after.unwrap_or_default();
+        let sql = "SELECT blind_index, owner FROM write.reservations \
+                   WHERE kind = $1 AND blind_index > $2 ORDER BY blind_index LIMIT $3";
+        let client = self.client(attempt).await?;
+        let values: [&(dyn ToSql + Sync); 3] = [&kind.code(), &after.as_slice(), &i64::from(limit)];
+        let rows = client.query(sql, &values).await.map_err(|error| failed(attempt, &error))?;
+        let read = |row: &tokio_postgres::Row| {
+            let index: &[u8] = row.try_get(0).map_err(|error| failed(attempt, &error))?;
+            let index = <[u8; 32]>::try_from(index).map_err(|_| ReservationError {
+                attempt,
+                reason: "a blind index that is not 32 bytes long".to_owned(),
+            })?;
+            Ok((index, row.try_get(1).map_err(|error| failed(attempt, &error))?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Takes away what is `owner`'s: it is free again. Tells whether it was there.
+    ///
+    /// # Errors
+    /// When the table cannot be reached; repeating is safe.
+    pub async fn remove(
+        &self,
+        kind: ReservationKind,
+        blind_index: &[u8; 32],
+        owner: Uuid,
+    ) -> Result<bool, ReservationError> {
+        let attempt = "removing a reservation";
+        let sql = "DELETE FROM write.reservations WHERE kind = $1 AND blind_index = $2 AND owner = $3";
+        let client = self.client(attempt).await?;
+        let values: [&(dyn ToSql + Sync); 3] = [&kind.code(), &blind_index.as_slice(), &owner];
+        let removed = client.execute(sql, &values).await.map_err(|error| failed(attempt, &error))?;
+        Ok(removed == 1)
     }
 
     async fn client(

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::envelope::{CommandRef, Position, RecordedEvent, Revision, StreamId, record_hash};
-use crate::log::{AppendError, EventLog, Expected, LogError, NewEvent, ReadFilter, StreamAppend};
+use crate::log::{AppendError, EventLog, Expected, LogError, NewEvent, ReadFilter, StreamAppend, may_go_on};
 use crate::sealing::IMPLIED;
 
 /// Events read at once: more than twice the largest command.
@@ -97,7 +97,7 @@ pub async fn copy(
     loop {
         let after = last.as_ref().map(|event| event.position);
         let mut page = from.read_all(after, PAGE_EVENTS, &ReadFilter::all()).await?;
-        if page.len() == PAGE_EVENTS {
+        if may_go_on(&page, PAGE_EVENTS) {
             drop_incomplete(&mut page);
         }
         if page.is_empty() {

@@ -37,6 +37,7 @@ mod envelope;
 #[cfg(feature = "eventstoredb")]
 mod esdb;
 pub mod golden;
+mod guarded;
 mod in_order;
 pub mod keyring;
 pub mod lease;
@@ -63,10 +64,11 @@ pub use append_lock::AppendLock;
 pub use envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId, record_hash};
 #[cfg(feature = "eventstoredb")]
 pub use esdb::{EsdbEventLog, EsdbLogConfig, EsdbSettings, EsdbSettingsError};
+pub use guarded::{GuardedLog, Refusal};
 pub use keyring::Keyring;
 pub use log::{
-    AppendError, Appended, Condition, EventLog, Expected, Head, Incarnation, LogError, NewEvent, PageLimits,
-    ReadFilter, Snapshot, StreamAppend, StreamsPage, Subscription,
+    AppendError, Appended, Condition, EventLog, Expected, Head, Incarnation, LogError, NewEvent, PAGE_BYTES,
+    PageLimits, ReadFilter, Snapshot, StreamAppend, StreamsPage, Subscription, may_go_on,
 };
 pub use metrics::LogMetrics;
 pub use migrations::{MigrateError, migrate};

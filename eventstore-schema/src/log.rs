@@ -1,6 +1,7 @@
 //! The log as everything above it sees it, whichever engine runs.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,10 +11,12 @@ use uuid::Uuid;
 
 use crate::append_lock::AppendLock;
 use crate::envelope::{CommandRef, Origin, Position, RecordedEvent, Revision, StreamId};
+use crate::guarded::Refusal;
 use crate::in_order;
 use crate::reading;
-pub use crate::reading::{PageLimits, ReadFilter, StreamsPage};
+pub use crate::reading::{PAGE_BYTES, PageLimits, ReadFilter, StreamsPage, may_go_on};
 use crate::sealed::KeyRef;
+pub use crate::snapshots::Snapshot;
 use crate::verify::{self, Examined, Finding};
 
 /// What the writer believes of a stream.
@@ -211,6 +214,14 @@ pub enum AppendError {
         /// After which to try again.
         retry_after: Duration,
     },
+    /// This log is not the one that the installation knows ([`EventLog::refusal`]): nothing was written.
+    #[error("nothing is written to this log, and so not to {stream}: {reason}")]
+    Refused {
+        /// The stream.
+        stream: StreamId,
+        /// How it differs, and what to do.
+        reason: Arc<str>,
+    },
     /// The engine cannot be reached. Whether the append was written is unknown: repeating it with the same command id
     /// is safe.
     #[error("the log cannot be reached while appending to {stream}: {reason}")]
@@ -256,22 +267,6 @@ pub struct Head {
     pub position: Option<Position>,
 }
 
-/// An aggregate's state at a revision. Discardable: losing one costs time only.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    /// The stream.
-    pub stream: StreamId,
-    /// Revision of the last event folded in.
-    pub revision: Revision,
-    /// [`crate::record_hash`] of that event. Beside a log that has another there, as after a restore of one of the two, the
-    /// snapshot is of another history.
-    pub record_hash: Digest,
-    /// The aggregate's `STATE_VERSION`.
-    pub state_version: u16,
-    /// Encoded state.
-    pub state: Bytes,
-}
-
 /// Events after a position, without end.
 #[async_trait]
 pub trait Subscription: Send {
@@ -296,6 +291,12 @@ pub trait Subscription: Send {
 /// - G7 overload is refused early as [`AppendError::Overloaded`]; queues are bounded.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
+    /// Why nothing is written to this log now: it is older than what the installation has seen, or another one. `None` where what
+    /// is appended is written.
+    fn refusal(&self) -> Refusal {
+        None
+    }
+
     /// Appends one command's events. Cancelling the wait does not cancel the append.
     ///
     /// # Errors
@@ -343,7 +344,8 @@ pub trait EventLog: Send + Sync + 'static {
         command: CommandId,
     ) -> Result<Option<(Appended, Digest)>, LogError>;
 
-    /// Events of a stream from a revision on, ascending, at most `limit`. A stream without events gives none.
+    /// Events of a stream from a revision on, ascending, at most `limit`, and no more than [`PAGE_BYTES`] and the event that reaches
+    /// them: [`may_go_on`] tells whether that is all. A stream without events gives none.
     ///
     /// # Errors
     /// When the engine cannot be reached or the stream holds something that we did not write.
@@ -373,7 +375,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// As [`EventLog::read_stream`].
     async fn last_of_stream(&self, stream: StreamId) -> Result<Option<RecordedEvent>, LogError>;
 
-    /// Events after a position (`None`: from the start), ascending, at most `limit` that pass the filter.
+    /// Events after a position (`None`: from the start), ascending, at most `limit` that pass the filter, and no more bytes than
+    /// [`EventLog::read_stream`] gives. None: there is nothing more.
     ///
     /// # Errors
     /// As [`EventLog::read_stream`].

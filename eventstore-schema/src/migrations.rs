@@ -1,5 +1,7 @@
 //! Permanent SQL: append-only migrations, applied under one lock for the whole database.
 
+use std::ops::RangeInclusive;
+
 use refinery::Runner;
 use refinery::error::Kind;
 use tokio_postgres::Client;
@@ -47,6 +49,83 @@ pub async fn migrate(client: &mut Client) -> Result<(), MigrateError> {
 /// Makes the roles and the grants on the database itself, which copies of a database lack.
 pub(crate) async fn ensure_roles(client: &Client) -> Result<(), tokio_postgres::Error> {
     client.batch_execute(include_str!("../sql/roles.sql")).await
+}
+
+/// Versions of migrations that belong to one `a` of a release `a.b.c`: those of the next begin behind them. Within a series
+/// migrations only add, so a server works on the form that its newest migration makes and on every later one of the series.
+pub const SERIES: i32 = 100;
+
+/// The form of a part of the database, beside those that this release works with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Which part.
+    pub area: &'static str,
+    /// Versions that this release works with.
+    pub wanted: RangeInclusive<i32>,
+    /// The newest migration that was applied; none in a database that was never migrated.
+    pub found: Option<i32>,
+    /// Whether one that this release knows was another one when it was applied.
+    pub is_foreign: bool,
+}
+
+impl Form {
+    /// Why this release does not work with it, and what to do.
+    pub fn problem(&self) -> Option<(String, &'static str)> {
+        const MIGRATE: &str = "`envoi migrate` of this release brings it there";
+        const OTHER: &str = "install the release that migrated this database, or a later one; ops/docs/upgrade.md says which go together";
+        let Self { area, wanted, found, is_foreign } = self;
+        let range = format!("this release works with {} to {}", wanted.start(), wanted.end());
+        match found {
+            None => Some((format!("the part {area} of the database was never migrated; {range}"), MIGRATE)),
+            Some(_) if *is_foreign => Some((
+                format!(
+                    "the part {area} of the database was made by another version, whose migrations are not the ones of this release"
+                ),
+                OTHER,
+            )),
+            Some(found) if found < wanted.start() => {
+                Some((format!("the part {area} of the database has the form {found}; {range}"), MIGRATE))
+            }
+            Some(found) if found > wanted.end() => {
+                Some((format!("the part {area} of the database has the form {found}; {range}"), OTHER))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+/// The form of the log and the keyring.
+///
+/// # Errors
+/// When the database does not answer, or the role may not look.
+pub async fn form(client: &Client) -> Result<Form, tokio_postgres::Error> {
+    form_of(client, "log", &embedded::migrations::runner()).await
+}
+
+/// The form of a part whose migrations these are, through a connection in role [`Role::App`].
+///
+/// # Errors
+/// As [`form`].
+pub async fn form_of(
+    client: &Client,
+    area: &'static str,
+    runner: &Runner,
+) -> Result<Form, tokio_postgres::Error> {
+    let known = runner.get_migrations();
+    let newest = known.iter().map(|one| one.version()).max().unwrap_or_default();
+    let wanted = newest..=newest - newest % SERIES + SERIES - 1;
+    let mut form = Form { area, wanted, found: None, is_foreign: false };
+    let exists = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'migrations' AND tablename = $1)";
+    if !client.query_one(exists, &[&area]).await?.try_get(0)? {
+        return Ok(form);
+    }
+    for row in client.query(&format!("SELECT version, checksum FROM migrations.{area}"), &[]).await? {
+        let (version, checksum): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+        form.found = form.found.max(Some(version));
+        form.is_foreign |=
+            known.iter().any(|one| one.version() == version && one.checksum().to_string() != checksum);
+    }
+    Ok(form)
 }
 
 /// Applies a part's migrations, with a history table of its own: `migrations.<area>`.

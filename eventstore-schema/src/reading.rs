@@ -1,5 +1,6 @@
 //! What readers ask of the log, and reading streams together where an engine knows no better way than one by one.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +8,7 @@ use domain::Category;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
-use crate::log::{EventLog, LogError};
+use crate::log::{EventLog, LogError, StreamAppend};
 
 /// Which events a reader of the whole log wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,29 @@ pub struct PageLimits {
     pub events: usize,
     /// Most bytes of payloads and sealed parts together. The first event of a page comes however large it is.
     pub bytes: usize,
+}
+
+/// Bytes of payloads and sealed parts with which a page of a stream, or of the whole log, ends: the event that reaches them is its
+/// last. With the largest event that can be appended no page has more than 8 MiB.
+pub const PAGE_BYTES: usize = 8 * 1024 * 1024 - StreamAppend::BYTES_MAX;
+
+// What one command recorded comes in one page.
+const _: () = assert!(PAGE_BYTES >= StreamAppend::BYTES_MAX);
+
+/// Whether there may be more behind a page of which `limit` events were asked for: it ended where its events or its bytes did.
+pub fn may_go_on(page: &[RecordedEvent], limit: usize) -> bool {
+    page.len() >= limit || page.iter().map(RecordedEvent::bytes).sum::<usize>() >= PAGE_BYTES
+}
+
+/// As many of the events as a page has.
+pub(crate) fn page<E: Borrow<RecordedEvent>>(events: impl IntoIterator<Item = E>, limit: usize) -> Vec<E> {
+    let mut before = 0;
+    let fits = |event: &E| {
+        let fits = before < PAGE_BYTES;
+        before += event.borrow().bytes();
+        fits
+    };
+    events.into_iter().take(limit).take_while(fits).collect()
 }
 
 /// Events of some streams, read together.
@@ -135,7 +159,7 @@ async fn gather<L: EventLog + ?Sized>(
     let Some(mut next) = near_first_behind(log, stream, after).await? else { return Ok(()) };
     loop {
         let chunk = log.read_stream(stream, next, CHUNK_EVENTS as usize).await?;
-        let is_last = (chunk.len() as u64) < CHUNK_EVENTS;
+        let is_last = !may_go_on(&chunk, CHUNK_EVENTS as usize);
         for event in chunk {
             next = event.revision.plus(1);
             if Some(event.position) <= after {

@@ -7,8 +7,24 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::envelope::{Revision, StreamId};
-use crate::log::{LogError, Snapshot};
+use crate::log::LogError;
 use crate::postgres::{category_code, describe};
+
+/// An aggregate's state at a revision. Discardable: losing one costs time only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The stream.
+    pub stream: StreamId,
+    /// Revision of the last event folded in.
+    pub revision: Revision,
+    /// [`crate::record_hash`] of that event. Beside a log that has another there, as after a restore of one of the two, the
+    /// snapshot is of another history.
+    pub record_hash: Digest,
+    /// The aggregate's `STATE_VERSION`.
+    pub state_version: u16,
+    /// Encoded state.
+    pub state: Bytes,
+}
 
 /// Where snapshots are kept.
 pub(crate) struct Snapshots {

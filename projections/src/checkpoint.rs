@@ -83,10 +83,18 @@ impl Checkpoint {
     }
 
     /// Every checkpoint of this name, whatever release it is of.
-    pub(crate) async fn all(client: &Client, name: &str) -> Result<Vec<Self>, StoreError> {
+    pub(crate) async fn of_every_release(client: &Client, name: &str) -> Result<Vec<Self>, StoreError> {
         let failed = || StoreError::at("reading the checkpoints of all releases");
         let sql = format!("SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1");
         let rows = client.query(&sql, &[&name]).await.map_err(failed())?;
+        rows.iter().map(Self::from_row).collect::<Result<_, _>>().map_err(failed())
+    }
+
+    /// The checkpoints of all projections.
+    pub(crate) async fn all(client: &Client) -> Result<Vec<Self>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM projection.checkpoints");
+        let failed = || StoreError::at("reading checkpoints");
+        let rows = client.query(&sql, &[]).await.map_err(failed())?;
         rows.iter().map(Self::from_row).collect::<Result<_, _>>().map_err(failed())
     }
 

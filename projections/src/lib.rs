@@ -69,7 +69,9 @@ pub use metrics::Metrics;
 pub use migrations::migrate;
 pub use parked::{ParkedStream, parked};
 pub use progress::{Progress, State, WaitError};
-pub use projections::{LAG_EVENTS_MAX, LEADERLESS, Projections, Status, StatusError, differences, status};
+pub use projections::{
+    LAG_EVENTS_MAX, LEADERLESS, Projections, Status, StatusError, Witness, differences, status, witness,
+};
 pub use projector::{Decoded, Item, Projector, Undecodable};
 pub use reader::{
     Ask, PAGE_ROWS_MAX, Page, PageKey, QueryError, ReadModels, Reader, Shape, Snapshot, Viewer,

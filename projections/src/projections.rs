@@ -8,8 +8,9 @@ use domain::Digest;
 use eventstore_schema::database::Config;
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::lease::{self, Leases};
-use eventstore_schema::{EventLog, LogError, Position};
+use eventstore_schema::{EventLog, Incarnation, LogError, Position};
 use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 
 use crate::checkpoint::{Checkpoint, Layout, get};
 use crate::distance::events_after;
@@ -187,7 +188,7 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
     let mut all = rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(failed())?;
     for status in &mut all {
         status.lag = events_after(log, status.position, LAG_EVENTS_MAX).await?;
-        let checkpoints = Checkpoint::all(&client, &status.projection).await?;
+        let checkpoints = Checkpoint::of_every_release(&client, &status.projection).await?;
         let checkpoint = checkpoints.iter().find(|checkpoint| checkpoint.generation == status.generation);
         let divergence = match checkpoint {
             Some(checkpoint) => checkpoint.compare(log).await?,
@@ -196,6 +197,37 @@ pub async fn status(config: &Config, log: &dyn EventLog) -> Result<Vec<Status>, 
         judge(status, divergence);
     }
     Ok(all)
+}
+
+/// What the read models know of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witness {
+    /// What contradicts the furthest of those that were folded from it: it ends earlier, or has another event there.
+    pub contradiction: Option<String>,
+    /// Another log that some were folded from.
+    pub other: Option<Incarnation>,
+}
+
+/// Asks the read models about a log, through a connection in role [`Role::Projector`].
+///
+/// # Errors
+/// When the database or the log cannot be reached.
+pub async fn witness(client: &Client, log: &dyn EventLog) -> Result<Witness, StatusError> {
+    let incarnation = log.head().await?.incarnation;
+    let mut all = Vec::new();
+    for projector in crate::registry() {
+        all.extend(Checkpoint::read(client, &*projector).await?);
+    }
+    if all.is_empty() {
+        // A new release has folded nothing yet: another's have seen the log.
+        all = Checkpoint::all(client).await?;
+    }
+    let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.incarnation == incarnation);
+    let contradiction = match own.into_iter().max_by_key(Checkpoint::position) {
+        Some(furthest) => furthest.compare(log).await?,
+        None => None,
+    };
+    Ok(Witness { contradiction, other: others.first().map(|one| one.incarnation) })
 }
 
 /// Replaces what a leader last said by what is so now.
@@ -217,11 +249,28 @@ pub async fn differences(config: &Config) -> Result<Vec<(&'static str, Vec<Diffe
     let store = Store::connect(config).await?;
     let mut all = Vec::new();
     for projector in crate::registry() {
-        let Some(checkpoint) = Checkpoint::read(&store.client, &*projector).await? else { continue };
-        let live = Layout(&*projector).schema(checkpoint.generation);
-        all.push((projector.name(), structure::compare(&store, &*projector, &live).await?));
+        if let Some(found) = differences_of(&store, &*projector).await? {
+            all.push((projector.name(), found));
+        }
     }
     Ok(all)
+}
+
+/// Those of one projection; nothing of one that never ran.
+async fn differences_of(
+    store: &Store,
+    projector: &dyn Projector,
+) -> Result<Option<Vec<Difference>>, StoreError> {
+    loop {
+        let Some(checkpoint) = Checkpoint::read(&store.client, projector).await? else { return Ok(None) };
+        let live = Layout(projector).schema(checkpoint.generation);
+        let found = structure::compare(store, projector, &live).await?;
+        // A rebuild that switched meanwhile has taken away what was looked at; it takes far longer than looking.
+        let now = Checkpoint::read(&store.client, projector).await?;
+        if found.is_empty() || now.is_some_and(|now| now.generation == checkpoint.generation) {
+            return Ok(Some(found));
+        }
+    }
 }
 
 pub(crate) async fn connect(config: &Config) -> Result<tokio_postgres::Client, StoreError> {

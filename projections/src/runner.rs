@@ -173,7 +173,7 @@ async fn install(context: &Context, lease: &Lease, store: &mut Store) -> Result<
     let projector = &*context.projector;
     let Some(leases) = &context.leases else { return Err(RunError::Lost) };
     let mut found = Checkpoint::read(&store.client, projector).await?;
-    let is_first = found.is_none() && Checkpoint::all(&store.client, context.name()).await?.is_empty();
+    let is_first = found.is_none() && Checkpoint::of_every_release(&store.client, context.name()).await?.is_empty();
     let is_long = async || Ok::<_, LogError>(events_after(&**log, None, LONG).await? == LONG);
     let is_behind = match &found {
         Some(checkpoint) => checkpoint.mark.is_none() && is_long().await?,

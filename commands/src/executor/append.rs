@@ -178,6 +178,7 @@ impl Appending<'_> {
             Err(AppendError::Unfounded { .. }) => return Some(pending),
             Err(AppendError::Size { stream: _, events, bytes }) => ExecuteError::TooLarge { events, bytes },
             Err(AppendError::Overloaded { retry_after }) => ExecuteError::Overloaded { retry_after },
+            Err(AppendError::Refused { stream: _, reason }) => ExecuteError::LogRefused { reason },
             Err(AppendError::Unavailable { stream: _, reason }) => ExecuteError::Unavailable { reason },
         };
         self.shared.answer(*pending, Err(error));

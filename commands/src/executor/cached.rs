@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::{Aggregate, Timestamp};
 use eventstore_schema::{
     AppendLock, EventLog, Position, RecordedEvent, Revision, Snapshot, StreamAppend, StreamId, catalogue,
-    codec,
+    codec, may_go_on,
 };
 
 use super::ExecuteError;
@@ -73,7 +73,7 @@ impl<A: Aggregate> CachedAggregate<A> {
             {
                 cached.position = Some(first.position);
                 cached.fold_all(stream, tail)?;
-                if page.len() == LOAD_PAGE_EVENTS {
+                if may_go_on(&page, LOAD_PAGE_EVENTS) {
                     cached.read_on(log, stream).await?;
                 }
                 return Ok(cached);
@@ -108,7 +108,7 @@ impl<A: Aggregate> CachedAggregate<A> {
             .await
             .map_err(|error| ExecuteError::from_log(stream, &error))?;
         self.fold_all(stream, &page)?;
-        if page.len() == LOAD_PAGE_EVENTS { self.read_on(log, stream).await } else { Ok(()) }
+        if may_go_on(&page, LOAD_PAGE_EVENTS) { self.read_on(log, stream).await } else { Ok(()) }
     }
 
     /// Folds in what others recorded, as whoever holds the append lock has it at hand; `false` when it is not.
@@ -148,7 +148,7 @@ impl<A: Aggregate> CachedAggregate<A> {
                 .await
                 .map_err(|error| ExecuteError::from_log(stream, &error))?;
             self.fold_all(stream, &page)?;
-            if page.len() < LOAD_PAGE_EVENTS {
+            if !may_go_on(&page, LOAD_PAGE_EVENTS) {
                 return Ok(());
             }
         }

@@ -1,5 +1,6 @@
 //! Why a command was not executed, and what the caller does next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{CommandId, Rejection};
@@ -57,6 +58,13 @@ pub enum ExecuteError {
         /// What it said.
         reason: String,
     },
+    /// Nothing is written to the log that was found: it is older than the one that the installation knows, or another one. Its
+    /// operators have to say which one counts; repeating the command under the same id is safe.
+    #[error("nothing is written to this log: {reason}")]
+    LogRefused {
+        /// How it differs, and what to do.
+        reason: Arc<str>,
+    },
     /// The command's personal part cannot be sealed, and trying again does not help.
     #[error("the personal part of the command cannot be sealed: {reason}")]
     Seal {
@@ -87,7 +95,8 @@ impl ExecuteError {
         match self {
             ExecuteError::InFlight { .. }
             | ExecuteError::Overloaded { .. }
-            | ExecuteError::Unavailable { .. } => true,
+            | ExecuteError::Unavailable { .. }
+            | ExecuteError::LogRefused { .. } => true,
             ExecuteError::SessionEnded
             | ExecuteError::Undecided
             | ExecuteError::Rejected(_)
@@ -111,6 +120,7 @@ impl ExecuteError {
             ExecuteError::TooLarge { .. } => "too_large",
             ExecuteError::Overloaded { .. } => "overloaded",
             ExecuteError::Unavailable { .. } => "unavailable",
+            ExecuteError::LogRefused { .. } => "log_refused",
             ExecuteError::Seal { .. } => "seal",
             ExecuteError::Corrupt { .. } => "corrupt",
         }

@@ -105,6 +105,7 @@ impl Executor {
         command: A::Command,
         request: &Request,
     ) -> Result<Executed<A::Event>, ExecuteError> {
+        self.writes()?;
         self.admit(request).await?;
         self.execute_on::<A>(id, command, request, Vec::new()).await
     }
@@ -123,6 +124,7 @@ impl Executor {
         conditions: Vec<Condition>,
     ) -> Result<Executed<A::Event>, ExecuteError> {
         let timer = self.shared.metrics.duration.with_label_values(&[A::CATEGORY.name()]).start_timer();
+        self.writes()?;
         let in_flight = self.shared.in_flight.enter(request.command)?;
         let permit = self.permit()?;
         let (reply, answer) = oneshot::channel();
@@ -197,6 +199,15 @@ impl Executor {
     /// As [`Executor::view`].
     pub async fn load<A: Aggregate>(&self, id: A::Id) -> Result<Loaded<A>, ExecuteError> {
         self.view::<A, _>(id, |state, revision| Loaded { state: state.clone(), revision }).await
+    }
+
+    /// Whether anything is written now: of a log that is not the right one not even what it has recorded is answered, which may
+    /// not be so in the right one.
+    ///
+    /// # Errors
+    /// [`ExecuteError::LogRefused`].
+    pub(crate) fn writes(&self) -> Result<(), ExecuteError> {
+        self.shared.log.refusal().map_or(Ok(()), |reason| Err(ExecuteError::LogRefused { reason }))
     }
 
     /// The log that is written to.

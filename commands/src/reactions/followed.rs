@@ -39,6 +39,39 @@ pub async fn checkpoints(pool: &Pool) -> Result<(Option<Incarnation>, BTreeSet<P
     Ok((followed, rows.iter().map(|row| position(row, 0)).collect::<Result<_, _>>()?))
 }
 
+/// The log that is followed; none before the first.
+///
+/// # Errors
+/// When the write side's tables cannot be read.
+pub async fn followed(pool: &Pool) -> Result<Option<Incarnation>, ReactionError> {
+    let client = pool.get().await?;
+    let followed = client.query_opt("SELECT incarnation FROM write.followed_log", &[]).await?;
+    Ok(followed.map(|row| row.try_get(0).map(Incarnation)).transpose()?)
+}
+
+/// Follows a log unless one is followed; which that is.
+///
+/// # Errors
+/// When the write side's tables cannot be written.
+pub async fn follow_first(pool: &Pool, log: Incarnation) -> Result<Incarnation, ReactionError> {
+    let client = pool.get().await?;
+    let insert = "INSERT INTO write.followed_log (incarnation) VALUES ($1) ON CONFLICT DO NOTHING";
+    client.execute(insert, &[&log.0]).await?;
+    let row = client.query_one("SELECT incarnation FROM write.followed_log", &[]).await?;
+    Ok(Incarnation(row.try_get(0)?))
+}
+
+/// The position of the reaction that is furthest in the log that is followed; none before the first event.
+///
+/// # Errors
+/// When the write side's tables cannot be read.
+pub async fn furthest(pool: &Pool) -> Result<Option<Position>, ReactionError> {
+    let client = pool.get().await?;
+    let sql = "SELECT position FROM write.reaction_checkpoints ORDER BY position DESC LIMIT 1";
+    let row = client.query_opt(sql, &[]).await?;
+    row.map(|row| position(&row, 0)).transpose()
+}
+
 /// Moves every checkpoint from one log to its copy, all or none; `false` when they are there already.
 ///
 /// # Errors

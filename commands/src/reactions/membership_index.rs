@@ -10,10 +10,20 @@ use eventstore_schema::database::Pool;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::indexes::Change;
 use super::{Lead, Reaction, ReactionError, store};
 
 /// Its name: reactions that read the index follow it.
 pub(super) const NAME: &str = "membership_index";
+
+/// Names of the events that make and take away rows.
+pub(super) const EVENT_TYPES: &[&str] = &[
+    "conversation.member_joined",
+    "conversation.member_left",
+    "conversation.deleted",
+    "workspace.member_joined",
+    "workspace.member_removed",
+];
 
 /// The reaction.
 pub(super) struct MembershipIndex;
@@ -33,54 +43,56 @@ impl Reaction for MembershipIndex {
     }
 
     fn event_types(&self) -> &'static [&'static str] {
-        &[
-            "conversation.member_joined",
-            "conversation.member_left",
-            "conversation.deleted",
-            "workspace.member_joined",
-            "workspace.member_removed",
-        ]
+        EVENT_TYPES
     }
 
     async fn react(&self, lead: &Lead, recorded: &RecordedEvent, event: &Event) -> Result<(), ReactionError> {
-        let stream = &recorded.stream.id;
-        let written = match event {
-            Event::Conversation(ConversationEvent::MemberJoined(event)) => {
-                let (organization, position) = place(recorded)?;
-                let workspace = event.workspace.map(|workspace| workspace.workspace_id.as_uuid());
-                let sql = "INSERT INTO write.conversation_members_by_account \
-                     (account_id, conversation_id, organization_id, workspace_id, position) \
-                     VALUES ($1, $2, $3, $4, $5) \
-                     ON CONFLICT (account_id, conversation_id) DO UPDATE SET position = excluded.position";
-                let account = event.account_id.as_uuid();
-                lead.write(sql, &[&account, stream, &organization, &workspace, &position]).await
-            }
-            Event::Conversation(ConversationEvent::MemberLeft(event)) => {
-                let sql = "DELETE FROM write.conversation_members_by_account \
-                           WHERE account_id = $1 AND conversation_id = $2";
-                lead.write(sql, &[&event.account_id.as_uuid(), stream]).await
-            }
-            Event::Conversation(ConversationEvent::Deleted(_)) => {
-                let sql = "DELETE FROM write.conversation_members_by_account WHERE conversation_id = $1";
-                lead.write(sql, &[stream]).await
-            }
-            Event::Workspace(WorkspaceEvent::MemberJoined(event)) => {
-                let (organization, position) = place(recorded)?;
-                let sql = "INSERT INTO write.workspace_members_by_account \
-                     (account_id, workspace_id, organization_id, position) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT (account_id, workspace_id) DO UPDATE SET position = excluded.position";
-                let account = event.account_id.as_uuid();
-                lead.write(sql, &[&account, stream, &organization, &position]).await
-            }
-            Event::Workspace(WorkspaceEvent::MemberRemoved(event)) => {
-                let sql = "DELETE FROM write.workspace_members_by_account \
-                           WHERE account_id = $1 AND workspace_id = $2";
-                lead.write(sql, &[&event.account_id.as_uuid(), stream]).await
-            }
-            _ => Ok(0),
-        };
-        written.map(|_| ())
+        match change(recorded, event)? {
+            Some(change) => lead.write(change.sql, &change.values()).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
+}
+
+/// What an event changes in the index.
+pub(super) fn change(recorded: &RecordedEvent, event: &Event) -> Result<Option<Change>, ReactionError> {
+    let stream = Box::new(recorded.stream.id);
+    Ok(Some(match event {
+        Event::Conversation(ConversationEvent::MemberJoined(event)) => {
+            let (organization, position) = place(recorded)?;
+            let workspace = event.workspace.map(|workspace| workspace.workspace_id.as_uuid());
+            let sql = "INSERT INTO write.conversation_members_by_account \
+                 (account_id, conversation_id, organization_id, workspace_id, position) \
+                 VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (account_id, conversation_id) DO UPDATE SET position = excluded.position";
+            let account = Box::new(event.account_id.as_uuid());
+            let place = (Box::new(organization), Box::new(workspace), Box::new(position));
+            Change::new(sql, vec![account, stream, place.0, place.1, place.2])
+        }
+        Event::Conversation(ConversationEvent::MemberLeft(event)) => {
+            let sql = "DELETE FROM write.conversation_members_by_account \
+                       WHERE account_id = $1 AND conversation_id = $2";
+            Change::new(sql, vec![Box::new(event.account_id.as_uuid()), stream])
+        }
+        Event::Conversation(ConversationEvent::Deleted(_)) => {
+            let sql = "DELETE FROM write.conversation_members_by_account WHERE conversation_id = $1";
+            Change::new(sql, vec![stream])
+        }
+        Event::Workspace(WorkspaceEvent::MemberJoined(event)) => {
+            let (organization, position) = place(recorded)?;
+            let sql = "INSERT INTO write.workspace_members_by_account \
+                 (account_id, workspace_id, organization_id, position) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (account_id, workspace_id) DO UPDATE SET position = excluded.position";
+            let account = Box::new(event.account_id.as_uuid());
+            Change::new(sql, vec![account, stream, Box::new(organization), Box::new(position)])
+        }
+        Event::Workspace(WorkspaceEvent::MemberRemoved(event)) => {
+            let sql = "DELETE FROM write.workspace_members_by_account \
+                       WHERE account_id = $1 AND workspace_id = $2";
+            Change::new(sql, vec![Box::new(event.account_id.as_uuid()), stream])
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// Which memberships are meant.

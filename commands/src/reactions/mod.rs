@@ -19,6 +19,7 @@ mod batch;
 mod device_fanout;
 mod follow;
 mod followed;
+mod indexes;
 mod leader;
 mod membership_index;
 mod ordering;
@@ -43,7 +44,8 @@ use tokio_postgres::Client;
 use crate::executor::ExecuteError;
 use crate::services::{Parts, Services};
 
-pub use followed::{Adopted, adopt, checkpoints, relocate};
+pub use followed::{Adopted, adopt, checkpoints, follow_first, followed, furthest, relocate};
+pub use indexes::rebuild_indexes;
 pub use leader::Lead;
 pub use parked::{ParkedEvent, ParkedFigures, parked_figures};
 pub use runner::{Reactions, Running};
@@ -128,6 +130,9 @@ pub enum ReactionError {
 
 impl From<ExecuteError> for ReactionError {
     fn from(error: ExecuteError) -> Self {
+        if let ExecuteError::LogRefused { .. } = error {
+            return ReactionError::Down(error.to_string());
+        }
         let text = error.rejection().map_or_else(|| error.to_string(), |rejection| rejection.to_string());
         if error.is_retryable() { ReactionError::Unavailable(text) } else { ReactionError::Failed(text) }
     }

@@ -11,6 +11,7 @@ use eventstore_schema::RecordedEvent;
 use eventstore_schema::database::Pool;
 use uuid::Uuid;
 
+use super::indexes::Change;
 use super::{Lead, Reaction, ReactionError};
 use crate::clock::Clock;
 use crate::executor::Executor;
@@ -23,6 +24,36 @@ const STALE_PER_START: i64 = 2;
 /// For how long a session is over before it is forgotten, in seconds: far longer than the clocks of two nodes are apart, so
 /// that none is forgotten which another node still refreshes.
 const FORGET_SECONDS: i64 = 86_400;
+
+/// Names of the events that make and take away rows of the index.
+pub(super) const INDEXED_TYPES: &[&str] = &["session.started", "session.device_bound", "session.revoked"];
+
+/// What an event changes in the index of an account's sessions.
+pub(super) fn change(event: &SessionEvent) -> Option<Change> {
+    Some(match event {
+        SessionEvent::Started(event) => {
+            let sql = "INSERT INTO write.sessions_by_account (account_id, session_id, device_id, expires_at) \
+                       VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, session_id) DO NOTHING";
+            let device = Box::new(event.device_id.map(|id| id.as_uuid()));
+            let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
+            let expires = Box::new(event.expires_at.as_micros());
+            Change::new(sql, vec![Box::new(account), Box::new(session), device, expires])
+        }
+        SessionEvent::DeviceBound(event) => {
+            let sql = "UPDATE write.sessions_by_account SET device_id = $3 \
+                       WHERE account_id = $1 AND session_id = $2";
+            let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
+            let device = Box::new(event.device_id.as_uuid());
+            Change::new(sql, vec![Box::new(account), Box::new(session), device])
+        }
+        SessionEvent::Revoked(event) => {
+            let sql = "DELETE FROM write.sessions_by_account WHERE account_id = $1 AND session_id = $2";
+            let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
+            Change::new(sql, vec![Box::new(account), Box::new(session)])
+        }
+        SessionEvent::Refreshed(_) => return None,
+    })
+}
 
 /// The reaction.
 pub(super) struct SessionRevoke {
@@ -138,30 +169,21 @@ impl SessionRevoke {
         recorded: &RecordedEvent,
         event: &SessionEvent,
     ) -> Result<(), ReactionError> {
+        if let SessionEvent::Started(_) = event {
+            self.forget_stale(lead).await?;
+        }
+        if let Some(change) = change(event) {
+            lead.write(change.sql, &change.values()).await?;
+        }
         match event {
             SessionEvent::Started(event) => {
-                self.forget_stale(lead).await?;
-                let sql = "INSERT INTO write.sessions_by_account (account_id, session_id, device_id, expires_at) \
-                           VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, session_id) DO NOTHING";
-                let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
-                let device = event.device_id.map(|id| id.as_uuid());
-                lead.write(sql, &[&account, &session, &device, &event.expires_at.as_micros()]).await?;
                 self.check_device(lead, recorded, event.account_id, event.session_id, event.device_id).await
             }
             SessionEvent::DeviceBound(event) => {
-                let sql = "UPDATE write.sessions_by_account SET device_id = $3 \
-                           WHERE account_id = $1 AND session_id = $2";
-                let (account, session) = (event.account_id.as_uuid(), event.session_id.as_uuid());
-                lead.write(sql, &[&account, &session, &event.device_id.as_uuid()]).await?;
                 self.check_device(lead, recorded, event.account_id, event.session_id, Some(event.device_id))
                     .await
             }
-            SessionEvent::Revoked(event) => {
-                let sql = "DELETE FROM write.sessions_by_account WHERE account_id = $1 AND session_id = $2";
-                lead.write(sql, &[&event.account_id.as_uuid(), &event.session_id.as_uuid()]).await?;
-                Ok(())
-            }
-            SessionEvent::Refreshed(_) => Ok(()),
+            SessionEvent::Revoked(_) | SessionEvent::Refreshed(_) => Ok(()),
         }
     }
 

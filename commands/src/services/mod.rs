@@ -12,6 +12,7 @@ mod invitation_token;
 mod organizations;
 mod receipts;
 mod registration;
+mod reserving;
 mod sessions;
 #[cfg(test)]
 pub(crate) mod tests;

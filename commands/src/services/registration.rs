@@ -20,7 +20,6 @@ use domain::account::commands::{ConfirmEmail, Register, RequestEmailConfirmation
 use domain::account::{Account, AccountContact, AccountEvent, AccountProfile};
 use domain::text::{check_email, check_locale, check_name, normalize_email};
 use domain::{AccountId, Rejection};
-use eventstore_schema::ReadFilter;
 use zeroize::Zeroizing;
 
 use super::accounts::Accounts;
@@ -32,9 +31,6 @@ use crate::auth::{AuthError, evenly};
 use crate::executor::{ExecuteError, Executed};
 use crate::request::Request;
 use crate::reservations::ReservationKind;
-
-/// Registrations read from the log at a time while reservations are restored.
-const REBUILD_PAGE_EVENTS: usize = 500;
 
 /// Who registers.
 pub struct NewAccount {
@@ -111,6 +107,7 @@ impl Accounts {
 
     /// Nobody is told that something will be done while nothing can be.
     async fn check_log(&self) -> Result<(), AuthError> {
+        self.executor.writes()?;
         self.executor.log().head().await?;
         Ok(())
     }
@@ -184,30 +181,5 @@ impl Accounts {
             Ok(())
         })
         .await
-    }
-
-    /// Restores the reservations of all registered addresses from the log, after a loss of the write side's tables. Those that
-    /// are there stay; gives how many were missing. Safe beside normal operation, and to repeat.
-    ///
-    /// # Errors
-    /// See [`AuthError`]; repeating goes through all of them again.
-    pub async fn rebuild_reservations(&self) -> Result<u64, AuthError> {
-        let filter = ReadFilter { event_types: vec!["account.registered"], ..ReadFilter::default() };
-        let (mut after, mut restored) = (None, 0);
-        loop {
-            let events = self.executor.log().read_all(after, REBUILD_PAGE_EVENTS, &filter).await?;
-            let Some(last) = events.last() else { return Ok(restored) };
-            after = Some(last.position);
-            let (events, cells): (Vec<_>, Vec<_>) =
-                events.iter().filter_map(|event| Some((event, event.sealed_cell()?))).unzip();
-            let contacts = self.credentials.sealer.open_all::<AccountContact>(&cells).await?;
-            for (event, contact) in events.into_iter().zip(contacts) {
-                // An erased address is free again.
-                let Some(contact) = contact.clear() else { continue };
-                let index = self.credentials.email_index(&contact.email).await?;
-                let (kind, owner) = (ReservationKind::Email, event.stream.id);
-                restored += u64::from(self.credentials.reservations.restore(kind, &index, owner).await?);
-            }
-        }
     }
 }

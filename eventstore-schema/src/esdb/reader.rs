@@ -15,7 +15,8 @@ use super::connection::Failure;
 use super::metadata::{self, Foreign, Stored};
 use super::recent::Tail;
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
-use crate::log::{Head, Incarnation, LogError, ReadFilter};
+use crate::log::{Head, Incarnation, LogError, PAGE_BYTES, ReadFilter};
+use crate::reading;
 use crate::verify::{Entry, Examined, Finding, Kind};
 
 /// Most events in one page, whatever the caller asks for.
@@ -53,12 +54,32 @@ impl Foreign {
     }
 }
 
-async fn collect(mut stream: ReadStream) -> eventstore::Result<Vec<eventstore::RecordedEvent>> {
-    let mut events = Vec::new();
-    while let Some(resolved) = stream.next().await? {
-        events.extend(resolved.event);
+/// What the server sent, up to the event with which a page has its bytes: what is behind that is not waited for.
+#[derive(Default)]
+struct Answer {
+    events: Vec<eventstore::RecordedEvent>,
+    is_cut: bool,
+}
+
+impl Answer {
+    /// Whether the server had no more than this of the `limit` events that it was asked for.
+    fn is_end(&self, limit: usize) -> bool {
+        !self.is_cut && self.events.len() < limit
     }
-    Ok(events)
+}
+
+async fn collect(mut stream: ReadStream) -> eventstore::Result<Answer> {
+    let mut answer = Answer::default();
+    let mut bytes = 0;
+    while let Some(resolved) = stream.next().await? {
+        bytes += resolved.event.as_ref().map_or(0, |event| event.data.len());
+        answer.events.extend(resolved.event);
+        answer.is_cut = bytes >= PAGE_BYTES;
+        if answer.is_cut {
+            break;
+        }
+    }
+    Ok(answer)
 }
 
 /// One question to the server.
@@ -69,7 +90,7 @@ enum Question {
 }
 
 impl Question {
-    async fn ask(self, client: Client) -> eventstore::Result<Vec<eventstore::RecordedEvent>> {
+    async fn ask(self, client: Client) -> eventstore::Result<Answer> {
         match self {
             Self::Stream(name, options) => collect(client.read_stream(name, &options).await?).await,
             Self::All(options) => collect(client.read_all(&options).await?).await,
@@ -77,31 +98,29 @@ impl Question {
     }
 }
 
-async fn read(
-    shared: &Shared,
-    attempt: &'static str,
-    question: Question,
-) -> Result<Vec<eventstore::RecordedEvent>, LogError> {
+async fn read(shared: &Shared, attempt: &'static str, question: Question) -> Result<Answer, LogError> {
     let ask = |client| question.clone().ask(client);
     match shared.connection.patiently(READ_TIMEOUT, READ_PATIENCE, ask).await {
-        Err(Failure::NotFound) => Ok(Vec::new()),
+        Err(Failure::NotFound) => Ok(Answer::default()),
         result => result.map_err(|failure| unavailable(attempt, failure)),
     }
 }
 
-/// Events of a stream from `revision` on, or from its end backwards, as many as there are up to `limit`.
+/// Events of a stream from `revision` on, or from its end backwards, as many as there are up to `limit`; and whether those are all.
 async fn page(
     shared: &Shared,
     stream: StreamId,
     from: StreamPosition<u64>,
     limit: usize,
-) -> Result<Vec<Stored>, LogError> {
+) -> Result<(Vec<Stored>, bool), LogError> {
     let name = shared.names.name(stream);
     let options = ReadStreamOptions::default().max_count(limit).requires_leader(true).deadline(READ_TIMEOUT);
     let options = options.position(from);
-    let events = read(shared, "reading a stream", Question::Stream(name, options)).await?;
+    let answer = read(shared, "reading a stream", Question::Stream(name, options)).await?;
+    let is_end = answer.is_end(limit);
     let decode = |event| metadata::decode(&shared.names, event);
-    events.into_iter().filter_map(decode).map(|read| read.map_err(Foreign::corrupt)).collect()
+    let events = answer.events.into_iter().filter_map(decode).map(|read| read.map_err(Foreign::corrupt));
+    Ok((events.collect::<Result<_, _>>()?, is_end))
 }
 
 /// The stream from a revision on, without gap.
@@ -110,8 +129,8 @@ async fn forwards(
     stream: StreamId,
     from: Revision,
     limit: usize,
-) -> Result<Vec<Stored>, LogError> {
-    let events = page(shared, stream, StreamPosition::Position(from.get()), limit).await?;
+) -> Result<(Vec<Stored>, bool), LogError> {
+    let (events, is_end) = page(shared, stream, StreamPosition::Position(from.get()), limit).await?;
     for (stored, wanted) in events.iter().zip(from.get()..) {
         if stored.event.revision.get() != wanted {
             let place = format!("{stream} revision {wanted}");
@@ -119,7 +138,7 @@ async fn forwards(
             return Err(LogError::Corrupt { place, reason });
         }
     }
-    Ok(events)
+    Ok((events, is_end))
 }
 
 pub(super) async fn read_stream(
@@ -131,7 +150,7 @@ pub(super) async fn read_stream(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let events = forwards(shared, stream, from, limit.min(PAGE_EVENTS_MAX)).await?;
+    let (events, _) = forwards(shared, stream, from, limit.min(PAGE_EVENTS_MAX)).await?;
     Ok(events.into_iter().map(|stored| stored.event).collect())
 }
 
@@ -139,7 +158,7 @@ pub(super) async fn last_of_stream(
     shared: &Shared,
     stream: StreamId,
 ) -> Result<Option<RecordedEvent>, LogError> {
-    let events = page(shared, stream, StreamPosition::End, 1).await?;
+    let (events, _) = page(shared, stream, StreamPosition::End, 1).await?;
     Ok(events.into_iter().next().map(|stored| stored.event))
 }
 
@@ -151,9 +170,9 @@ pub(super) async fn update(shared: &Shared, stream: StreamId, tail: &mut Tail) -
     }
     loop {
         let from = tail.last().map_or(Revision::new(0), |last| last.plus(1));
-        let events = forwards(shared, stream, from, TAIL_PAGE_EVENTS).await?;
+        let (events, is_end) = forwards(shared, stream, from, TAIL_PAGE_EVENTS).await?;
         tail.follow(&events);
-        if events.len() < TAIL_PAGE_EVENTS {
+        if is_end {
             return Ok(());
         }
     }
@@ -165,8 +184,7 @@ async fn window(shared: &Shared, stream: StreamId) -> Result<Vec<Stored>, LogErr
     let mut commands = 0;
     let mut from = StreamPosition::End;
     loop {
-        let events = page(shared, stream, from, TAIL_PAGE_EVENTS).await?;
-        let is_full = events.len() == TAIL_PAGE_EVENTS;
+        let (events, is_end) = page(shared, stream, from, TAIL_PAGE_EVENTS).await?;
         for stored in events {
             commands += usize::from(stored.fingerprint.is_some());
             window.push_front(stored);
@@ -174,7 +192,7 @@ async fn window(shared: &Shared, stream: StreamId) -> Result<Vec<Stored>, LogErr
         let (Some(first), Some(last)) = (window.front(), window.back()) else { break };
         let (oldest, newest) = (first.event.origin.recorded_at, last.event.origin.recorded_at);
         let Some(before) = first.event.revision.get().checked_sub(1) else { break };
-        if !is_full || Tail::is_enough(commands, oldest, newest) {
+        if is_end || Tail::is_enough(commands, oldest, newest) {
             break;
         }
         from = StreamPosition::Position(before);
@@ -199,10 +217,10 @@ async fn all_page(
     let options = ReadAllOptions::default().max_count(limit).requires_leader(true).deadline(READ_TIMEOUT);
     let options = options.position(from);
     let options = if backwards { options.backwards() } else { options.forwards() };
-    let events = read(shared, "reading the log", Question::All(options)).await?;
-    let is_end = events.len() < limit;
-    let scanned_to = events.last().map_or(0, |event| event.position.commit);
-    let events = events.into_iter().filter_map(|event| shared.ours(event)).collect();
+    let answer = read(shared, "reading the log", Question::All(options)).await?;
+    let is_end = answer.is_end(limit);
+    let scanned_to = answer.events.last().map_or(0, |event| event.position.commit);
+    let events = answer.events.into_iter().filter_map(|event| shared.ours(event)).collect();
     Ok(AllPage { events, scanned_to, is_end })
 }
 
@@ -223,13 +241,12 @@ pub(super) async fn read_all(
         let is_new = |event: &RecordedEvent| after.is_none_or(|after| event.position.get() > after);
         let passes = |event: &RecordedEvent| filter.passes(event.stream.category, event.event_type.as_str());
         found.extend(page.events.into_iter().filter(|event| is_new(event) && passes(event)));
-        if page.is_end {
+        if page.is_end || reading::may_go_on(&found, limit) {
             break;
         }
         after = Some(page.scanned_to);
     }
-    found.truncate(limit);
-    Ok(found)
+    Ok(reading::page(found, limit))
 }
 
 /// What stands behind a position in our streams, ours or not.
@@ -245,16 +262,16 @@ pub(super) async fn examine(
         let from = StreamPosition::Position(at(shared.from(after)));
         let options =
             ReadAllOptions::default().max_count(limit + 1).requires_leader(true).deadline(READ_TIMEOUT);
-        let events =
+        let answer =
             read(shared, "examining the log", Question::All(options.position(from).forwards())).await?;
-        let is_end = events.len() <= limit;
-        let scanned_to = events.last().map_or(until.get(), |event| event.position.commit);
+        let is_end = answer.is_end(limit + 1);
+        let scanned_to = answer.events.last().map_or(until.get(), |event| event.position.commit);
         let is_asked_for = |event: &eventstore::RecordedEvent| {
             let position = event.position.commit;
             after.is_none_or(|after| position > after) && position <= until.get()
         };
         let mut examined = Examined::default();
-        for event in events.into_iter().filter(is_asked_for) {
+        for event in answer.events.into_iter().filter(is_asked_for) {
             examine_event(shared, event, &mut examined);
         }
         if !examined.entries.is_empty() || is_end || scanned_to >= until.get() {
@@ -375,8 +392,8 @@ async fn find_incarnation(shared: &Shared) -> Result<Option<Incarnation>, LogErr
         .requires_leader(true)
         .deadline(READ_TIMEOUT);
     let question = Question::Stream(name.clone(), options);
-    let events = read(shared, "reading which log this is", question).await?;
-    let Some(event) = events.into_iter().next() else { return Ok(None) };
+    let answer = read(shared, "reading which log this is", question).await?;
+    let Some(event) = answer.events.into_iter().next() else { return Ok(None) };
     let corrupt = |reason| LogError::Corrupt { place: name.clone(), reason };
     if event.event_type != IDENTITY_TYPE {
         return Err(corrupt(format!("its last event is a {}", event.event_type)));

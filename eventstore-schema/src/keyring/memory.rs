@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::figures::KeyCount;
 use super::names::KeyName;
 use super::store::{Destruction, KeyRow, KeyState, KeyStore, RootRow, ShardRow, StoreError};
 
@@ -50,6 +51,24 @@ impl KeyStore for MemoryKeys {
 
     async fn shards(&self) -> Result<Vec<ShardRow>, StoreError> {
         Ok(self.state().shards.clone())
+    }
+
+    async fn counts(&self) -> Result<Vec<KeyCount>, StoreError> {
+        let mut counts: Vec<KeyCount> = Vec::new();
+        for row in self.state().keys.values() {
+            let name = match row.name {
+                KeyName::Secret(secret) => Some(secret.name()),
+                _ => None,
+            };
+            let Some(purpose) = KeyCount::purpose(row.name.kind(), name) else { continue };
+            match counts.iter_mut().find(|one| one.purpose == purpose && one.state == row.state) {
+                Some(known) => known.count += 1,
+                None => {
+                    counts.push(KeyCount { purpose, state: row.state, count: 1, oldest_seconds: 0.0 });
+                }
+            }
+        }
+        Ok(counts)
     }
 
     async fn fetch(&self, names: &[KeyName]) -> Result<Vec<KeyRow>, StoreError> {

@@ -3,6 +3,7 @@
 //! A key lies wrapped under one of 256 shard keys, shard keys under a root key that is never in PostgreSQL. Only a
 //! recorded destruction reads as erased; a key that is just not there is [`KeyError::Unknown`].
 
+mod figures;
 mod memory;
 mod names;
 mod postgres;
@@ -24,6 +25,7 @@ use crate::sealed::KeyRef;
 use shards::Shards;
 use store::{KeyRow, KeyStore};
 
+pub use figures::{KeyCount, KeyCounting, KeyMetrics};
 pub use names::{KeyKind, KeyName, Secret};
 pub use root::{RootError, RootId, RootKeyFile, RootProvider};
 pub use store::{Destruction, KeyState, StoreError};

@@ -25,6 +25,17 @@ impl KeyKind {
         self as u8
     }
 
+    /// The kind with this number.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(KeyKind::Tenant),
+            2 => Some(KeyKind::Subject),
+            3 => Some(KeyKind::Period),
+            4 => Some(KeyKind::Secret),
+            _ => None,
+        }
+    }
+
     /// The word for people.
     pub const fn as_str(self) -> &'static str {
         match self {

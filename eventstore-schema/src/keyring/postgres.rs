@@ -6,7 +6,8 @@ use tokio_postgres::Row;
 
 use crate::database::{Connection, Pool};
 
-use super::names::KeyName;
+use super::figures::KeyCount;
+use super::names::{KeyKind, KeyName};
 use super::root::RootId;
 use super::store::{Destruction, KeyRow, KeyState, KeyStore, RootRow, ShardRow, StoreError};
 
@@ -20,6 +21,10 @@ const SHARDS: &str = "SELECT shard, version, state, wrapped FROM keyring.shards 
 const FETCH: &str = "
     SELECT kind, id, version, state, shard_version, wrapped, (extract(epoch FROM created_at) * 1000000)::bigint AS made_at
     FROM keyring.keys JOIN unnest($1::smallint[], $2::bytea[]) AS wanted (kind, id) USING (kind, id)";
+const COUNTS: &str = "
+    SELECT kind, CASE WHEN kind = $1 THEN id END AS secret, state, count(*) AS count,
+        extract(epoch FROM now() - min(created_at))::float8 AS oldest
+    FROM keyring.keys GROUP BY 1, 2, 3";
 /// The share lock keeps a rotation of the shard key from passing between its reader and this insert.
 const INSERT_FIRST: &str = "
     INSERT INTO keyring.keys (kind, id, version, state, shard, shard_version, wrapped)
@@ -161,6 +166,25 @@ impl KeyStore for PostgresKeys {
                 })
             })
             .collect()
+    }
+
+    async fn counts(&self) -> Result<Vec<KeyCount>, StoreError> {
+        let attempt = "counting keys";
+        let client = self.client(attempt).await?;
+        let secret = i16::from(KeyKind::Secret.code());
+        let rows = client.query(COUNTS, &[&secret]).await.map_err(unavailable(attempt))?;
+        let mut counts = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (kind, secret): (i16, Option<&[u8]>) = (column(row, "kind")?, column(row, "secret")?);
+            let kind = KeyKind::from_code(number(kind, "kind")?)
+                .ok_or_else(|| StoreError::Corrupt(format!("a key of kind {kind}")))?;
+            let name = secret.and_then(|name| std::str::from_utf8(name).ok());
+            // A secret of a release that has more of them.
+            let Some(purpose) = KeyCount::purpose(kind, name) else { continue };
+            let (state, count) = (state(row)?, number(column::<i64>(row, "count")?, "count")?);
+            counts.push(KeyCount { purpose, state, count, oldest_seconds: column(row, "oldest")? });
+        }
+        Ok(counts)
     }
 
     async fn fetch(&self, names: &[KeyName]) -> Result<Vec<KeyRow>, StoreError> {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::Timestamp;
 
+use super::figures::KeyCount;
 use super::names::KeyName;
 use super::root::RootId;
 use crate::envelope::Position;
@@ -108,6 +109,9 @@ pub(super) trait KeyStore: Send + Sync + 'static {
 
     /// Every version of the keys, in no order; nothing for those that are unknown.
     async fn fetch(&self, names: &[KeyName]) -> Result<Vec<KeyRow>, StoreError>;
+
+    /// How many versions of keys there are, by purpose and state.
+    async fn counts(&self) -> Result<Vec<KeyCount>, StoreError>;
 
     /// Stores first versions, where there is none and the shard key is still active.
     async fn insert_first(&self, rows: &[KeyRow]) -> Result<(), StoreError>;

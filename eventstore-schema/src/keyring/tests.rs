@@ -235,6 +235,10 @@ impl KeyStore for Gated {
         self.inner.answers().await
     }
 
+    async fn counts(&self) -> Result<Vec<KeyCount>, StoreError> {
+        self.inner.counts().await
+    }
+
     async fn root(&self) -> Result<Option<RootRow>, StoreError> {
         self.inner.root().await
     }
@@ -392,4 +396,26 @@ async fn of_two_nodes_that_rotate_a_secret_at_once_one_does_and_both_see_it() {
     assert!(two.rotate(KeyName::Secret(secret), 2, true).await.unwrap());
     assert_eq!(states(&one).await, [(1, true), (2, true), (3, false)]);
     assert!(one.secret_versions(secret).await.unwrap()[0].key == first);
+}
+
+#[tokio::test]
+async fn keys_are_counted_by_purpose_and_state_and_never_named() {
+    let database = TestDatabase::create().await;
+    for keyring in [node(&database).await, Keyring::in_memory().await.unwrap()] {
+        keyring.usable(&[subject(1), subject(2), subject(3)]).await.unwrap();
+        keyring.named_secret(Secret::EmailIndex).await.unwrap();
+        keyring.rotate(subject(1), 1, false).await.unwrap();
+        keyring.destroy(subject(2), DESTRUCTION).await.unwrap();
+        let counts = keyring.counts().await.unwrap();
+        let of = |purpose, state| {
+            let found = counts.iter().find(|one| one.purpose == purpose && one.state == state);
+            found.map_or(0, |one| one.count)
+        };
+        assert_eq!(of("subject", KeyState::Active), 2);
+        assert_eq!(of("subject", KeyState::DecryptOnly), 1);
+        assert_eq!(of("subject", KeyState::Destroyed), 1);
+        assert_eq!(of("email-index", KeyState::Active), 1);
+        assert!(counts.iter().all(|one| one.oldest_seconds >= 0.0));
+        assert_eq!(counts.len(), 4, "{counts:?}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::log::{
     AppendError, Appended, Condition, Expected, Head, Incarnation, NewEvent, PageLimits, ReadFilter,
     Snapshot, StreamAppend, StreamsPage,
 };
-use crate::reading::Gathered;
+use crate::reading::{self, Gathered};
 
 pub(super) struct State {
     pub(super) incarnation: Incarnation,
@@ -111,7 +111,8 @@ impl State {
     pub(super) fn read_stream(&self, stream: StreamId, from: Revision, limit: usize) -> Vec<RecordedEvent> {
         let from = usize::try_from(from.get()).unwrap_or(usize::MAX);
         let indexes = self.streams.get(&stream).map_or(&[][..], Vec::as_slice);
-        indexes.iter().skip(from).take(limit).filter_map(|index| self.events.get(*index)).cloned().collect()
+        let events = indexes.iter().skip(from).filter_map(|index| self.events.get(*index));
+        reading::page(events, limit).into_iter().cloned().collect()
     }
 
     pub(super) fn last_of_stream(&self, stream: StreamId) -> Option<RecordedEvent> {
@@ -130,7 +131,7 @@ impl State {
             .iter()
             .skip(start)
             .filter(|event| filter.passes(event.stream.category, &event.event_type));
-        wanted.take(limit).cloned().collect()
+        reading::page(wanted, limit).into_iter().cloned().collect()
     }
 
     pub(super) fn read_streams(

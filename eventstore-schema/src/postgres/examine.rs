@@ -7,8 +7,8 @@ use tokio_postgres::types::{FromSql, ToSql};
 use uuid::Uuid;
 
 use super::Shared;
-use super::reader::{query, signed};
-use super::rows::{self, COLUMNS, category_from_code, describe};
+use super::reader::{page_of, query, signed};
+use super::rows::{self, category_from_code, describe};
 use crate::envelope::{Position, Revision, StreamId};
 use crate::log::LogError;
 use crate::verify::{Entry, Examined, Finding, Kind};
@@ -65,9 +65,7 @@ pub(super) async fn page(
 ) -> Result<Examined, LogError> {
     // Positions begin at 1: what stands before is looked at, too.
     let from = after.map_or(0, |after| signed(after.get()).saturating_add(1));
-    let sql = format!(
-        "SELECT {COLUMNS} FROM log.events e WHERE e.position >= $1 AND e.position <= $2 ORDER BY e.position LIMIT $3"
-    );
+    let sql = page_of("position", "e.position >= $1 AND e.position <= $2 ORDER BY e.position LIMIT $3");
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = query(shared, ATTEMPT, &sql, &[&from, &signed(until.get()), &limit]).await?;
     let mut examined = Examined::default();

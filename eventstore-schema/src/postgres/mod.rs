@@ -369,6 +369,10 @@ impl EventLog for PgEventLog {
         reader::read_all(&self.shared, after, limit, filter).await
     }
 
+    async fn event_at(&self, position: Position) -> Result<Option<RecordedEvent>, LogError> {
+        reader::event_at(&self.shared, position).await
+    }
+
     async fn read_streams(
         &self,
         streams: &[StreamId],

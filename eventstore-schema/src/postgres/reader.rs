@@ -12,7 +12,7 @@ use super::batch::recorded_command;
 use super::rows::{self, COLUMNS, category_code, describe};
 use crate::database::{Connection, Pool};
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
-use crate::log::{Appended, Head, Incarnation, LogError, ReadFilter, Subscription};
+use crate::log::{Appended, Head, Incarnation, LogError, PAGE_BYTES, ReadFilter, Subscription, may_go_on};
 
 /// Events that one query of a filtered read looks through, passing or not.
 const FILTER_WINDOW: u64 = 20_000;
@@ -49,6 +49,17 @@ pub(super) async fn query(
 
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The events that `wanted` selects in the order of `order`, as many of the first as a page has. What has no room is looked at for its
+/// size only.
+pub(super) fn page_of(order: &str, wanted: &str) -> String {
+    let bytes = "(octet_length(e.payload) + coalesce(octet_length(e.sealed), 0))";
+    format!(
+        "SELECT {COLUMNS} FROM (SELECT *, sum({bytes}) OVER (ORDER BY e.{order}) - {bytes} AS before \
+            FROM (SELECT * FROM log.events e WHERE {wanted}) e) e \
+         WHERE e.before < {PAGE_BYTES} ORDER BY e.{order}"
+    )
 }
 
 fn page(limit: usize) -> i64 {
@@ -118,9 +129,8 @@ pub(super) async fn read_stream(
     from: Revision,
     limit: usize,
 ) -> Result<Vec<RecordedEvent>, LogError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM log.events e WHERE {STREAM_BOUNDS} AND e.revision >= $3 ORDER BY e.revision LIMIT $4"
-    );
+    let sql =
+        page_of("revision", &format!("{STREAM_BOUNDS} AND e.revision >= $3 ORDER BY e.revision LIMIT $4"));
     let from = signed(from.get());
     let rows = query(
         shared,
@@ -140,6 +150,13 @@ pub(super) async fn last_of_stream(
         format!("SELECT {COLUMNS} FROM log.events e WHERE {STREAM_BOUNDS} ORDER BY e.revision DESC LIMIT 1");
     let parameters: [&(dyn ToSql + Sync); 2] = [&stream.id, &category_code(stream.category)];
     let rows = query(shared, "reading the end of a stream", &sql, &parameters).await?;
+    rows.first().map(rows::event).transpose()
+}
+
+/// As the database has it now, whatever is at hand: whoever asks wants to know whether it still is the same.
+pub(super) async fn event_at(shared: &Shared, position: Position) -> Result<Option<RecordedEvent>, LogError> {
+    let sql = format!("SELECT {COLUMNS} FROM log.events e WHERE e.position = $1");
+    let rows = query(shared, "reading an event", &sql, &[&signed(position.get())]).await?;
     rows.first().map(rows::event).transpose()
 }
 
@@ -179,9 +196,7 @@ async fn read_page(shared: &Shared, after: u64, limit: usize, filter: &ReadFilte
 
 /// Positions are contiguous, so a page is a range; a gap in it would be a log that somebody has tampered with.
 async fn read_every(shared: &Shared, after: u64, limit: usize) -> Result<Page, LogError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM log.events e WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position"
-    );
+    let sql = page_of("position", "e.position > $1 AND e.position <= $2");
     let (from, to) = (signed(after), signed(after).saturating_add(page(limit)));
     let rows = query(shared, "reading the log", &sql, &[&from, &to]).await?;
     let events: Vec<_> = rows.iter().map(rows::event).collect::<Result<_, _>>()?;
@@ -208,19 +223,19 @@ async fn read_some(shared: &Shared, after: u64, limit: usize, filter: &ReadFilte
     }
     let to = end.min(after.saturating_add(FILTER_WINDOW));
     let codes: Vec<i16> = filter.categories.iter().copied().map(category_code).collect();
-    let sql = format!(
-        "SELECT {COLUMNS} FROM log.events e WHERE e.position > $1 AND e.position <= $2 \
+    let sql = page_of(
+        "position",
+        "e.position > $1 AND e.position <= $2 \
          AND (cardinality($3::smallint[]) = 0 OR e.category = ANY($3)) \
-         AND (cardinality($4::text[]) = 0 OR e.event_type = ANY($4)) ORDER BY e.position LIMIT $5"
+         AND (cardinality($4::text[]) = 0 OR e.event_type = ANY($4)) ORDER BY e.position LIMIT $5",
     );
-    let limit = page(limit);
+    let limit = limit.min(PAGE_EVENTS_MAX);
     let parameters: [&(dyn ToSql + Sync); 5] =
-        [&signed(after), &signed(to), &codes, &filter.event_types, &limit];
+        [&signed(after), &signed(to), &codes, &filter.event_types, &page(limit)];
     let rows = query(shared, "reading the log", &sql, &parameters).await?;
     let events: Vec<_> = rows.iter().map(rows::event).collect::<Result<_, _>>()?;
-    let is_full = i64::try_from(events.len()).is_ok_and(|count| count >= limit);
     let scanned_to = match events.last() {
-        Some(last) if is_full => last.position.get(),
+        Some(last) if may_go_on(&events, limit) => last.position.get(),
         Some(_) | None => to,
     };
     Ok(Page { events, scanned_to })
@@ -251,7 +266,7 @@ impl Subscription for PgSubscription {
                 self.shared.signals.beyond(self.after).await;
             }
             let page = read_page(&self.shared, self.after, limit.max(1), &self.filter).await?;
-            self.was_end = page.events.len() < limit.clamp(1, PAGE_EVENTS_MAX);
+            self.was_end = !may_go_on(&page.events, limit.clamp(1, PAGE_EVENTS_MAX));
             self.after = page.scanned_to;
             if !page.events.is_empty() {
                 return Ok(page.events);

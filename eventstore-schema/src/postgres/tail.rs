@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::envelope::{Position, RecordedEvent, Revision, StreamId};
-use crate::log::{Appended, ReadFilter};
+use crate::log::{Appended, PAGE_BYTES, ReadFilter};
 
 use super::queue::Waiting;
 
@@ -112,12 +112,14 @@ impl Tail {
         let skipped = usize::try_from((after + 1).checked_sub(first)?).ok()?;
         let mut scanned_to = None;
         let mut found = Vec::new();
+        let mut bytes = 0;
         for event in run.events.iter().skip(skipped) {
-            if found.len() == limit {
+            if found.len() == limit || bytes >= PAGE_BYTES {
                 break;
             }
             scanned_to = Some(event.position.get());
             if filter.passes(event.stream.category, &event.event_type) {
+                bytes += event.bytes();
                 found.push(event.clone());
             }
         }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::catalogue::{self, CatalogueError};
 use crate::codec::{self, CodecError};
 use crate::entropy::{self, EntropyError};
-use crate::keyring::{KeyError, KeyName, KeyVersions, Keyring};
+use crate::keyring::{KeyError, KeyMetrics, KeyName, KeyVersions, Keyring};
 use crate::sealed::{KeyRef, Opened, SealHeader, SealedCell};
 use format::{ComposedKey, KeyVersionNumbers, Parts};
 
@@ -83,12 +83,18 @@ impl SealError {
 #[derive(Clone, Debug)]
 pub struct Sealer {
     keyring: Arc<Keyring>,
+    metrics: Option<KeyMetrics>,
 }
 
 impl Sealer {
     /// Uses the keys of `keyring`.
     pub const fn new(keyring: Arc<Keyring>) -> Self {
-        Self { keyring }
+        Self { keyring, metrics: None }
+    }
+
+    /// The same, counting what it does.
+    pub fn measured(self, metrics: KeyMetrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// The keyring behind.
@@ -101,6 +107,14 @@ impl Sealer {
     /// # Errors
     /// [`KeyError::Destroyed`] for a tenant, subject or period whose key is destroyed; see [`SealError`].
     pub async fn seal(&self, header: &SealHeader, record: &PersonalRecord) -> Result<Bytes, SealError> {
+        let sealed = self.seal_uncounted(header, record).await;
+        if let Some(metrics) = &self.metrics {
+            metrics.sealed(&sealed);
+        }
+        sealed
+    }
+
+    async fn seal_uncounted(&self, header: &SealHeader, record: &PersonalRecord) -> Result<Bytes, SealError> {
         expect_record(header, record.name())?;
         let codec = |source| SealError::Encode { record: record.name(), event_id: header.event_id, source };
         let plaintext = record.visit(EncodeRecord).map_err(codec)?;
@@ -119,8 +133,15 @@ impl Sealer {
     /// [`KeyError::Unknown`] when a key is neither there nor destroyed on record; see [`SealError`].
     pub async fn open<R: Record>(&self, cell: &SealedCell) -> Result<Opened<R>, SealError> {
         let names: Vec<_> = cell.header.key_ref.keys().collect();
-        let entries = self.keyring.versions(&names).await?;
-        open_with(cell, &entries)
+        let entries = self.keyring.versions(&names).await.map_err(SealError::from);
+        self.counted(entries.and_then(|entries| open_with(cell, &entries)))
+    }
+
+    fn counted<R>(&self, opened: Result<Opened<R>, SealError>) -> Result<Opened<R>, SealError> {
+        if let Some(metrics) = &self.metrics {
+            metrics.opened(&opened);
+        }
+        opened
     }
 
     /// Fetches the keys of a page with at most one query, so that opening its parts one by one needs none.
@@ -145,7 +166,7 @@ impl Sealer {
         for cell in cells {
             let count = cell.header.key_ref.keys().count();
             let (own, others) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-            opened.push(open_with(cell, own)?);
+            opened.push(self.counted(open_with(cell, own))?);
             rest = others;
         }
         Ok(opened)

@@ -228,7 +228,8 @@ mod tests {
 
     #[tokio::test]
     async fn own_migrations_are_in_the_copy() {
-        let migrate = async |client: &mut Client| client.batch_execute("CREATE TABLE public.mine ()").await.unwrap();
+        let migrate =
+            async |client: &mut Client| client.batch_execute("CREATE TABLE public.mine ()").await.unwrap();
         let database = TestDatabase::create_with("own", 1, migrate).await;
         database.client().await.batch_execute("SELECT FROM mine").await.unwrap();
     }

@@ -12,7 +12,7 @@ use domain::{Aggregate, Category};
 
 use super::{Finding, Kind, with_sources};
 use crate::envelope::{RecordedEvent, Revision, StreamId};
-use crate::log::{EventLog, LogError, Snapshot};
+use crate::log::{EventLog, LogError, Snapshot, may_go_on};
 use crate::{catalogue, codec};
 
 /// Events read together.
@@ -69,7 +69,7 @@ async fn run<A: Aggregate>(
             }
             next = next.plus(1);
         }
-        if page.len() < limit {
+        if !may_go_on(&page, limit) {
             break;
         }
     }

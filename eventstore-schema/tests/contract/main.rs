@@ -50,6 +50,7 @@ macro_rules! contract {
             }
             reading: {
                 a_stream_is_read_in_pages,
+                a_page_is_bounded_in_bytes,
                 a_stream_without_events_gives_none,
                 an_examination_sees_what_everybody_reads,
                 g3_readers_see_one_order_without_gaps,

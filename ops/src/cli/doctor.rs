@@ -7,6 +7,7 @@ use commands::reactions::{leaderless, parked_figures};
 use eventstore_schema::Keyring;
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::keyring::{RootKeyFile, RootProvider};
+use eventstore_schema::migrations::Form;
 use prometheus::Registry;
 use serde_json::json;
 use tokio_postgres::Client;
@@ -17,6 +18,7 @@ use crate::runtime;
 use crate::runtime::files::{self, Room};
 use crate::runtime::rights::Rights;
 use crate::runtime::server;
+use crate::runtime::standing::Standing;
 
 /// Arguments of `envoi doctor`.
 #[derive(clap::Args)]
@@ -79,8 +81,10 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     if let Some(client) = postgres(&mut findings, &config).await {
         settings(&mut findings, &client).await;
         rights(&mut findings, &client).await;
+        schema(&mut findings, &config).await;
         keyring(&mut findings, &config).await;
         log(&mut findings, &config).await;
+        standing(&mut findings, &config).await;
         read_models(&mut findings, &config).await;
         tables(&mut findings, &config).await;
         reactions(&mut findings, &config).await;
@@ -239,6 +243,34 @@ async fn rights(findings: &mut Findings, client: &Client) {
     }
 }
 
+/// Whether every part of the database has a form that this release works with.
+async fn schema(findings: &mut Findings, config: &Config) {
+    const PART: &str = "schema";
+    let Ok(database) = runtime::database(config) else { return };
+    let forms = match runtime::schema::forms(&database).await {
+        Ok(forms) => forms,
+        Err(error) => {
+            let found = CliError::failed("").because(&error).causes.join(": ");
+            return findings.bad(PART, found, "`envoi migrate` makes it and gives the right to look");
+        }
+    };
+    let mut is_good = true;
+    for (problem, mend) in forms.iter().filter_map(Form::problem) {
+        is_good = false;
+        findings.bad(PART, problem, mend);
+    }
+    if is_good {
+        let found = forms.iter().map(|form| {
+            let (found, wanted) = (form.found.unwrap_or_default(), &form.wanted);
+            format!("{} {found} ({} to {})", form.area, wanted.start(), wanted.end())
+        });
+        findings.good(
+            PART,
+            format!("has forms that this release works with: {}", found.collect::<Vec<_>>().join(", ")),
+        );
+    }
+}
+
 /// Whether the root key is the one that the keys in the database are wrapped by.
 async fn keyring(findings: &mut Findings, config: &Config) {
     let Ok(root) = RootKeyFile::open(&config.keys.root_key_file) else { return };
@@ -278,6 +310,28 @@ async fn log(findings: &mut Findings, config: &Config) {
             let causes =
                 error.causes.iter().fold(error.message.clone(), |text, cause| format!("{text}: {cause}"));
             findings.bad("log", causes, MEND);
+        }
+    }
+}
+
+/// Whether the log is the one that the installation knows: servers write to no other.
+async fn standing(findings: &mut Findings, config: &Config) {
+    const PART: &str = "log";
+    let Ok(database) = runtime::database(config) else { return };
+    // What keeps the log from being opened is told by its own part.
+    let Ok(log) = runtime::engine::open(config, &database, &Registry::new()).await else { return };
+    let Ok(pool) = database::pool(&database, Role::App, 1) else { return };
+    let Ok(mut standing) = Standing::new(log, pool, &database) else { return };
+    match standing.look().await {
+        Ok(None) => findings.good(PART, "is the one that reactions and read models have followed"),
+        Ok(Some(refusal)) => findings.bad(
+            PART,
+            format!("servers write nothing to it: {refusal}"),
+            "ops/docs/runbooks/backup-restore.md says how to tell which log is the right one",
+        ),
+        Err(error) => {
+            let found = CliError::failed("").because(&error).causes.join(": ");
+            findings.bad(PART, found, "`envoi migrate` makes the tables that tell it");
         }
     }
 }

@@ -17,6 +17,7 @@ mod output;
 pub mod progress;
 mod projections;
 mod reactions;
+mod reservations;
 mod schema;
 mod serve;
 mod telemetry;
@@ -89,6 +90,8 @@ enum Verb {
     Projections(projections::Args),
     /// Show how far the reactions are, and what they could not answer.
     Reactions(reactions::Args),
+    /// Restore the reservations of addresses from the log.
+    Reservations(reservations::Args),
     /// Export the catalogue of events.
     Schema(schema::Args),
     /// Run a server.
@@ -126,6 +129,7 @@ async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Migrate(args) => migrate::run(global, args).await,
         Verb::Projections(args) => projections::run(global, args).await,
         Verb::Reactions(args) => reactions::run(global, args).await,
+        Verb::Reservations(args) => reservations::run(global, args).await,
         Verb::Schema(args) => schema::run(global, args),
         Verb::Serve(args) => serve::run(global, args).await,
     }

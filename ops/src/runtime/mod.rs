@@ -5,8 +5,10 @@ pub mod files;
 pub mod people;
 pub mod private;
 pub mod rights;
+pub mod schema;
 pub mod scratch;
 pub mod server;
+pub mod standing;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,12 +18,13 @@ use commands::clock::Clock;
 use commands::mail::Mailer;
 use commands::{Parts, Services};
 use eventstore_schema::database::{self, Role};
-use eventstore_schema::keyring::RootKeyFile;
+use eventstore_schema::keyring::{KeyMetrics, RootKeyFile};
 use eventstore_schema::lease::Leases;
 
-use eventstore_schema::{EventLog, Keyring, Sealer};
+use eventstore_schema::{EventLog, GuardedLog, Keyring, Refusal, Sealer};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{IntGauge, Opts, Registry};
+use tokio::sync::watch;
 
 use crate::cli::CliError;
 use crate::config::Config;
@@ -42,6 +45,10 @@ pub struct Backend {
     pub services: Services,
     /// All metrics of the process.
     pub registry: Registry,
+    /// Those of keys.
+    pub key_metrics: KeyMetrics,
+    /// What is known of the log, and whom that is told, until somebody watches.
+    standing: Option<(standing::Standing, watch::Sender<Refusal>)>,
 }
 
 /// How to connect to the configured PostgreSQL.
@@ -160,9 +167,17 @@ impl Backend {
         let registry = registry().map_err(|error| CliError::failed("metrics").because(&error))?;
         let database = database(config)?;
         rights::check(&database).await?;
-        let log = engine::open(config, &database, &registry).await?;
+        schema::check(&database).await?;
+        let found = engine::open(config, &database, &registry).await?;
         let pool = database::pool(&database, Role::App, config.database.write_connections)
             .map_err(|error| CliError::usage("the pool of the write side").because(&error))?;
+        let mut standing = standing::Standing::new(Arc::clone(&found), pool.clone(), &database)?;
+        let refusal = watch::Sender::new(None);
+        let log: Arc<dyn EventLog> = Arc::new(GuardedLog::new(found, refusal.subscribe()));
+        let refused = standing.look().await.map_err(|error| {
+            CliError::unavailable("whether the log is the right one cannot be told").because(&error)
+        })?;
+        standing::tell(&refusal, refused.map(Arc::from));
         let path = &config.keys.root_key_file;
         let root = RootKeyFile::open(path).map_err(|error| {
             CliError::usage(format!("the root key {} cannot be used", path.display())).because(&error).hint(
@@ -173,7 +188,9 @@ impl Backend {
             .await
             .map_err(|error| CliError::unavailable("the keyring cannot be opened").because(&error))?;
         let keyring = Arc::new(keyring);
-        let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)));
+        let measured =
+            KeyMetrics::register(&registry).map_err(|error| CliError::failed("metrics").because(&error))?;
+        let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)).measured(measured.clone()));
         let metrics = commands::metrics::Metrics::register(&registry)
             .map_err(|error| CliError::failed("metrics").because(&error))?;
         let clock = Clock::system();
@@ -190,7 +207,28 @@ impl Backend {
             leases: Leases::start(&database),
         };
         let services = Services::new(&parts);
-        Ok(Self { database, log, keyring, sealer, parts, services, registry })
+        let standing = Some((standing, refusal));
+        Ok(Self {
+            database,
+            log,
+            keyring,
+            sealer,
+            parts,
+            services,
+            registry,
+            key_metrics: measured,
+            standing,
+        })
+    }
+
+    /// Goes on looking whether the log is the one that the installation knows, until what is given is dropped. Whoever does not
+    /// has looked once.
+    ///
+    /// # Errors
+    /// When the metric cannot be registered.
+    pub fn watch(&mut self) -> Result<Option<standing::Watch>, CliError> {
+        let Some((standing, refusal)) = self.standing.take() else { return Ok(None) };
+        standing::Watch::start(standing, refusal, &self.registry).map(Some)
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Server {
     reactions: Option<reactions::Running>,
     _revocations: commands::auth::revocations::Follower,
     _keys: commands::auth::signing_keys::KeyFollower,
+    _watch: Option<super::standing::Watch>,
+    _counting: eventstore_schema::keyring::KeyCounting,
 }
 
 impl Server {
@@ -71,7 +73,9 @@ impl Server {
     /// Each names what cannot be reached and what to do.
     pub async fn start(config: &Config, roles: &[Role]) -> Result<Self, CliError> {
         let room = room(config, roles)?;
-        let backend = Backend::connect(config).await?;
+        let mut backend = Backend::connect(config).await?;
+        let watch = backend.watch()?;
+        let counting = backend.key_metrics.follow(Arc::clone(&backend.keyring));
         let feed = Feed::start(Arc::clone(&backend.log))
             .await
             .map_err(|error| CliError::unavailable("the log cannot be followed").because(&error))?;
@@ -92,7 +96,16 @@ impl Server {
         });
         let public = roles.contains(&Role::Api).then_some(config.server.listen);
         let edge = edge(config, (public, room), &backend, &feed, &projections).await?;
-        Ok(Self { backend, projections, edge, reactions, _revocations: revocations, _keys: keys })
+        Ok(Self {
+            backend,
+            projections,
+            edge,
+            reactions,
+            _revocations: revocations,
+            _keys: keys,
+            _watch: watch,
+            _counting: counting,
+        })
     }
 
     /// Where clients reach it; none without the role [`Role::Api`].

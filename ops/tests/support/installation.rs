@@ -42,9 +42,17 @@ pub struct Installation {
 
 impl Installation {
     pub fn new() -> Self {
+        Self::over(false)
+    }
+
+    /// The same with a PostgreSQL that keeps what it has acknowledged, as in production.
+    pub fn durable() -> Self {
+        Self::over(true)
+    }
+
+    fn over(durable: bool) -> Self {
         let directory = directory();
-        let config =
-            ClusterConfig { durable: false, ..ClusterConfig::new(directory.path().join("postgres")) };
+        let config = ClusterConfig { durable, ..ClusterConfig::new(directory.path().join("postgres")) };
         let cluster = Cluster::start(config).unwrap();
         let runtime = Runtime::new().unwrap();
         make_roles(&cluster, LOGIN, OWNER, DATABASE);

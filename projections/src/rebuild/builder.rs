@@ -267,7 +267,7 @@ pub(crate) async fn next_generation(
         Taken::Ours(lease) => lease,
         Taken::Theirs(holder) => return Err(RebuildError::Busy { projection: name, holder }),
     };
-    let live = Checkpoint::all(&store.client, name).await?;
+    let live = Checkpoint::of_every_release(&store.client, name).await?;
     let live: Vec<i32> = live.iter().map(|checkpoint| checkpoint.generation).collect();
     let highest = remove_leftovers(store, &lease, name, &live).await?;
     let generation = live.into_iter().fold(highest, i32::max).saturating_add(1);

@@ -4,6 +4,7 @@ mod cached;
 mod conditions;
 mod faults;
 mod idempotency;
+mod memory;
 mod nodes;
 mod order;
 mod property;

@@ -1,5 +1,6 @@
 //! Reactions over real tables and a log in memory, or in each engine where that makes a difference.
 
+mod adopting;
 mod at_once;
 mod deciding;
 mod following;

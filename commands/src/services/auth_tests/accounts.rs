@@ -62,8 +62,8 @@ async fn lost_reservations_are_restored_from_the_log() {
     let client = site.database.client().await;
     client.execute("DELETE FROM write.reservations", &[]).await.unwrap();
     assert!(matches!(node.login("lost", EMAIL, PASSWORD).await, Err(AuthError::Refused)));
-    assert_eq!(node.services.accounts.rebuild_reservations().await.unwrap(), 1);
-    assert_eq!(node.services.accounts.rebuild_reservations().await.unwrap(), 0);
+    assert_eq!(node.services.accounts.rebuild_reservations(&|_| ()).await.unwrap(), 1);
+    assert_eq!(node.services.accounts.rebuild_reservations(&|_| ()).await.unwrap(), 0);
     node.login("found", EMAIL, PASSWORD).await.unwrap();
     node.register("another", EMAIL, OTHER_PASSWORD).await.unwrap();
     assert_eq!(node.events(vec!["account.registered"]).await.len(), 1);

@@ -323,7 +323,7 @@ async fn a_hash_of_another_day_is_renewed_at_login_and_ends_no_session() {
     let confirm = domain::account::commands::ConfirmEmail { token_hash: Digest::from_bytes([1; 32]) };
     let request = node.anonymous("confirm");
     node.services.executor.execute::<Account>(account_id, confirm.into(), &request).await.unwrap();
-    assert_eq!(node.services.accounts.rebuild_reservations().await.unwrap(), 1);
+    assert_eq!(node.services.accounts.rebuild_reservations(&|_| ()).await.unwrap(), 1);
     let session = node.login("login", EMAIL, PASSWORD).await.unwrap();
     assert_eq!(node.events(vec!["account.password_set"]).await.len(), 2);
     node.login("again", EMAIL, PASSWORD).await.unwrap();

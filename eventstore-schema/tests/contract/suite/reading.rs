@@ -9,8 +9,8 @@ use bytes::Bytes;
 use domain::{Category, Digest};
 use eventstore_schema::verify::{Kind, Options, verify};
 use eventstore_schema::{
-    EventLog, Expected, Head, Incarnation, NewEvent, Position, ReadFilter, RecordedEvent, Revision, Snapshot,
-    StreamAppend, StreamId,
+    EventLog, Expected, Head, Incarnation, NewEvent, PAGE_BYTES, Position, ReadFilter, RecordedEvent,
+    Revision, Snapshot, StreamAppend, StreamId, may_go_on,
 };
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -41,6 +41,64 @@ pub async fn a_stream_is_read_in_pages(engine: &dyn Engine) {
     assert_eq!(revisions(8, 100).await, [8, 9]);
     assert!(revisions(10, 100).await.is_empty());
     assert!(revisions(0, 0).await.is_empty());
+}
+
+/// The largest events that there can be, and small ones behind them: whoever reads, by whichever way, gets them in pages that end
+/// where their bytes say, and all of them.
+pub async fn a_page_is_bounded_in_bytes(engine: &dyn Engine) {
+    const LARGE: usize = 20;
+    let log = engine.open().await;
+    let start = given::head(&*log).await;
+    let stream = given::stream();
+    let large = || NewEvent { payload: vec![b'x'; StreamAppend::BYTES_MAX].into(), ..given::event("") };
+    for n in 0..LARGE as u64 {
+        let expected = Expected::after(n.checked_sub(1).map(Revision::new));
+        let append = StreamAppend { expected, events: vec![large()], ..given::append(stream, 1) };
+        log.append(append).await.unwrap();
+    }
+    log.append(given::append_at(stream, LARGE as u64 - 1, 5)).await.unwrap();
+    let bytes = |page: &[RecordedEvent]| page.iter().map(RecordedEvent::bytes).sum::<usize>();
+    let bound = PAGE_BYTES + StreamAppend::BYTES_MAX;
+    let all = engine.open().await.read_all(start, 1_000, &ReadFilter::all()).await.unwrap();
+    assert!(all.len() < LARGE && bytes(&all) <= bound && may_go_on(&all, 1_000), "{}", bytes(&all));
+
+    // By another handle, too, which has nothing of them at hand.
+    let whole = given::read(&*log, stream).await;
+    assert_eq!(whole.len(), LARGE + 5);
+    let filter = ReadFilter { categories: vec![Category::Conversation], ..ReadFilter::default() };
+    for log in [&log, &engine.open().await] {
+        let (mut seen, mut goes_on) = (Vec::new(), true);
+        while goes_on {
+            let page = log.read_stream(stream, Revision::new(seen.len() as u64), 1_000).await.unwrap();
+            goes_on = may_go_on(&page, 1_000);
+            assert!(bytes(&page) <= bound);
+            seen.extend(page);
+        }
+        assert!(seen == whole, "a stream was read to its end");
+        for filter in [&ReadFilter::all(), &filter] {
+            let mut seen: Vec<RecordedEvent> = Vec::new();
+            loop {
+                let after = seen.last().map(|event| event.position).or(start);
+                let page = log.read_all(after, 1_000, filter).await.unwrap();
+                assert!(bytes(&page) <= bound);
+                if page.is_empty() {
+                    break;
+                }
+                seen.extend(page);
+            }
+            assert!(seen == whole, "everything was read");
+        }
+        assert!(follow(log.clone(), start, whole.len()).await == whole, "everything was followed");
+    }
+    let (until, mut examined, mut after) = (given::head(&*log).await.unwrap(), 0, start);
+    loop {
+        let page = log.examine(after, until, 1_000).await.unwrap();
+        let Some(last) = page.entries.last() else { break };
+        after = Some(last.position);
+        assert!(page.entries.len() < LARGE);
+        examined += page.entries.len();
+    }
+    assert_eq!(examined, whole.len());
 }
 
 /// Page by page, from the start or from anywhere; of what is only not decodable (the payloads here are none) nothing else is
