@@ -40,8 +40,6 @@ pub const CONNECTIONS_WAITING_MAX: i32 = 4_096;
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a stopping server waits for requests in progress.
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
-/// Most open connections a worker: each costs a file and some kilobytes.
-pub const WORKER_CONNECTIONS_MAX: usize = 25_000;
 /// Longest time from the last byte of a request's body to the first of its answer, sockets apart: proxies and people wait
 /// longer, and what hangs is told while they do. The rest up to three seconds is for threads that are busy.
 pub const REQUEST_WAIT_MAX: Duration = Duration::from_millis(2_800);

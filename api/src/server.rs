@@ -19,7 +19,7 @@ use crate::edge::{dispatch, open_to_all, read};
 use crate::endpoint::{Route, Verb};
 use crate::limits::{
     CONNECTIONS_WAITING_MAX, DISCONNECT_WAIT_MAX, HEADERS_WAIT_MAX, KEEP_ALIVE, RATE_SWEEP_EVERY,
-    SHUTDOWN_SECONDS_MAX, UNREAD_WAIT_MAX, WORKER_CONNECTIONS_MAX,
+    SHUTDOWN_SECONDS_MAX, UNREAD_WAIT_MAX,
 };
 use crate::problem::{Code, Problem};
 use crate::rates::Subject;
@@ -132,7 +132,7 @@ fn for_clients(
     let bound = listener.local_addr()?;
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(WORKER_CONNECTIONS_MAX.min((listen.connections / workers).max(1)))
+        .max_concurrent_connections(listen.connections.div_ceil(workers).max(1))
         .shutdown_timeout(SHUTDOWN_SECONDS_MAX)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();

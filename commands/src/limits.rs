@@ -73,7 +73,7 @@ pub const CONVERSATION_HOMES_MAX: u64 = 100_000;
 /// How long receipts of one device in one conversation wait to be recorded with others: a second, so that a device that
 /// acknowledges everything costs the log one event a second however fast messages come.
 pub const RECEIPT_WINDOW: Duration = Duration::from_secs(1);
-/// Most receipts that wait in one window: more than a device that waits for its answers has under way.
+/// Most receipts that wait in one window: more than a device that waits for its answers has under way. Further ones wait for them.
 pub const RECEIPTS_PER_WINDOW_MAX: usize = 64;
 /// Most windows that are open at once: more receipts a second than a log takes.
 pub const RECEIPT_WINDOWS_MAX: usize = 32_768;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use domain::ConversationId;
 use domain::conversation_member::Watermarks;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
 use crate::api;
@@ -20,6 +20,8 @@ use crate::session::Session;
 
 /// How long acknowledgements of a conversation wait for others: as long as the server, which makes one of them anyway.
 const WINDOW: Duration = Duration::from_secs(1);
+/// Conversations whose acknowledgements are sent at once by [`Client::flush`]: a burst of them all would be refused.
+const AT_ONCE: usize = 8;
 /// Longest wait before what the server did not take is tried again; it doubles from [`WINDOW`] each time.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -63,6 +65,8 @@ struct Noted {
     unsent: Option<Watermarks>,
     /// Whether a task sends them.
     is_followed: bool,
+    /// How many are on their way: they may come back.
+    sending: usize,
 }
 
 /// What one client acknowledges.
@@ -81,8 +85,13 @@ struct Sending<'a> {
 
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
-        if let Some(marks) = self.marks {
-            raise(self.receipts.lock().entry(self.conversation).or_default(), marks);
+        {
+            let mut noted = self.receipts.lock();
+            let noted = noted.entry(self.conversation).or_default();
+            noted.sending = noted.sending.saturating_sub(1);
+            if let Some(marks) = self.marks {
+                raise(noted, marks);
+            }
         }
         self.receipts.under_way.send_modify(|count| *count = count.saturating_sub(1));
     }
@@ -118,7 +127,8 @@ impl Receipts {
         loop {
             let unsent = |(id, noted): (&ConversationId, &Noted)| noted.unsent.map(|_| *id);
             let conversations: Vec<_> = self.lock().iter().filter_map(unsent).collect();
-            try_join_all(conversations.iter().map(|id| self.send(*id))).await?;
+            let sends = stream::iter(conversations).map(|id| self.send(id)).buffer_unordered(AT_ONCE);
+            sends.try_collect::<()>().await?;
             // The sender is a part of this.
             let _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
             // What was under way may have failed, and is noted again.
@@ -132,9 +142,9 @@ impl Receipts {
     async fn send(&self, conversation: ConversationId) -> Result<(), ApiError> {
         let mut sending = {
             let mut noted = self.lock();
-            let Some(marks) = noted.get_mut(&conversation).and_then(|noted| noted.unsent.take()) else {
-                return Ok(());
-            };
+            let Some(noted) = noted.get_mut(&conversation) else { return Ok(()) };
+            let Some(marks) = noted.unsent.take() else { return Ok(()) };
+            noted.sending += 1;
             self.under_way.send_modify(|count| *count = count.saturating_add(1));
             Sending { receipts: self, conversation, marks: Some(marks) }
         };
@@ -147,10 +157,11 @@ impl Receipts {
         answer.map(|_| ())
     }
 
-    /// Ends following a conversation of which nothing is noted.
+    /// Ends following a conversation of which nothing is noted, nor on its way.
     fn leave(&self, conversation: ConversationId) -> bool {
         let mut noted = self.lock();
-        let is_done = noted.get(&conversation).is_none_or(|noted| noted.unsent.is_none());
+        let is_done = |noted: &Noted| noted.unsent.is_none() && noted.sending == 0;
+        let is_done = noted.get(&conversation).is_none_or(is_done);
         if is_done {
             noted.remove(&conversation);
         }
@@ -183,5 +194,76 @@ async fn follow(client: Weak<Receipts>, conversation: ConversationId) {
         if client.upgrade().is_none_or(|receipts| receipts.leave(conversation)) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use domain::{AccountId, SessionId};
+    use futures_util::FutureExt;
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::Http;
+    use crate::keystore::{KeyState, KeyStore, StoredSession};
+    use crate::testing::{Reply, TestServer};
+
+    const MARKS: Watermarks = Watermarks { delivered_up_to: 2, read_up_to: 1 };
+
+    fn conversation(number: u8) -> ConversationId {
+        ConversationId::from_bytes([number; 16])
+    }
+
+    fn receipts(server: &TestServer) -> Arc<Receipts> {
+        let mut state = KeyState::new(&server.base, AccountId::from_bytes([1; 16]));
+        let session_id = SessionId::from_bytes([2; 16]);
+        state.session = Some(StoredSession { session_id, refresh_token: "refresh-0".to_owned() });
+        let store = Arc::new(KeyStore::in_memory(state));
+        Receipts::new(Arc::new(Session::resume(Http::new(&server.base).unwrap(), store)))
+    }
+
+    fn tokens() -> Reply {
+        Reply::json(json!({
+            "account_id": AccountId::from_bytes([1; 16]), "session_id": SessionId::from_bytes([2; 16]), "expires_in": 600,
+            "position": "p", "access_token": "access-1", "refresh_token": "refresh-1",
+        }))
+    }
+
+    #[tokio::test]
+    async fn nobody_leaves_while_marks_may_come_back() {
+        let server = TestServer::start(|_, _| Reply::HangUp).await;
+        let receipts = receipts(&server);
+        raise(receipts.lock().entry(conversation(1)).or_default(), MARKS);
+        let mut sending = Box::pin(receipts.send(conversation(1)));
+        assert!(sending.as_mut().now_or_never().is_none());
+        assert!(!receipts.leave(conversation(1)), "they are on their way");
+        drop(sending);
+        assert!(!receipts.leave(conversation(1)), "they came back");
+        assert_eq!(receipts.lock()[&conversation(1)].unsent, Some(MARKS));
+        assert_eq!(*receipts.under_way.borrow(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_flush_sends_a_few_at_once() {
+        let (of_test, most) = (Arc::new(OnceLock::<Arc<Receipts>>::new()), Arc::new(AtomicUsize::new(0)));
+        let (in_server, counted) = (Arc::clone(&of_test), Arc::clone(&most));
+        let server = TestServer::start(move |_, seen| {
+            if seen.line.contains("refresh") {
+                return tokens();
+            }
+            counted.fetch_max(*in_server.get().unwrap().under_way.borrow(), Ordering::Relaxed);
+            Reply::json(json!(null))
+        })
+        .await;
+        let receipts = of_test.get_or_init(|| receipts(&server));
+        for number in 0..50 {
+            raise(receipts.lock().entry(conversation(number)).or_default(), MARKS);
+        }
+        receipts.flush().await.unwrap();
+        assert_eq!(server.seen().iter().filter(|one| one.line.contains("/receipts")).count(), 50);
+        assert!((2..=AT_ONCE).contains(&most.load(Ordering::Relaxed)));
     }
 }

@@ -166,6 +166,8 @@ impl Socket {
     /// Reads what came in; `None` for what needs no more.
     async fn message(&mut self, message: Result<Incoming, Broken>) -> Result<Option<Up>, Close> {
         self.heard = Instant::now();
+        // Others have a turn, however much this client says.
+        tokio::task::coop::consume_budget().await;
         let text = match message {
             Ok(Incoming::Text(text)) => text,
             Ok(Incoming::Ping(bytes)) => {

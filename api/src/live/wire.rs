@@ -298,9 +298,8 @@ mod tests {
             let (mut bytes, mut came) = (BytesMut::new(), 0);
             loop {
                 client.readable().await.unwrap();
-                match client.try_read_buf(&mut bytes) {
-                    Ok(0) => break,
-                    Ok(_) | Err(_) => {}
+                if let Ok(0) = client.try_read_buf(&mut bytes) {
+                    break;
                 }
                 while let Some(frame) = codec.decode(&mut bytes).unwrap() {
                     match frame {

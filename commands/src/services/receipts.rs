@@ -38,12 +38,31 @@ struct Caller {
     request: Request,
     marks: Watermarks,
     reply: oneshot::Sender<Answer>,
+    /// Held until the answer.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// Those who came since a window was opened.
+struct Waiting {
+    callers: Vec<Caller>,
+    /// Places for those who wait in it; whoever finds none waits for one.
+    places: Arc<Semaphore>,
+}
+
+/// What becomes of somebody who comes with a receipt.
+enum Entered {
+    /// They wait in the window that is open.
+    Waits,
+    /// They are the first: a window was opened for them.
+    Opens(Window, Caller),
+    /// Too many wait already. They are given back, to come again when there is a place.
+    Full(Caller, Arc<Semaphore>),
 }
 
 /// The windows that are open, each with those who came since it was opened. Clones share them.
 #[derive(Clone)]
 pub(super) struct Windows {
-    open: Arc<Mutex<HashMap<Source, Vec<Caller>>>>,
+    open: Arc<Mutex<HashMap<Source, Waiting>>>,
     places: Arc<Semaphore>,
     ending: watch::Sender<bool>,
 }
@@ -74,23 +93,31 @@ impl Drop for Window {
 }
 
 impl Windows {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Source, Vec<Caller>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Source, Waiting>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets somebody wait in the window that is open, or opens one for them: then they are given back with it.
-    fn enter(&self, source: Source, caller: Caller) -> Result<Option<(Window, Caller)>, ExecuteError> {
-        let overloaded = || ExecuteError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER };
+    fn enter(&self, source: Source, mut caller: Caller) -> Result<Entered, ExecuteError> {
         match self.lock().entry(source) {
-            Entry::Occupied(mut entry) if entry.get().len() < RECEIPTS_PER_WINDOW_MAX => {
-                entry.get_mut().push(caller);
-                Ok(None)
+            Entry::Occupied(mut entry) => {
+                let places = Arc::clone(&entry.get().places);
+                match Arc::clone(&places).try_acquire_owned() {
+                    Ok(place) => {
+                        caller._place = Some(place);
+                        entry.get_mut().callers.push(caller);
+                        Ok(Entered::Waits)
+                    }
+                    Err(_) => Ok(Entered::Full(caller, places)),
+                }
             }
-            Entry::Occupied(_) => Err(overloaded()),
             Entry::Vacant(entry) => {
-                let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| overloaded())?;
-                entry.insert(Vec::new());
-                Ok(Some((Window { windows: self.clone(), source, is_closed: false, _place: place }, caller)))
+                let overloaded = |_| ExecuteError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER };
+                let place = Arc::clone(&self.places).try_acquire_owned().map_err(overloaded)?;
+                let places = Arc::new(Semaphore::new(RECEIPTS_PER_WINDOW_MAX));
+                entry.insert(Waiting { callers: Vec::new(), places });
+                let window = Window { windows: self.clone(), source, is_closed: false, _place: place };
+                Ok(Entered::Opens(window, caller))
             }
         }
     }
@@ -114,7 +141,7 @@ impl Window {
         }
         let callers = {
             let mut open = self.windows.lock();
-            match open.get_mut(&self.source).map(std::mem::take) {
+            match open.get_mut(&self.source).map(|waiting| std::mem::take(&mut waiting.callers)) {
                 Some(callers) if !callers.is_empty() => callers,
                 // In one step with the look, so that nobody comes in between.
                 _ => {
@@ -133,7 +160,7 @@ impl Conversations {
     /// wait does not cancel the receipt.
     ///
     /// # Errors
-    /// See [`ExecuteError`]; `Overloaded` also when too many wait with it.
+    /// See [`ExecuteError`]; `Overloaded` also when too many windows are open.
     pub async fn record_receipt(&self, request: &Request, id: ConversationId, marks: Watermarks) -> Answer {
         if request.expected_revision.is_some() {
             // It is about this one alone.
@@ -146,9 +173,20 @@ impl Conversations {
             session_id: request.session,
         };
         let (reply, answer) = oneshot::channel();
-        let caller = Caller { request: *request, marks, reply };
-        if let Some((window, caller)) = self.receipts.enter(source, caller)? {
-            self.executor.runtime().spawn(self.clone().keep(window, vec![caller]));
+        let mut caller = Caller { request: *request, marks, reply, _place: None };
+        loop {
+            match self.receipts.enter(source, caller)? {
+                Entered::Waits => break,
+                Entered::Opens(window, caller) => {
+                    self.executor.runtime().spawn(self.clone().keep(window, vec![caller]));
+                    break;
+                }
+                Entered::Full(again, places) => {
+                    // Until one of those before is answered. It is never closed.
+                    let _ = places.acquire().await;
+                    caller = again;
+                }
+            }
         }
         let cut_short = |_| ExecuteError::Unavailable { reason: "execution was cut short".to_owned() };
         answer.await.map_err(cut_short)?
@@ -174,7 +212,7 @@ impl Conversations {
     async fn record_together(&self, id: ConversationId, callers: Vec<Caller>) {
         let clock = self.executor.clock();
         let [_, .., last] = callers.as_slice() else {
-            for Caller { mut request, marks, reply } in callers {
+            for Caller { mut request, marks, reply, _place } in callers {
                 // It may have waited. A caller who went away has missed it and may ask again.
                 request.context.now = clock.now();
                 let _ = reply.send(self.record(&request, id, marks).await);
@@ -186,7 +224,7 @@ impl Conversations {
         request.command = CommandIdentity { id: clock.new_id(), content: Content::IMPLIED };
         let marks = callers.iter().fold(Watermarks::default(), |highest, one| highest.max(one.marks));
         let answer = self.record(&request, id, marks).await;
-        for Caller { request, marks, reply } in callers {
+        for Caller { request, marks, reply, _place } in callers {
             // One of them may be wrong about what there is: the others are not refused for it.
             let own = match &answer {
                 Err(ExecuteError::Rejected(_)) => self.record(&request, id, marks).await,

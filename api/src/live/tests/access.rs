@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use domain::device::{DeviceRevocationCause, DeviceRevoked};
 use eventstore_schema::StreamId;
 use serde_json::json;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite;
 
+use super::super::socket::Socket;
+use super::super::wire::Wire;
 use super::super::{LIVE_CONNECTIONS_PER_ACCOUNT_MAX, Sockets};
 use super::site::{Came, Site};
+use crate::extract::Origin;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_comes_with_the_handshake_or_the_first_frame() {
@@ -124,4 +129,18 @@ fn an_account_has_no_more_sockets_than_it_may() {
     assert!(sockets.of(ann).is_some());
     drop(held);
     assert!(sockets.accounts().is_empty());
+}
+
+/// There are tens of thousands of them: what they use seldom has its own memory, for as long as it is used.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_socket_takes_few_bytes() {
+    const BYTES_MAX: usize = 3_072;
+    let site = Site::new().await;
+    let node = site.node().await;
+    let stream = TcpStream::connect(node.address()).await.unwrap();
+    let request_id = "request".to_owned();
+    let origin = Origin { address: None, user_agent: None, request_id, trace_id: None };
+    let socket = Socket::new(Arc::clone(&node.state), origin, Wire::new(stream, BytesMut::new()));
+    let bytes = size_of_val(&socket.run(None));
+    assert!(bytes <= BYTES_MAX, "{bytes} bytes");
 }

@@ -4,6 +4,7 @@ use super::ConversationPath;
 use super::list_members::MemberAnswer;
 use crate::access;
 use crate::extract::Page;
+use crate::names::Names;
 use crate::routes::messages::MessageAnswer;
 use crate::routes::messages::list_pins::PinAnswer;
 use crate::routes::messages::list_reactions::ReactionAnswer;
@@ -11,7 +12,8 @@ use crate::since::Run;
 use domain::AccountId;
 use domain::conversation::MessageBody;
 use eventstore_schema::Position;
-use projections::messages::changes::{self, Change, changes};
+use projections::Reader;
+use projections::messages::changes::{Change, changes};
 
 use crate::endpoint::prelude::*;
 
@@ -89,7 +91,7 @@ impl Endpoint for ListChanges {
     )
     .who(who::PARTICIPANTS)
     .errors(&["conversation_not_found"])
-    .reads(changes::CHANGED);
+    .reads(&["conversations", "messages", "accounts", "organizations", "workspaces"]);
     type Caller = Authenticated;
     type Intent = Query;
     type Path = ConversationPath;
@@ -128,7 +130,8 @@ impl Endpoint for ListChanges {
             next_cursor,
         };
         let changes = found.changes.into_iter().map(|(_, change)| change);
-        answer.take(state, changes.filter(|change| !is_whole || !is_gone(change))).await?;
+        let changes = changes.filter(|change| !is_whole || !is_gone(change));
+        answer.take(state, (reader, account_id), changes).await?;
         Ok(Reply::new(answer))
     }
 }
@@ -143,9 +146,14 @@ fn is_gone(change: &Change) -> bool {
 }
 
 impl ListChangesAnswer {
-    /// Takes in a page of changes; the keys of all contents are fetched together.
-    async fn take(&mut self, state: &State, changes: impl Iterator<Item = Change>) -> Result<(), Problem> {
-        let (mut messages, mut reactions) = (Vec::new(), Vec::new());
+    /// Takes in a page of changes; the keys of all contents are fetched together, and of all names.
+    async fn take(
+        &mut self,
+        state: &State,
+        (reader, caller): (&Reader, AccountId),
+        changes: impl Iterator<Item = Change>,
+    ) -> Result<(), Problem> {
+        let (mut messages, mut reactions, mut members) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
             match change {
                 Change::Message(row) => messages.push(*row),
@@ -161,15 +169,16 @@ impl ListChangesAnswer {
                     self.pins.push(PinChange { number, pin: Some(PinAnswer::from(row)) });
                 }
                 Change::Unpinned(number) => self.pins.push(PinChange { number, pin: None }),
-                Change::Member(row) => {
-                    let account_id = row.account_id;
-                    let (role, joined_at) = (row.role, row.joined_at);
-                    let member = MemberAnswer { account_id, role, joined_at };
-                    let member = Some(member).filter(|_| row.left_at.is_none());
-                    self.members.push(MemberChange { account_id, member });
-                }
+                Change::Member(row) => members.push(row),
             }
         }
+        let present = members.iter().filter(|row| row.left_at.is_none()).map(|row| row.account_id);
+        let names = Names::of(state, reader, caller, present).await?;
+        self.members.extend(members.into_iter().map(|row| {
+            let (account_id, role, joined_at) = (row.account_id, row.role, row.joined_at);
+            let member = MemberAnswer { account_id, name: names.get(account_id), role, joined_at };
+            MemberChange { account_id, member: Some(member).filter(|_| row.left_at.is_none()) }
+        }));
         self.messages = MessageAnswer::all(state, messages).await?;
         let bodies = state.open::<MessageBody>(reactions.iter().map(|row| row.ciphertext.clone())).await?;
         self.reactions.extend(reactions.into_iter().zip(bodies).map(|(row, body)| ReactionChange {
