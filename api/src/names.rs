@@ -13,9 +13,6 @@ use serde::Serialize;
 use crate::problem::Problem;
 use crate::state::State;
 
-/// The read models that names come from, and the right to see them.
-pub const READS: [&str; 4] = ["accounts", "organizations", "conversations", "workspaces"];
-
 /// What an account is called.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Name {

@@ -255,10 +255,15 @@ impl Layout<'_> {
             self.0.name(),
             hex(self.0.fingerprint())
         );
-        let name = parked_view(self.0);
+        let place = format!(
+            "SELECT position FROM projection.checkpoints WHERE name = '{}' AND fingerprint = '\\x{}'",
+            self.0.name(),
+            hex(self.0.fingerprint())
+        );
+        let (parked, checkpoint) = (parked_view(self.0), checkpoint_view(self.0));
         tables
             .chain(others)
-            .chain([(name.as_str(), waiting)])
+            .chain([(parked.as_str(), waiting), (checkpoint.as_str(), place)])
             .map(|(name, query)| {
                 format!(
                     "DROP VIEW IF EXISTS {views}.{name};\n\
@@ -275,9 +280,14 @@ fn parked_view(projector: &dyn Projector) -> String {
     format!("{}_parked", projector.name())
 }
 
+/// The view of how far a projection is.
+fn checkpoint_view(projector: &dyn Projector) -> String {
+    format!("{}_checkpoint", projector.name())
+}
+
 /// Names of all relations that queries may read of a projection.
 pub(crate) fn relations(projector: &dyn Projector) -> impl Iterator<Item = String> {
     let tables = projector.tables().iter().map(|def| def.table().name.to_owned());
     let views = projector.views().iter().map(|view| view.name.to_owned());
-    tables.chain(views).chain([parked_view(projector)])
+    tables.chain(views).chain([parked_view(projector), checkpoint_view(projector)])
 }

@@ -48,7 +48,7 @@ crate::result! {
         /// Which.
         conversation_id: ConversationId,
         /// What it is listed by.
-        activity_position: Position,
+        sort_position: Position,
     }
 }
 
@@ -81,7 +81,7 @@ impl Synced {
     /// What it is listed by.
     pub fn key(&self) -> ActivityKey {
         match self {
-            Synced::There(there) => (there.1.activity_position, there.0.conversation_id),
+            Synced::There(there) => (there.1.sort_position, there.0.conversation_id),
             Synced::Ended(id, activity) => (*activity, *id),
         }
     }
@@ -163,7 +163,7 @@ pub async fn sync(
         for row in &rows {
             let there = (ConversationView::read(row)?, Activity::read(row)?);
             conversations.push(match there.1.ended {
-                true => Synced::Ended(there.0.conversation_id, there.1.activity_position),
+                true => Synced::Ended(there.0.conversation_id, there.1.sort_position),
                 false => Synced::There(Box::new(there)),
             });
         }

@@ -126,6 +126,18 @@ impl<T> PageAnswer<T> {
         Self::new(&state.cursors, E::ABOUT.name, account, items, last)
     }
 
+    /// The cursor of an endpoint's list that goes on behind a key.
+    ///
+    /// # Errors
+    /// When the cursor cannot be sealed.
+    pub fn cursor<E: Endpoint, K: Serialize>(
+        state: &State,
+        account: AccountId,
+        key: &K,
+    ) -> Result<String, Problem> {
+        sealed(&state.cursors, E::ABOUT.name, account, key)
+    }
+
     /// Makes the page of `items`; `last` is the key of the last row when there may be another page behind it.
     ///
     /// # Errors
@@ -137,15 +149,19 @@ impl<T> PageAnswer<T> {
         items: Vec<T>,
         last: Option<K>,
     ) -> Result<Self, Problem> {
-        let next_cursor = match last {
-            None => None,
-            Some(key) => {
-                let plain = serde_json::to_vec(&key).map_err(Problem::internal)?;
-                Some(cursors.seal(Purpose::Page(list), account, &plain)?)
-            }
-        };
+        let next_cursor = last.map(|key| sealed(cursors, list, account, &key)).transpose()?;
         Ok(Self { items, next_cursor })
     }
+}
+
+fn sealed<K: Serialize>(
+    cursors: &Cursors,
+    list: &'static str,
+    account: AccountId,
+    key: &K,
+) -> Result<String, Problem> {
+    let plain = serde_json::to_vec(key).map_err(Problem::internal)?;
+    cursors.seal(Purpose::Page(list), account, &plain)
 }
 
 #[cfg(test)]

@@ -331,23 +331,14 @@ impl Index {
     }
 
     fn route(&mut self, event: Arc<LiveEvent>) {
-        let Audience { conversation, message, ref only, account, workspace, change, ends } =
-            *event.audience();
+        let Audience { conversation, ref only, account, workspace, change, ends, .. } = *event.audience();
         if let Some(change) = change {
             self.change(change);
         }
         let members = conversation.and_then(|id| self.conversations.get(&id));
         match (members, only) {
             (Some(members), None) => {
-                for member in members {
-                    let sees = message.zip(conversation).is_none_or(|(number, id)| {
-                        let present = self.accounts.get(member);
-                        present.is_some_and(|present| present.memberships.sees_message(&id, number))
-                    });
-                    if sees {
-                        self.deliver(*member, &event);
-                    }
-                }
+                members.iter().for_each(|member| self.deliver(*member, &event));
             }
             // As many steps as there are names, however many members.
             (Some(members), Some(only)) => {
@@ -387,9 +378,8 @@ impl Index {
             }
             Change::History(conversation, visibility) => {
                 for account in self.conversations.get(&conversation).into_iter().flatten() {
-                    if let Some(present) = self.accounts.get_mut(account) {
-                        present.memberships.show_history(conversation, visibility);
-                    }
+                    let present = self.accounts.get_mut(account).into_iter();
+                    present.for_each(|one| one.memberships.show_history(conversation, visibility));
                 }
             }
             Change::Left(conversation, account) => {
@@ -442,7 +432,8 @@ impl Index {
     }
 
     fn deliver(&self, to: AccountId, event: &Arc<LiveEvent>) {
-        for link in self.accounts.get(&to).into_iter().flat_map(|present| &present.links) {
+        let seen_by = self.accounts.get(&to).filter(|present| present.memberships.admit(event.audience()));
+        for link in seen_by.into_iter().flat_map(|present| &present.links) {
             link.outbox.put(event);
         }
     }

@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use domain::conversation::{HistoryVisibility, Terms};
 use domain::{ConversationId, OrganizationId, WorkspaceId};
 
+use super::audience::Audience;
+
 /// What a membership rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -92,6 +94,12 @@ impl Memberships {
     /// Whether the account sees a message of the conversation, if there is one of that number.
     pub fn sees_message(&self, conversation: &ConversationId, number: u64) -> bool {
         self.conversations.get(conversation).is_some_and(|place| self.go_on(place) && place.shows(number))
+    }
+
+    /// Whether an event of this audience says nothing of a message that the account does not see.
+    pub fn admit(&self, audience: &Audience) -> bool {
+        let Audience { message, conversation, .. } = audience;
+        message.zip(*conversation).is_none_or(|(number, id)| self.sees_message(&id, number))
     }
 
     /// The workspaces of the conversations on record.

@@ -44,13 +44,13 @@ pub struct Index {
 }
 
 impl Index {
-    /// Knows nobody yet.
+    /// Knows nobody yet, and was used just now.
     pub fn new(id: u64, epoch: u64) -> Self {
         Self {
             id,
             filled: Filled::Not,
             epoch,
-            used: 0,
+            used: id,
             since: Instant::now(),
             stale: BTreeMap::new(),
             by_word: BTreeSet::new(),

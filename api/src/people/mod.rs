@@ -10,12 +10,12 @@ pub mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use domain::account::{AccountEvent, AccountProfile};
 use domain::organization::OrganizationEvent;
 use domain::{AccountId, Category, Event, OrganizationId};
 use eventstore_schema::{Opened, Position, SealError, Sealer};
+use futures_util::future::try_join_all;
 use projections::{
     Feed, FeedSubscription, Item, Page, Projections, QueryError, ReadModels, Reader, Viewer, WaitError,
     accounts, organizations,
@@ -109,8 +109,10 @@ impl People {
         let mut read = self.shared.open(viewer, organization_id);
         // As far as they were read by then.
         let _ = tokio::time::timeout(PEOPLE_FILL_WAIT_MAX, read.wait_for(|is_read| *is_read)).await;
-        if let Err(error) = self.shared.refresh(&viewer, organization_id).await {
-            tracing::debug!(%error, "changed names are left out");
+        let refresh = self.shared.refresh(&viewer, organization_id);
+        match tokio::time::timeout(MIN_POSITION_WAIT_MAX / 2, refresh).await {
+            Ok(Ok(())) | Err(_) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "changed names are left out"),
         }
         let known = self.shared.known();
         let Some(Kept { index, .. }) = known.organizations.get(&organization_id) else {
@@ -155,7 +157,7 @@ impl Shared {
             return kept.read.clone();
         }
         let (done, read) = watch::channel(false);
-        let index = Index { used: count, ..Index::new(count, epoch) };
+        let index = Index::new(count, epoch);
         known.organizations.insert(organization_id, Kept { index, read: read.clone() });
         known.make_room(organization_id);
         let after = known.position;
@@ -228,8 +230,7 @@ impl Shared {
     /// Reads those anew who changed.
     async fn refresh(&self, viewer: &Viewer, organization_id: OrganizationId) -> Result<(), ReadError> {
         let rows_max = usize::try_from(PAGE_ROWS_MAX).unwrap_or(usize::MAX);
-        let deadline = Instant::now() + MIN_POSITION_WAIT_MAX / 2;
-        while Instant::now() < deadline {
+        loop {
             let (id, stale, at) = {
                 let known = self.known();
                 let Some(Kept { index, .. }) = known.organizations.get(&organization_id) else {
@@ -250,15 +251,13 @@ impl Shared {
                 index.renew(account_id, at, names.get(&account_id).map(String::as_str));
             }
         }
-        Ok(())
     }
 
     /// Read models as of a position, or as they are where nothing has happened yet.
     async fn as_of(&self, position: Option<Position>) -> Result<Reader, ReadError> {
         let Some(position) = position else { return Ok(self.read_models.now()) };
-        for name in READS {
-            self.projections.wait_for(name, position, MIN_POSITION_WAIT_MAX / 2).await?;
-        }
+        let waits = READS.iter().map(|name| self.projections.wait_for(name, position, MIN_POSITION_WAIT_MAX));
+        try_join_all(waits).await?;
         Ok(self.read_models.showing(READS, position))
     }
 

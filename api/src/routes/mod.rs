@@ -41,6 +41,7 @@ pub static ROUTES: &[Route] = &[
     Route::of::<conversations::delete_conversation::DeleteConversation>(),
     Route::of::<conversations::get_conversation::GetConversation>(),
     Route::of::<conversations::get_recipients::GetRecipients>(),
+    Route::of::<conversations::list_activity::ListActivity>(),
     Route::of::<conversations::list_changes::ListChanges>(),
     Route::of::<conversations::list_conversations::ListConversations>(),
     Route::of::<conversations::list_generations::ListGenerations>(),

@@ -11,6 +11,7 @@ mod check;
 pub mod commands;
 mod direct;
 mod events;
+mod message_entry;
 #[cfg(test)]
 mod properties;
 mod records;

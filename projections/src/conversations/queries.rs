@@ -10,6 +10,7 @@ use domain::{
 use eventstore_schema::{Position, SealedCell};
 
 use crate::cell::Sql;
+use crate::messages::queries::Direction;
 use crate::reader::{Page, PageKey, QueryError, Reader, Viewer};
 
 crate::result! {
@@ -49,6 +50,9 @@ crate::result! {
         last_number: u64,
         /// When that was sent; none when it is hidden from the viewer.
         last_sent_at: Option<Timestamp>,
+        /// Position of its last message, or of what opened it or let the viewer in, whichever is the latest; none as long as the read
+        /// models do not show that.
+        activity_position: Option<Position>,
         /// Up to where the viewer has read, on any device.
         read_up_to: u64,
         /// When it was opened.
@@ -180,6 +184,24 @@ macro_rules! hidden {
 
 pub(crate) use hidden;
 
+/// Where something happened last in the conversation that `n` counts the messages of, for the member `v`.
+macro_rules! activity {
+    () => {
+        "greatest(n.activity_position, v.joined_position)"
+    };
+}
+pub(crate) use activity;
+
+/// Whether all read models that activity comes from show it: nothing comes before it later.
+macro_rules! activity_is_shown {
+    () => {
+        concat!(
+            activity!(),
+            " <= (SELECT least(c.position, m.position) FROM read.conversations_checkpoint AS c, read.messages_checkpoint AS m) "
+        )
+    };
+}
+
 /// Columns of [`ConversationView`]: `v` the viewer's membership, `c` the conversation, `n` its counter, `$1` the viewer.
 macro_rules! conversation_fields {
     () => {
@@ -188,6 +210,7 @@ macro_rules! conversation_fields {
             "v.history_visibility, greatest(n.deleted_up_to, ", $crate::conversations::queries::hidden!(), ") AS hidden_up_to, ",
             "c.members, v.role, v.organization_term, v.workspace_term, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
             "CASE WHEN n.last_number > ", $crate::conversations::queries::hidden!(), " THEN n.last_sent_at END AS last_sent_at, ",
+            "CASE WHEN n.activity_position IS NOT NULL THEN ", $crate::conversations::queries::activity!(), " END AS activity_position, ",
             "greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
             "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, ", $crate::conversations::queries::hidden!(), ") AS read_up_to, ",
             "c.created_at, ",
@@ -198,7 +221,7 @@ macro_rules! conversation_fields {
 pub(crate) use conversation_fields;
 
 macro_rules! conversation_columns {
-    ($($rest:literal),+) => {
+    ($($rest:expr),+) => {
         concat!(
             "SELECT ",
             conversation_fields!(),
@@ -229,6 +252,48 @@ pub async fn mine(
         None => reader.all(viewer, ALL, &[&me, &behind, &limit]).await,
         Some(workspace) => reader.all(viewer, OF_WORKSPACE, &[&me, &behind, &limit, &Sql(workspace)]).await,
     }
+}
+
+/// Where a conversation stands among others by its last activity.
+pub type ActivityKey = (Position, ConversationId);
+
+/// Conversations of the viewer in the organization that it acts in, by their last activity: behind the page's key in the direction,
+/// the latest first when backwards. Everything is left out that read models may still show something before, for a moment.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn by_activity(
+    reader: &Reader,
+    viewer: &Viewer,
+    direction: Direction,
+    page: Page<ActivityKey>,
+) -> Result<Vec<ConversationView>, QueryError> {
+    const FORWARDS: &str = conversation_columns!(
+        "AND ",
+        activity_is_shown!(),
+        "AND (",
+        activity!(),
+        ", v.conversation_id) > ($2, $3) ORDER BY ",
+        activity!(),
+        ", v.conversation_id LIMIT $4"
+    );
+    const BACKWARDS: &str = conversation_columns!(
+        "AND ",
+        activity_is_shown!(),
+        "AND (",
+        activity!(),
+        ", v.conversation_id) < ($2, $3) ORDER BY ",
+        activity!(),
+        " DESC, v.conversation_id DESC LIMIT $4"
+    );
+    const BEHIND_ALL: ActivityKey =
+        (Position::new(i64::MAX.unsigned_abs()), ConversationId::from_bytes([u8::MAX; 16]));
+    let (sql, (position, id)) = match direction {
+        Direction::Forwards => (FORWARDS, page.behind()),
+        Direction::Backwards => (BACKWARDS, page.after.unwrap_or(BEHIND_ALL)),
+    };
+    let (me, position, id) = (Sql(viewer.account_id), Sql(position), Sql(id));
+    reader.all(viewer, sql, &[&me, &position, &id, &page.limit()]).await
 }
 
 /// A conversation of the viewer.

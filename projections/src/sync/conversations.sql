@@ -1,4 +1,4 @@
-, page.activity_position, page.ended, h.up_to AS visible_after,
+, page.activity_position AS sort_position, page.ended, h.up_to AS visible_after,
     CASE WHEN c.kind = 'DIRECT' THEN (SELECT other.account_id FROM read.conversation_members AS other
         WHERE other.conversation_id = c.conversation_id AND other.account_id <> $1 LIMIT 1) END AS direct_with,
     m.message_id AS last_message_id, m.sender_id AS last_sender_id, m.edited_at AS last_edited_at,

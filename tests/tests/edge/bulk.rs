@@ -116,3 +116,47 @@ async fn lists_tell_what_people_are_called() {
     let messages = ann.http().await.get(&format!("/v1/conversations/{id}/messages")).await.expect(200).json;
     assert_eq!(named(&messages["senders"], &ben), told("Ben Baker"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_are_listed_by_activity_and_polled_for_what_came_since() {
+    use envoi_client::api::conversations::{active_since, by_activity};
+    let Office { server, ann, ben, eve, id } = office().await;
+    let organization = envoi_client::api::organizations::list(ann.client.session(), None).await.unwrap();
+    let organization = organization.items[0].organization_id;
+    let second = ann.client.create_group(organization, &NewGroup::default()).await.unwrap();
+    let third = ann.client.create_group(organization, &NewGroup::default()).await.unwrap();
+    ann.client.send_text(id, "one").await.unwrap();
+    server.settled().await;
+    let session = ann.client.session();
+    let ids = |page: &envoi_client::api::dto::Activity| {
+        page.items.iter().map(|item| item.conversation_id).collect::<Vec<_>>()
+    };
+    let first = by_activity(session, organization, None).await.unwrap();
+    assert_eq!((ids(&first), &first.next_cursor), (vec![id, third, second], &None));
+    // From page to page.
+    let path = format!("/v1/organizations/{organization}/conversations/activity");
+    let http = ann.http().await;
+    let page = http.get(&format!("{path}?limit=2")).await.expect(200).json;
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let rest = http.get(&format!("{path}?limit=2&cursor={cursor}")).await.expect(200).json;
+    assert_eq!((column(&rest, "conversation_id"), &rest["poll_cursor"]), (vec![json!(second)], &Value::Null));
+    // Nothing has happened since; then something does, and somebody is let in where nothing is said.
+    let poll = first.poll_cursor.unwrap();
+    let none = active_since(session, organization, &poll).await.unwrap();
+    assert_eq!((ids(&none), none.poll_cursor.as_ref()), (vec![], Some(&poll)));
+    ann.client.send_text(second, "two").await.unwrap();
+    ann.client.send_text(id, "three").await.unwrap();
+    server.settled().await;
+    let since = active_since(session, organization, &poll).await.unwrap();
+    assert_eq!(ids(&since), [second, id]);
+    let bens = ben.client.session();
+    let before = by_activity(bens, organization, None).await.unwrap();
+    assert_eq!(ids(&before), [id]);
+    ann.client.add_member(third, ben.id(), domain::conversation::ConversationRole::Member).await.unwrap();
+    server.settled().await;
+    let since = active_since(bens, organization, &before.poll_cursor.unwrap()).await.unwrap();
+    assert_eq!(ids(&since), [third]);
+    eve.http().await.get(&path).await.refused(404, "organization_not_found");
+    http.get(&format!("{path}?cursor=a&after=b")).await.refused(400, "invalid_query");
+    http.get(&format!("{path}?after={cursor}x")).await.refused(400, "invalid_cursor");
+}

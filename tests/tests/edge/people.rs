@@ -43,14 +43,9 @@ async fn people_are_found_on_every_node_by_the_names_that_they_have_now() {
     let here = ben.http().await;
     let nodes = [here, Http::new(&other.url()).with_token(&token)];
     for node in &nodes {
-        assert_eq!(
-            found(node, organization, "arch").await,
-            [json!("Ben Archer-Smith"), json!("Zo\u{eb} Archer")]
-                .into_iter()
-                .collect::<std::collections::BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
-        );
+        let mut archers = found(node, organization, "arch").await;
+        archers.sort_by_key(|name| name.to_string());
+        assert_eq!(archers, [json!("Ben Archer-Smith"), json!("Zo\u{eb} Archer")]);
         assert_eq!(found(node, organization, "ZOE").await, [json!("Zo\u{eb} Archer")]);
         assert_eq!(found(node, organization, "smith%20ben").await, [json!("Ben Archer-Smith")]);
         assert_eq!(found(node, organization, "rcher").await, Vec::<Value>::new());

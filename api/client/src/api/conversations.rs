@@ -80,6 +80,32 @@ pub async fn list(
     Ok(session.call(Outgoing::get(path).query("cursor", cursor)).await?.body)
 }
 
+/// The conversations of an organization by their last activity, the latest first: one page going back from `cursor`.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn by_activity(
+    session: &Session,
+    organization: OrganizationId,
+    cursor: Option<&str>,
+) -> Result<dto::Activity, ApiError> {
+    let path = format!("/v1/organizations/{organization}/conversations/activity");
+    Ok(session.call(Outgoing::get(path).query("cursor", cursor)).await?.body)
+}
+
+/// Those in which something happened behind a `poll_cursor`, the earliest first.
+///
+/// # Errors
+/// Each [`ApiError`].
+pub async fn active_since(
+    session: &Session,
+    organization: OrganizationId,
+    poll_cursor: &str,
+) -> Result<dto::Activity, ApiError> {
+    let path = format!("/v1/organizations/{organization}/conversations/activity");
+    Ok(session.call(Outgoing::get(path).query("after", Some(poll_cursor))).await?.body)
+}
+
 /// The members of a conversation, one page.
 ///
 /// # Errors

@@ -182,6 +182,17 @@ pub struct Conversation {
     pub read_up_to: u64,
 }
 
+/// Conversations by their last activity.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Activity {
+    /// The latest first; behind a `poll_cursor` the earliest.
+    pub items: Vec<Conversation>,
+    /// Where the next page begins, going back.
+    pub next_cursor: Option<String>,
+    /// What happens later is asked for with it.
+    pub poll_cursor: Option<String>,
+}
+
 /// A member of a conversation.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ConversationMember {

@@ -260,6 +260,8 @@ async fn conversations_are_as_documented() {
     let visibility = HistoryVisibility::All;
     conversations::change_history_visibility(session, TALK, visibility).await.unwrap();
     conversations::list(session, ORGANIZATION, Some("c")).await.unwrap();
+    conversations::by_activity(session, ORGANIZATION, Some("c")).await.unwrap();
+    conversations::active_since(session, ORGANIZATION, "c").await.unwrap();
     conversations::members(session, TALK, Some("c")).await.unwrap();
     assert_eq!(organizations::find_people(session, ORGANIZATION, "bo").await.unwrap().items.len(), 1);
     assert_eq!(devices::keys_of_all(session, &[BOB]).await.unwrap().len(), 1);

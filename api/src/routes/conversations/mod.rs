@@ -22,6 +22,7 @@ pub mod create_group;
 pub mod delete_conversation;
 pub mod get_conversation;
 pub mod get_recipients;
+pub mod list_activity;
 pub mod list_changes;
 pub mod list_conversations;
 pub mod list_generations;
