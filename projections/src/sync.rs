@@ -22,7 +22,7 @@ crate::result! {
     /// What a sync shows of a conversation beside its [`ConversationView`].
     pub struct Activity {
         /// Position of its last message, or of what opened it to the account.
-        activity_position: Position,
+        sort_position: Position,
         /// Whether the account is in it no more, or it was deleted: nothing else of it may be shown then.
         ended: bool,
         /// Messages have numbers above this one: the others went with an earlier deletion.
@@ -48,7 +48,7 @@ crate::result! {
         /// Which.
         conversation_id: ConversationId,
         /// What it is listed by.
-        sort_position: Position,
+        activity_position: Position,
     }
 }
 
