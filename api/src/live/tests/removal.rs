@@ -22,6 +22,9 @@ async fn seen(
     }
     removal().await;
     node.send(writer, conversation, b"after").await;
+    // What is still to be routed there would be judged as for those who follow already.
+    let head = node.log.head().await.unwrap().position;
+    other.state.live.hub.reached(head).await;
     let mut resumes = other.resume(reader, &start).await;
     assert_eq!(resumes.next().await["type"], "welcome");
     let mut begins = other.connect_fully(reader).await;
