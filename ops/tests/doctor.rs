@@ -25,6 +25,9 @@ fn a_root_key_of_another_installation_is_found() {
     // This PostgreSQL is not durable, which the doctor does not like either: the findings count, not the exit code.
     let fresh = installation.runs(&["doctor", "--json"]).json();
     assert_eq!(found(&fresh, "keyring")["found"], "is empty: the first server makes its keys");
+    for part in ["clock", "schema", "log"] {
+        assert_eq!(found(&fresh, part)["state"], "good", "{fresh}");
+    }
     drop(installation.serve("projector"));
     let used = installation.runs(&["doctor", "--json"]).json();
     assert_eq!(found(&used, "keyring")["state"], "good");

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use commands::clock::Clock;
 use commands::reactions::{leaderless, parked_figures};
 use eventstore_schema::Keyring;
 use eventstore_schema::database::{self, Role};
 use eventstore_schema::keyring::{RootKeyFile, RootProvider};
 use eventstore_schema::migrations::Form;
+use projections::audit::queries::CLOCKS_APART_MAX;
 use prometheus::Registry;
 use serde_json::json;
 use tokio_postgres::Client;
@@ -26,6 +28,8 @@ pub struct Args {}
 
 /// Oldest PostgreSQL that has what the read side needs (views with `security_invoker`), as `server_version_num`.
 const POSTGRES_MIN: i32 = 150_000;
+/// From how many seconds on clocks that are apart are worth a look: pauses, tokens and leases allow for less.
+const CLOCKS_DOUBTFUL_SECONDS: f64 = 30.0;
 
 /// How a part is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,7 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
     mail(&mut findings, &config).await;
     if let Some(client) = postgres(&mut findings, &config).await {
         settings(&mut findings, &client).await;
+        clock(&mut findings, &client).await;
         rights(&mut findings, &client).await;
         schema(&mut findings, &config).await;
         keyring(&mut findings, &config).await;
@@ -211,6 +216,27 @@ async fn settings(findings: &mut Findings, client: &Client) {
                 findings.doubtful("durability", format!("`{name}` cannot be read"), "look at postgresql.conf")
             }
         }
+    }
+}
+
+/// Whether this machine's clock and PostgreSQL's, by which all nodes can be compared, go alike: events carry their node's time.
+async fn clock(findings: &mut Findings, client: &Client) {
+    const PART: &str = "clock";
+    const MEND: &str = "let a time service set the clocks of both machines (chrony, systemd-timesyncd)";
+    let now = "SELECT extract(epoch FROM clock_timestamp())::float8";
+    let here = Clock::system().now().as_micros() as f64 / 1e6;
+    let there: f64 = match client.query_one(now, &[]).await.and_then(|row| row.try_get(0)) {
+        Ok(there) => there,
+        Err(error) => return findings.doubtful(PART, error.to_string(), "is it PostgreSQL?"),
+    };
+    let apart = (there - here).abs();
+    let found = format!("{apart:.0} s apart from PostgreSQL's");
+    if apart > CLOCKS_APART_MAX.as_secs_f64() {
+        findings.bad(PART, format!("{found}: a search of the audit log by time may miss events"), MEND);
+    } else if apart > CLOCKS_DOUBTFUL_SECONDS {
+        findings.doubtful(PART, found, MEND);
+    } else {
+        findings.good(PART, "goes with PostgreSQL's");
     }
 }
 
