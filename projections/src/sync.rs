@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 
 use domain::{AccountId, ConversationId, MessageId, OrganizationId, Timestamp};
 use eventstore_schema::Position;
+use tokio_postgres::types::ToSql;
 
 use crate::cell::Sql;
 use crate::conversations::queries::{ConversationView, conversation_fields};
@@ -14,6 +15,8 @@ use crate::reader::{Ask, Page, QueryError, Reader, Shape, Viewer};
 pub const SYNCED: &[&str] = &["accounts", "conversations", "messages", "organizations", "workspaces"];
 /// Messages of others are counted as unread among so many of the newest.
 pub const UNREAD_MAX: u32 = 100;
+
+type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// What conversations are ordered by, descending: the last activity, then the id.
 pub type ActivityKey = (Position, ConversationId);
@@ -25,7 +28,7 @@ crate::result! {
         sort_position: Position,
         /// Whether the account is in it no more, or it was deleted: nothing else of it may be shown then.
         ended: bool,
-        /// Messages have numbers above this one: the others went with an earlier deletion.
+        /// Messages have numbers above this one: the others are hidden from the account, or went with an earlier deletion.
         visible_after: u64,
         /// The other member of a direct conversation.
         direct_with: Option<AccountId>,
@@ -144,11 +147,14 @@ pub async fn sync(
     let mut asks = vec![
         Ask { viewer: outside, sql: ORGANIZATIONS, parameters: vec![&me] },
         Ask { viewer: outside, sql: PARKED, parameters: vec![&me] },
-        Ask { viewer: outside, sql: ENDED, parameters: vec![&me, &behind, &activity, &id, &limit, &ids] },
     ];
+    if since.is_some() {
+        let parameters: Vec<Parameter<'_>> = vec![&me, &behind, &activity, &id, &limit, &ids];
+        asks.push(Ask { viewer: outside, sql: ENDED, parameters });
+    }
     for organization in &inside {
         let viewer = Viewer { account_id, organization_id: Some(organization.0) };
-        let parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
+        let parameters: Vec<Parameter<'_>> =
             vec![&me, &behind, &activity, &id, &limit, organization, &unread];
         asks.push(Ask { viewer, sql: CONVERSATIONS, parameters });
     }
@@ -156,9 +162,9 @@ pub async fn sync(
     let mut answers = snapshot.answers.into_iter();
     let organizations = read::<Organization>(answers.next())?;
     let aside = read::<Place>(answers.next())?.into_iter().find_map(|row| row.position);
-    let ended = read::<Ended>(answers.next())?.into_iter().filter(|_| since.is_some());
+    let ended = if since.is_some() { read::<Ended>(answers.next())? } else { Vec::new() };
     let mut conversations: Vec<_> =
-        ended.map(|row| Synced::Ended(row.conversation_id, row.activity_position)).collect();
+        ended.into_iter().map(|row| Synced::Ended(row.conversation_id, row.activity_position)).collect();
     for rows in answers {
         for row in &rows {
             let there = (ConversationView::read(row)?, Activity::read(row)?);

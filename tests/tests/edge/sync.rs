@@ -49,7 +49,7 @@ fn ids(list: &Value) -> Vec<&str> {
 
 async fn what_changed_since_is_told_and_nothing_else(engine: Engine) {
     let server = TestServer::start_over(engine).await;
-    let (ann, ben) = tokio::join!(Person::register(&server, "ann"), Person::register(&server, "ben"));
+    let (ann, ben) = tokio::join!(Person::with_device(&server, "ann"), Person::with_device(&server, "ben"));
     let organization = ann.client.create_organization("Acme").await.unwrap();
     ann.bring(organization, &ben, OrganizationRole::Member).await;
     let (anns, bens) = (ann.http().await, ben.http().await);
@@ -149,7 +149,7 @@ async fn what_changed_since_is_told_and_nothing_else(engine: Engine) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_from_the_organization_is_told_by_another_node_with_every_reactor_dead() {
     let mut here = TestServer::start().await;
-    let (ann, ben) = tokio::join!(Person::register(&here, "ann"), Person::register(&here, "ben"));
+    let (ann, ben) = tokio::join!(Person::with_device(&here, "ann"), Person::with_device(&here, "ben"));
     let organization = ann.client.create_organization("Acme").await.unwrap();
     ann.bring(organization, &ben, OrganizationRole::Member).await;
     let anns = ann.http().await;
@@ -178,7 +178,7 @@ async fn whoever_comes_after_thirty_days_or_from_another_log_is_told_everything(
     const DAY: i64 = 86_400;
     let clock = Clock::manual(START);
     let server = TestServer::start_with(Options { clock: Some(clock.clone()), ..Options::default() }).await;
-    let ann = Person::register(&server, "ann").await;
+    let ann = Person::with_device(&server, "ann").await;
     let organization = ann.client.create_organization("Acme").await.unwrap();
     let http = ann.http().await;
     let first = group(&http, organization, &[]).await;

@@ -27,7 +27,8 @@ pub struct SyncedConversation {
     pub last_message: Option<LastMessage>,
     /// Messages of others behind `read_up_to` that were not deleted, counted among the newest 100.
     pub unread: u64,
-    /// Its messages have numbers above this one: what was kept of those up to it went with an earlier deletion.
+    /// Its messages have numbers above this one: those up to it are hidden from the caller, or went with an earlier deletion; what was
+    /// kept of them is to be forgotten.
     pub visible_after: u64,
 }
 

@@ -1,9 +1,9 @@
 //! `envoi client sync`: what changed in your conversations since this device looked last.
 
 use domain::ConversationId;
-use envoi_client::Client;
 use envoi_client::api::dto::SyncedConversation;
 use envoi_client::sync::{Changes, Synced};
+use envoi_client::{Client, Error};
 use serde_json::{Value, json};
 
 use super::names::Names;
@@ -23,7 +23,7 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
     let client = place.client()?;
     let synced = if args.all { client.sync_since(None).await } else { client.sync().await };
     let synced = synced.map_err(explain)?;
-    let rows = rows(&client, &synced, None).await?;
+    let rows = rows(&client, &synced, None).await.map_err(explain)?;
     let whole = json!({ "reset": synced.reset, "conversations": rows, "left": synced.left });
     place.output.result(&whole, || told(&synced, &rows));
     // What was told is told: the next time begins behind it.
@@ -33,12 +33,12 @@ pub async fn run(place: &Place, args: Args) -> Result<(), CliError> {
 /// The conversations in which something changed, `only` one of them if it is named, with what changed inside.
 ///
 /// # Errors
-/// When the server cannot be reached.
+/// As [`Client::changes`].
 pub async fn rows(
     client: &Client,
     synced: &Synced,
     only: Option<ConversationId>,
-) -> Result<Vec<Value>, CliError> {
+) -> Result<Vec<Value>, Error> {
     let mut names = Names::new(client);
     for person in &synced.people {
         names.know(person.account_id, person.display_name.clone());
@@ -52,7 +52,7 @@ pub async fn rows(
         let mut row = row(&mut names, one).await;
         // What is told whole says nothing of what changed.
         if synced.since.is_some() && !synced.reset {
-            let changes = client.changes(id, synced.since.as_ref()).await.map_err(explain)?;
+            let changes = client.changes(id, synced.since.as_ref()).await?;
             if let Value::Object(row) = &mut row {
                 row.insert("changes".to_owned(), changed(&changes));
             }
