@@ -138,6 +138,14 @@ async fn who_joins_is_given_nothing_from_before_and_who_comes_back_nothing_of_a_
     assert_eq!(shown["history_visibility"], "joined");
     assert_eq!((&shown["hidden_up_to"], &shown["read_up_to"]), (&json!(2), &json!(2)));
     assert_eq!((&shown["last_number"], &shown["last_sent_at"]), (&json!(2), &json!(null)));
+    let synced = async || {
+        let page = carols.get("/v1/sync").await.expect(200).json;
+        let mut all = page["conversations"].as_array().unwrap().iter();
+        all.find(|one| one["conversation"]["conversation_id"] == json!(id)).cloned().unwrap()
+    };
+    let sync = synced().await;
+    assert_eq!((&sync["visible_after"], &sync["unread"]), (&json!(2), &json!(0)));
+    assert_eq!(sync["last_message"], json!(null));
     let before = talk.given(ben).await;
     assert_eq!((&before["messages"], &before["pins"]), (&json!([1, 2]), &json!([1])));
 
@@ -149,6 +157,20 @@ async fn who_joins_is_given_nothing_from_before_and_who_comes_back_nothing_of_a_
 
     let third = until_sent(ann, *id, "three").await;
     assert_hidden(&talk.given(carol).await, &[third], &[1]);
+    let sync = synced().await;
+    assert_eq!((&sync["visible_after"], &sync["unread"]), (&json!(2), &json!(1)));
+    assert_eq!(sync["last_message"]["number"], json!(third));
+    // An edit of a hidden message is no change to her.
+    let first_sent =
+        ann.client.latest(*id, 10).await.unwrap().into_iter().find(|one| one.number == 1).unwrap();
+    ann.client.edit_text(*id, 1, first_sent.message_id, "one, edited").await.unwrap();
+    talk.server.settled().await;
+    let position = carols.get("/v1/sync").await.expect(200).json["position"].as_str().unwrap().to_owned();
+    ann.client.edit_text(*id, 1, first_sent.message_id, "one, edited again").await.unwrap();
+    talk.server.settled().await;
+    let changes =
+        carols.get(&format!("/v1/conversations/{id}/changes?since={position}")).await.expect(200).json;
+    assert_eq!(changes["messages"], json!([]));
     // She goes, something is said under a new key, and she comes back.
     ann.client.remove_member(*id, carol.id()).await.unwrap();
     let fourth = until_sent(ben, *id, "four").await;
