@@ -2,6 +2,7 @@
 
 use domain::AccountId;
 use eventstore_schema::{Incarnation, Position, ReadFilter};
+use projections::QueryError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -64,9 +65,13 @@ impl<K: Serialize + DeserializeOwned> Run<K> {
     /// The place up to which the run tells of everything, for whoever asks: what its first page showed.
     ///
     /// # Errors
-    /// When it cannot be sealed.
+    /// When this page shows less than the first did, as read models of another release or after a crash may: what moved to this page
+    /// since would be told never. When it cannot be sealed.
     pub fn place(&mut self, state: &State, account: AccountId, shown: Position) -> Result<String, Problem> {
         let position = Position::new(*self.position.get_or_insert(shown.get()));
+        if shown < position {
+            return Err(QueryError::Behind.into());
+        }
         state.cursors.seal_place(account, Place { incarnation: Incarnation(self.log), position })
     }
 

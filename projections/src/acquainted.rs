@@ -3,9 +3,10 @@
 //! It looks at the memberships of one release's read models, so each set of their fingerprints has a function of its own. Its
 //! name is part of the policies that ask it, and thereby of the fingerprints of the projections that have such policies.
 
+use domain::Digest;
+
 use crate::projector::fingerprint_in;
 use crate::views::{Views, short};
-use domain::Digest;
 
 /// Its body, with `read.` for the views.
 const BODY: &str = include_str!("acquainted.sql");
@@ -46,6 +47,13 @@ pub(crate) fn create(edition: u32) -> String {
 pub(crate) fn renew(edition: u32) -> String {
     let (name, replace) = (name(edition), replace(edition));
     format!("SELECT pg_advisory_xact_lock(hashtextextended('{name}', 0));\n{replace}")
+}
+
+/// Statements that drop one of this name, unless a policy asks it, while nobody makes one.
+pub(crate) fn drop(name: &str) -> String {
+    format!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('{name}', 0)); DROP FUNCTION IF EXISTS {name}(uuid)"
+    )
 }
 
 fn replace(edition: u32) -> String {

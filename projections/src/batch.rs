@@ -181,16 +181,8 @@ pub(crate) async fn store_parked(
     for one in parked {
         let (position, revision) = (Sql(one.position), Sql(one.revision));
         let (stream, organization) = (one.stream.to_string(), Sql(one.organization_id));
-        let values: [&(dyn ToSql + Sync); 8] = [
-            &name,
-            &position,
-            &stream,
-            &revision,
-            &one.event_type,
-            &one.reason,
-            &fingerprint,
-            &organization,
-        ];
+        let values: [&(dyn ToSql + Sync); 8] =
+            [&name, &position, &stream, &revision, &one.event_type, &one.reason, &fingerprint, &organization];
         client.execute(SQL, &values).await.map_err(StoreError::at("parking an event"))?;
     }
     Ok(())

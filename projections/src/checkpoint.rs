@@ -52,20 +52,14 @@ impl Checkpoint {
     }
 
     /// The checkpoint, if the projection was ever filled as this release defines it.
-    pub(crate) async fn read(
-        client: &Client,
-        projector: &dyn Projector,
-    ) -> Result<Option<Self>, StoreError> {
+    pub(crate) async fn read(client: &Client, projector: &dyn Projector) -> Result<Option<Self>, StoreError> {
         let sql =
             format!("SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1 AND fingerprint = $2");
         Self::query(client, &sql, projector).await
     }
 
     /// As [`Checkpoint::read`], holding the row until the transaction ends: nobody moves it meanwhile.
-    pub(crate) async fn lock(
-        client: &Client,
-        projector: &dyn Projector,
-    ) -> Result<Option<Self>, StoreError> {
+    pub(crate) async fn lock(client: &Client, projector: &dyn Projector) -> Result<Option<Self>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM projection.checkpoints WHERE name = $1 AND fingerprint = $2 FOR UPDATE"
         );

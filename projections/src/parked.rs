@@ -60,10 +60,7 @@ pub async fn parked(config: &Config) -> Result<Vec<ParkedStream>, StatusError> {
 }
 
 /// The parked streams of one projection, as the client's transaction sees them, oldest first.
-pub(crate) async fn of(
-    client: &Client,
-    projector: &dyn Projector,
-) -> Result<Vec<ParkedStream>, StoreError> {
+pub(crate) async fn of(client: &Client, projector: &dyn Projector) -> Result<Vec<ParkedStream>, StoreError> {
     const SQL: &str = "SELECT DISTINCT ON (stream) projection, stream, position, event_type, \
          coalesce(reason, '') AS reason, attempts, (extract(epoch FROM parked_at) * 1000000)::bigint AS since, \
          count(*) OVER (PARTITION BY stream) AS events FROM projection.parked_events \

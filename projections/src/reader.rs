@@ -210,7 +210,8 @@ impl Reader {
     ) -> Result<Vec<R>, QueryError> {
         let client = self.pool.get().await.map_err(QueryError::Connect)?;
         let sql = self.views.query(sql);
-        let (shows, rows) = run(&client, viewer, self.has_to_show(), &sql, parameters).await.map_err(QueryError::Query)?;
+        let (shows, rows) =
+            run(&client, viewer, self.has_to_show(), &sql, parameters).await.map_err(QueryError::Query)?;
         if !shows {
             return Err(QueryError::Behind);
         }

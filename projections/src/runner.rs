@@ -95,6 +95,11 @@ pub(crate) async fn run(context: Arc<Context>) {
         }
         match &error {
             RunError::Lost => tracing::info!(projection = name, "starts over: its lease is lost"),
+            // Another release makes its own, or they are verified.
+            RunError::Rebuild(RebuildError::Busy { holder, .. }) => {
+                tracing::debug!(projection = name, holder, "waits until its tables can be filled");
+                context.gauge.set_state(State::Rebuilding, None);
+            }
             RunError::Store(error) if error.is_fenced() => {
                 tracing::info!(projection = name, "starts over: its checkpoint was moved");
             }
@@ -173,7 +178,8 @@ async fn install(context: &Context, lease: &Lease, store: &mut Store) -> Result<
     let projector = &*context.projector;
     let Some(leases) = &context.leases else { return Err(RunError::Lost) };
     let mut found = Checkpoint::read(&store.client, projector).await?;
-    let is_first = found.is_none() && Checkpoint::of_every_release(&store.client, context.name()).await?.is_empty();
+    let is_first =
+        found.is_none() && Checkpoint::of_every_release(&store.client, context.name()).await?.is_empty();
     let is_long = async || Ok::<_, LogError>(events_after(&**log, None, LONG).await? == LONG);
     let is_behind = match &found {
         Some(checkpoint) => checkpoint.mark.is_none() && is_long().await?,

@@ -59,9 +59,7 @@ pub(crate) async fn compare(
     store.execute(&layout.create(&made)).await?;
     store.execute(&layout.create_keys(&made)).await?;
     store.execute(&layout.create_indexes(&made)).await?;
-    store
-        .execute(&format!("CREATE SCHEMA {views}; GRANT USAGE ON SCHEMA {views} TO envoi_reader"))
-        .await?;
+    store.execute(&format!("CREATE SCHEMA {views}; GRANT USAGE ON SCHEMA {views} TO envoi_reader")).await?;
     store.execute(&layout.publish_in(&views, &made)).await?;
     let client = &store.client;
     let mut expected = facts(client, "", &made, &made).await?;
@@ -119,19 +117,15 @@ pub(crate) async fn gone(
         AND EXISTS (SELECT FROM projection.checkpoints WHERE name = $2 AND generation = $3) LIMIT 1";
     let (schema, views) = (Layout(projector).schema(generation), Layout(projector).views());
     let tables = projector.tables().iter().map(|def| format!("{schema}.{}", def.table().name));
-    let names: Vec<String> = tables.chain(relations(projector).map(|name| format!("{views}.{name}"))).collect();
+    let names: Vec<String> =
+        tables.chain(relations(projector).map(|name| format!("{views}.{name}"))).collect();
     let failed = || StoreError::at("looking for a projection's tables");
     let row =
         store.client.query_opt(SQL, &[&names, &projector.name(), &generation]).await.map_err(failed())?;
     row.map(|row| row.try_get(0)).transpose().map_err(failed())
 }
 
-async fn facts(
-    client: &Client,
-    prefix: &str,
-    schema: &str,
-    left_out: &str,
-) -> Result<Facts, StoreError> {
+async fn facts(client: &Client, prefix: &str, schema: &str, left_out: &str) -> Result<Facts, StoreError> {
     let failed = || StoreError::at(format!("looking at the relations of {schema}"));
     let rows = client.query(RELATIONS, &[&schema, &left_out]).await.map_err(failed())?;
     let read = |row: &tokio_postgres::Row| {

@@ -138,7 +138,8 @@ pub async fn sync(
     since: Option<Position>,
     page: Page<ActivityKey>,
 ) -> Result<SyncPage, QueryError> {
-    const LAST: ActivityKey = (Position::new(i64::MAX as u64), ConversationId::from_bytes([u8::MAX; 16]));
+    const LAST: ActivityKey =
+        (Position::new(i64::MAX.cast_unsigned()), ConversationId::from_bytes([u8::MAX; 16]));
     let outside = Viewer { account_id, organization_id: None };
     let (me, (activity, id)) = (Sql(account_id), page.after.unwrap_or(LAST));
     let (activity, id, limit, unread) = (Sql(activity), Sql(id), page.limit(), i64::from(UNREAD_MAX));

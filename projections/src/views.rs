@@ -139,7 +139,10 @@ mod tests {
             ("SELECT FROM read.messages AS m", format!("SELECT FROM {schema}.messages AS m")),
             ("read.messages", format!("{schema}.messages")),
             ("read.messages_x, read.messages;", format!("read.messages_x, {schema}.messages;")),
-            ("already.read.messages thread.messages read.", "already.read.messages thread.messages read.".to_owned()),
+            (
+                "already.read.messages thread.messages read.",
+                "already.read.messages thread.messages read.".to_owned(),
+            ),
             ("SELECT 1", "SELECT 1".to_owned()),
         ];
         for (sql, expected) in cases {

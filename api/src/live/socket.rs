@@ -141,6 +141,10 @@ impl Socket {
     async fn hello(&mut self) -> Result<Hello, Close> {
         let deadline = Instant::now() + LIVE_HELLO_WAIT_MAX;
         loop {
+            // Also for one that always has something to say.
+            if Instant::now() >= deadline {
+                return Err(Close::Silent);
+            }
             let message = timeout_at(deadline, self.line.wire.next()).await.map_err(|_| Close::Silent)?;
             match self.message(message).await? {
                 Some(Up::Hello(hello)) => return Ok(hello),

@@ -10,6 +10,9 @@ use tokio::net::TcpStream;
 
 use crate::limits::{LIVE_FRAME_BYTES_MAX, LIVE_READ_BYTES};
 
+/// Longest head of a frame: two bytes, a length of eight, a mask of four (RFC 6455, 5.2).
+const FRAME_HEAD_BYTES_MAX: usize = 14;
+
 /// From a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
@@ -78,6 +81,10 @@ impl Wire {
                 if let Some(incoming) = self.assemble(frame)? {
                     return Ok(incoming);
                 }
+            }
+            // Its length is looked at by the codec when all of it is there: as much as was announced.
+            if self.incoming.len() > LIVE_FRAME_BYTES_MAX + FRAME_HEAD_BYTES_MAX {
+                return Err(Broken::TooLarge);
             }
             if self.incoming.is_empty() {
                 self.incoming = BytesMut::new();
@@ -274,6 +281,23 @@ mod tests {
         ];
         let (came, ()) = tokio::join!(wire.next(), say(&mut client, &mut codec, frames));
         assert!(matches!(came, Err(Broken::TooLarge)));
+        // Only announced, and never to be there as a whole.
+        let (mut wire, mut client, _) = pair().await;
+        let announced = [0x81, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let saying = async {
+            client.write_all(&announced).await.unwrap();
+            // It is cut before all of this is taken.
+            let _ = client.write_all(&vec![b'x'; 4 * LIVE_FRAME_BYTES_MAX]).await;
+        };
+        let came = async {
+            let came = wire.next().await;
+            let kept = wire.incoming.len();
+            drop(wire);
+            (came, kept)
+        };
+        let ((came, kept), ()) = tokio::join!(came, saying);
+        assert!(matches!(came, Err(Broken::TooLarge)));
+        assert!(kept <= LIVE_FRAME_BYTES_MAX + FRAME_HEAD_BYTES_MAX + LIVE_READ_BYTES, "{kept}");
         let (mut wire, mut client, _) = pair().await;
         // A text of one byte that is none, masked with zeroes.
         client.write_all(&[0x81, 0x81, 0, 0, 0, 0, 0xff]).await.unwrap();

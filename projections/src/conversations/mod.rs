@@ -162,7 +162,10 @@ fn apply(event: &Decoded, change: &ConversationEvent, rows: &mut Rows) -> Result
         ConversationEvent::MemberJoined(it) => join(event, it, rows),
         ConversationEvent::MemberRoleChanged(it) => {
             let key = (it.conversation_id, it.account_id);
-            rows.update::<ConversationMember>(&key, |row| row.role = it.role)?;
+            rows.update::<ConversationMember>(&key, |row| {
+                row.role = it.role;
+                row.changed_position = event.position();
+            })?;
             // Whoever syncs sees by its position that something about its members changed.
             rows.update::<Conversation>(&it.conversation_id, |_| {})
         }
@@ -249,6 +252,7 @@ fn join(event: &Decoded, it: &ConversationMemberJoined, rows: &mut Rows) -> Resu
         left_at: None,
         left_position: None,
         removed_by: None,
+        changed_position: event.position(),
     })?;
     rows.update::<Conversation>(&it.conversation_id, |row| row.members = row.members.saturating_add(1))?;
     for recipient in &it.recipients {
@@ -285,6 +289,7 @@ fn leave(event: &Decoded, it: &ConversationMemberLeft, rows: &mut Rows) -> Resul
         row.left_at = Some(event.at());
         row.left_position = Some(event.position());
         row.removed_by = it.removed_by;
+        row.changed_position = event.position();
     })?;
     let set = RecipientsOf { conversation_id: it.conversation_id, account_id: it.account_id };
     for key in rows.keys_of(&set)? {

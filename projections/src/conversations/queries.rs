@@ -50,9 +50,8 @@ crate::result! {
         last_number: u64,
         /// When that was sent; none when it is hidden from the viewer.
         last_sent_at: Option<Timestamp>,
-        /// Position of its last message, or of what opened it or let the viewer in, whichever is the latest; none as long as the read
-        /// models do not show that.
-        activity_position: Option<Position>,
+        /// Position of its last message, or of what opened it or let the viewer in, whichever is the latest.
+        activity_position: Position,
         /// Up to where the viewer has read, on any device.
         read_up_to: u64,
         /// When it was opened.
@@ -197,7 +196,7 @@ macro_rules! activity_is_shown {
     () => {
         concat!(
             activity!(),
-            " <= (SELECT least(c.position, m.position) FROM read.conversations_checkpoint AS c, read.messages_checkpoint AS m) "
+            " <= (SELECT least(coalesce(c.position, 0), coalesce(m.position, 0)) FROM read.conversations_checkpoint AS c, read.messages_checkpoint AS m) "
         )
     };
 }
@@ -210,7 +209,7 @@ macro_rules! conversation_fields {
             "v.history_visibility, greatest(n.deleted_up_to, ", $crate::conversations::queries::hidden!(), ") AS hidden_up_to, ",
             "c.members, v.role, v.organization_term, v.workspace_term, c.generation, c.commit_required, coalesce(n.last_number, 0) AS last_number, ",
             "CASE WHEN n.last_number > ", $crate::conversations::queries::hidden!(), " THEN n.last_sent_at END AS last_sent_at, ",
-            "CASE WHEN n.activity_position IS NOT NULL THEN ", $crate::conversations::queries::activity!(), " END AS activity_position, ",
+            $crate::conversations::queries::activity!(), " AS activity_position, ",
             "greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
             "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, ", $crate::conversations::queries::hidden!(), ") AS read_up_to, ",
             "c.created_at, ",

@@ -80,8 +80,10 @@ crate::table! {
             left_position: Option<Position>,
             /// Who decided that they leave; none for the platform.
             removed_by: Option<AccountId>,
+            /// Position of the event by which they joined, left or had another role, last: no other row's of the conversation.
+            changed_position: Position,
         }
-        indexes ["account_id, conversation_id", "conversation_id, position"]
+        indexes ["account_id, conversation_id", "conversation_id, changed_position"]
         sets {
             /// All who are or were members.
             MembersIn { conversation_id: ConversationId }

@@ -114,11 +114,11 @@ const UNPINNED: &str = page!(
     "SELECT t.number, t.position AS changed FROM read.message_pin_tombstones AS t WHERE t.conversation_id = $2";
     seen!("t.number"); "t"
 );
-const MEMBERS: &str = "SELECT m.account_id, m.role, m.joined_at, m.left_at, m.position AS changed \
+const MEMBERS: &str = "SELECT m.account_id, m.role, m.joined_at, m.left_at, m.changed_position AS changed \
      FROM read.conversation_members AS v JOIN read.conversation_members AS m ON m.conversation_id = v.conversation_id \
      WHERE v.conversation_id = $2 AND v.account_id = $1 AND v.left_at IS NULL \
      AND (m.left_at IS NULL OR m.left_position > v.joined_position) \
-     AND m.position > $3 ORDER BY m.position LIMIT $4";
+     AND m.changed_position > $3 ORDER BY m.changed_position LIMIT $4";
 const JOINED: &str = "SELECT joined_position AS position FROM read.conversation_members \
      WHERE account_id = $1 AND conversation_id = $2 AND left_at IS NULL";
 const PARKED: &str = "SELECT min(position) AS position FROM (SELECT * FROM read.conversations_parked \

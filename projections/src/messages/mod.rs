@@ -136,8 +136,7 @@ fn conversation_keys(event: &ConversationEvent, at: Timestamp, keys: &mut Keys<'
         ConversationEvent::ReactionSet(it) => {
             let key = (it.conversation_id, it.number, it.account_id, it.slot);
             keys.load::<MessageCounter>(it.conversation_id);
-            keys.load::<MessageReaction>(key);
-            keys.load::<ReactionTombstone>(key);
+            tombstones::reaction_keys(key, keys);
         }
         ConversationEvent::ReactionCleared(it) => {
             let key = (it.conversation_id, it.number, it.account_id, it.slot);
@@ -146,8 +145,7 @@ fn conversation_keys(event: &ConversationEvent, at: Timestamp, keys: &mut Keys<'
         }
         ConversationEvent::MessagePinned(it) => {
             keys.load::<MessageCounter>(it.conversation_id);
-            keys.load::<MessagePin>((it.conversation_id, it.number));
-            keys.load::<PinTombstone>((it.conversation_id, it.number));
+            tombstones::pin_keys((it.conversation_id, it.number), keys);
         }
         ConversationEvent::MessageUnpinned(it) => {
             keys.load::<MessageCounter>(it.conversation_id);

@@ -1,7 +1,6 @@
 use domain::conversation::{
     ConversationCreated, ConversationKind, ConversationRole, Earlier, HistoryVisibility, MessagePinned,
-    MessageUnpinned, ReactionCleared,
-    RecipientAdded, RecipientRemoved,
+    MessageUnpinned, ReactionCleared, RecipientAdded, RecipientRemoved,
 };
 use domain::conversation_member::conversation_member_id;
 use domain::{Actor, HpkeKey, MessageId, OrganizationId, VerifyKey};

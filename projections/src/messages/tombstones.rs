@@ -17,11 +17,22 @@ fn outlived(at: Timestamp) -> impl Iterator<Item = i64> {
     kept.saturating_sub(TOMBSTONE_PERIODS_DROPPED)..kept
 }
 
+/// What filling a reaction slot touches.
+pub(super) fn reaction_keys(key: <MessageReaction as Row>::Key, keys: &mut Keys<'_>) {
+    keys.load::<MessageReaction>(key);
+    keys.load::<ReactionTombstone>(key);
+}
+
+/// What pinning a message touches.
+pub(super) fn pin_keys(key: <MessagePin as Row>::Key, keys: &mut Keys<'_>) {
+    keys.load::<MessagePin>(key);
+    keys.load::<PinTombstone>(key);
+}
+
 /// What taking a reaction away touches.
 pub(super) fn reaction_cleared_keys(key: <MessageReaction as Row>::Key, at: Timestamp, keys: &mut Keys<'_>) {
     let (conversation_id, ..) = key;
-    keys.load::<MessageReaction>(key);
-    keys.load::<ReactionTombstone>(key);
+    reaction_keys(key, keys);
     for period in outlived(at) {
         keys.set(ReactionTombstonesOf { conversation_id, period });
     }
@@ -30,8 +41,7 @@ pub(super) fn reaction_cleared_keys(key: <MessageReaction as Row>::Key, at: Time
 /// What unpinning a message touches.
 pub(super) fn unpinned_keys(key: <MessagePin as Row>::Key, at: Timestamp, keys: &mut Keys<'_>) {
     let (conversation_id, _) = key;
-    keys.load::<MessagePin>(key);
-    keys.load::<PinTombstone>(key);
+    pin_keys(key, keys);
     for period in outlived(at) {
         keys.set(PinTombstonesOf { conversation_id, period });
     }

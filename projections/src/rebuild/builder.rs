@@ -275,12 +275,7 @@ pub(crate) async fn next_generation(
 }
 
 /// Removes schemas that no checkpoint is of; answers the highest generation seen.
-async fn remove_leftovers(
-    store: &Store,
-    lease: &Lease,
-    name: &str,
-    live: &[i32],
-) -> Result<i32, StoreError> {
+async fn remove_leftovers(store: &Store, lease: &Lease, name: &str, live: &[i32]) -> Result<i32, StoreError> {
     const SQL: &str = "SELECT nspname::text, substring(nspname FROM '[0-9]+$')::int FROM pg_namespace \
          WHERE nspname ~ ('^rm_' || $1 || '_[0-9]+$')";
     let failed = || StoreError::at("looking for earlier generations");

@@ -29,8 +29,7 @@ use crate::{Feed, Metrics, Projections, Projector, State, TableDigest, digests, 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Read models that nobody uses for that long are dropped.
-const SOON: Times =
-    Times { tell_every: Duration::from_millis(100), unused_after: Duration::from_secs(2) };
+const SOON: Times = Times { tell_every: Duration::from_millis(100), unused_after: Duration::from_secs(2) };
 
 /// A log, a world that writes to it, and a database for the read models.
 struct Bench {

@@ -93,7 +93,8 @@ async fn accounts_devices_and_sessions_are_shown_to_their_owner() {
         sessions += crate::sessions::queries::mine(&reader, &viewer, first()).await.unwrap().len();
     }
     let owner = bench.database.client().await;
-    let rows = owner.query(&crate::qualified("SELECT account_id, device_id FROM read.devices"), &[]).await.unwrap();
+    let rows =
+        owner.query(&crate::qualified("SELECT account_id, device_id FROM read.devices"), &[]).await.unwrap();
     let id = |row: &tokio_postgres::Row, at| row.get::<_, uuid::Uuid>(at);
     let all = rows.iter().map(|row| AccountDevice::new(id(row, 0).into(), id(row, 1).into()));
     assert_eq!(devices, all.collect());

@@ -95,7 +95,8 @@ async fn tables_of_another_shape_are_filled_anew_at_start() {
     drop(projections);
     let admin = bench.database.client().await;
     for table in ["checkpoints", "uses"] {
-        let age = format!("UPDATE projection.{table} SET fingerprint = sha256(fingerprint) WHERE name = 'devices'");
+        let age =
+            format!("UPDATE projection.{table} SET fingerprint = sha256(fingerprint) WHERE name = 'devices'");
         assert_eq!(admin.execute(&age, &[]).await.expect("an older shape"), 1);
     }
     let projections = bench.start().await;

@@ -234,8 +234,9 @@ async fn what_was_set_aside_is_told_when_it_is_folded_in_the_end() {
     let mut kept = Kept::new();
     let (before, _) = take((&bench, &reader), member, None, &mut kept, 50).await;
     let owner = bench.database.client().await;
-    let aside = "INSERT INTO projection.parked_events (projection, position, stream, revision, event_type) \
-        VALUES ('messages', 7, 'conversation-' || $1::text, 1, 'conversation.message_sent')";
+    let aside = "INSERT INTO projection.parked_events (projection, fingerprint, position, stream, revision, event_type) \
+        SELECT name, fingerprint, 7, 'conversation-' || $1::text, 1, 'conversation.message_sent' \
+        FROM projection.checkpoints WHERE name = 'messages'";
     owner.execute(aside, &[&id.to_string()]).await.unwrap();
     let (position, _) = take((&bench, &reader), member, Some(before), &mut kept, 50).await;
     assert_eq!(position, Position::new(6));

@@ -72,7 +72,8 @@ async fn a_query_without_any_condition_shows_one_tenant_of_several() {
     for (organization_id, _) in bench.world.organizations() {
         let viewer = Viewer { account_id: nobody, organization_id: Some(organization_id) };
         for relation in ["organizations", "workspaces", "conversations", "messages", "audit_logs"] {
-            let sql = crate::qualified(&format!("SELECT count(*) FROM read.{relation} WHERE organization_id = $1"));
+            let sql =
+                crate::qualified(&format!("SELECT count(*) FROM read.{relation} WHERE organization_id = $1"));
             let own: i64 =
                 admin.query_one(&sql, &[&organization_id.as_uuid()]).await.expect("a count").get(0);
             assert_eq!(seen(&reader, &viewer, relation).await, own, "{relation}");

@@ -62,7 +62,8 @@ async fn each_release_follows_and_reads_tables_of_its_own() {
     assert_eq!((schemas(&bench).await, functions(&bench).await), (2 * of_one_release(), 2));
 
     let status = crate::status(&bench.config(), &*bench.log).await.expect("a status");
-    let led = |is_current| status.iter().filter(|row| row.is_current == is_current && row.led_by.is_some()).count();
+    let led =
+        |is_current| status.iter().filter(|row| row.is_current == is_current && row.led_by.is_some()).count();
     assert_eq!((led(true), led(false)), (registry().len(), registry().len()), "{status:#?}");
 }
 
@@ -117,7 +118,11 @@ async fn what_no_process_uses_any_more_is_dropped_and_made_anew_for_who_comes_ba
     drop(idle);
     eventually(async || schemas(&bench).await == of_one_release() && functions(&bench).await == 1).await;
     assert!(seen(&bench, 0).await.expect_err("no views any more").is_transient());
-    assert_eq!(seen(&bench, 1).await.expect("an answer"), seen_by_old, "colleagues are known by the other's function");
+    assert_eq!(
+        seen(&bench, 1).await.expect("an answer"),
+        seen_by_old,
+        "colleagues are known by the other's function"
+    );
 
     let back = bench.start_edition(0, true).await;
     back.wait_for_all(bench.head(), PATIENCE).await.expect("the old release follows again");

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 over_engines! {
     what_changed_since_is_told_and_nothing_else,
+    a_place_is_its_accounts_and_whoever_is_removed_is_told_no_more,
 }
 
 async fn group(http: &Http, organization: OrganizationId, members: &[&Person]) -> ConversationId {
@@ -47,17 +48,76 @@ fn ids(list: &Value) -> Vec<&str> {
     rows.map(|row| row["conversation"]["conversation_id"].as_str().unwrap()).collect()
 }
 
+/// A conversation in which something was said, another one, and two people in both.
+struct Talk {
+    server: TestServer,
+    ann: Person,
+    ben: Person,
+    anns: Http,
+    bens: Http,
+    id: ConversationId,
+    other: ConversationId,
+    /// The first message.
+    said: Value,
+}
+
+impl Talk {
+    async fn new(engine: Engine) -> Self {
+        let server = TestServer::start_over(engine).await;
+        let (ann, ben) =
+            tokio::join!(Person::with_device(&server, "ann"), Person::with_device(&server, "ben"));
+        let organization = ann.client.create_organization("Acme").await.unwrap();
+        ann.bring(organization, &ben, OrganizationRole::Member).await;
+        let (anns, bens) = (ann.http().await, ben.http().await);
+        let id = group(&anns, organization, &[&ben]).await;
+        let other = group(&anns, organization, &[&ben]).await;
+        let said = say(&anns, id, "hello").await.json;
+        server.settled().await;
+        Self { server, ann, ben, anns, bens, id, other, said }
+    }
+
+    /// A place behind which nothing happened, as soon as what was folded is saved as such.
+    async fn now(&self) -> Value {
+        settled(&self.bens).await
+    }
+
+    /// Edits the message, reacts to it twice, takes one reaction away, pins it.
+    async fn change(&self) {
+        let message = format!("/v1/conversations/{}/messages/1", self.id);
+        let content = |name: &str, id: Value, text: &str| json!({ name: id, "generation": 0, "content": BASE64URL.encode(text), "cipher": null });
+        let edited = content("message_id", self.said["message_id"].clone(), "hello all");
+        self.anns.put(&message, &edited).await.expect(204);
+        for slot in [0, 1] {
+            let reaction = content("reaction_id", json!(Uuid::now_v7()), "x");
+            self.anns.put(&format!("{message}/reactions/{slot}"), &reaction).await.expect(204);
+        }
+        self.anns.delete(&format!("{message}/reactions/1")).await.expect(204);
+        self.anns.put(&format!("{message}/pin"), &json!({})).await.expect(204);
+        self.server.settled().await;
+    }
+
+    fn changes(&self) -> String {
+        format!("/v1/conversations/{}/changes", self.id)
+    }
+}
+
+async fn settled(http: &Http) -> Value {
+    until(async || {
+        let now = sync(http, None).await["position"].clone();
+        ids(&sync(http, Some(&now)).await["conversations"]).is_empty().then_some(now)
+    })
+    .await
+}
+
+/// How many there are of each kind of change.
+fn counts(page: &Value) -> [usize; 4] {
+    ["messages", "reactions", "pins", "members"].map(|kind| page[kind].as_array().unwrap().len())
+}
+
 async fn what_changed_since_is_told_and_nothing_else(engine: Engine) {
-    let server = TestServer::start_over(engine).await;
-    let (ann, ben) = tokio::join!(Person::with_device(&server, "ann"), Person::with_device(&server, "ben"));
-    let organization = ann.client.create_organization("Acme").await.unwrap();
-    ann.bring(organization, &ben, OrganizationRole::Member).await;
-    let (anns, bens) = (ann.http().await, ben.http().await);
-    let id = group(&anns, organization, &[&ben]).await;
-    let other = group(&anns, organization, &[&ben]).await;
-    let said = say(&anns, id, "hello").await;
-    server.settled().await;
-    let first = sync(&bens, None).await;
+    let talk = Talk::new(engine).await;
+    let Talk { ann, bens, id, other, .. } = &talk;
+    let first = sync(bens, None).await;
     assert_eq!(
         ids(&first["conversations"]),
         [id.to_string(), other.to_string()],
@@ -65,85 +125,56 @@ async fn what_changed_since_is_told_and_nothing_else(engine: Engine) {
     );
     let row = &first["conversations"][0];
     assert_eq!((&row["unread"], &row["visible_after"]), (&json!(1), &json!(0)));
-    assert_eq!(row["conversation"]["title"], "Plans");
-    assert_eq!(
-        (&row["last_message"]["number"], &row["last_message"]["sender_id"]),
-        (&json!(1), &json!(ann.id()))
-    );
+    let last = &row["last_message"];
+    assert_eq!((&row["conversation"]["title"], &last["number"]), (&json!("Plans"), &json!(1)));
+    assert_eq!(last["sender_id"], json!(ann.id()));
     let named = json!([{ "account_id": ann.id(), "display_name": "ann", "erased": false }]);
     assert_eq!((&first["people"], &first["reset"], &first["left"]), (&named, &json!(false), &json!([])));
 
-    // Nothing happens: nothing is told, as soon as what was folded is saved as such.
-    let since = until(async || {
-        let now = sync(&bens, None).await["position"].clone();
-        ids(&sync(&bens, Some(&now)).await["conversations"]).is_empty().then_some(now)
-    })
-    .await;
-
-    let message = format!("/v1/conversations/{id}/messages/1");
-    let content = |text: &str| json!({ "message_id": Uuid::now_v7(), "generation": 0, "content": BASE64URL.encode(text), "cipher": null });
-    let mut edited = content("hello all");
-    edited["message_id"] = said.json["message_id"].clone();
-    anns.put(&message, &edited).await.expect(204);
-    let reaction = json!({ "reaction_id": Uuid::now_v7(), "generation": 0, "content": BASE64URL.encode("x"), "cipher": null });
-    for slot in [0, 1] {
-        anns.put(&format!("{message}/reactions/{slot}"), &reaction).await.expect(204);
-    }
-    anns.delete(&format!("{message}/reactions/1")).await.expect(204);
-    anns.put(&format!("{message}/pin"), &json!({})).await.expect(204);
-    server.settled().await;
-    let now = sync(&bens, Some(&since)).await;
+    let since = talk.now().await;
+    talk.change().await;
+    let now = sync(bens, Some(&since)).await;
     assert_eq!(ids(&now["conversations"]), [id.to_string()]);
-    let changes = format!("/v1/conversations/{id}/changes");
-    let since_then = format!("{changes}?since={}", since.as_str().unwrap());
+    let since_then = format!("{}?since={}", talk.changes(), since.as_str().unwrap());
     let changed = bens.get(&since_then).await.expect(200).json;
+    assert_eq!(counts(&changed), [1, 2, 1, 0]);
     assert_eq!(changed["messages"][0]["content"], BASE64URL.encode("hello all"));
-    let slots: Vec<_> = changed["reactions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| (&one["slot"], one["reaction"].is_null()))
-        .collect();
-    assert!(
-        slots.len() == 2 && slots.contains(&(&json!(1), true)) && slots.contains(&(&json!(0), false)),
-        "{slots:?}"
-    );
-    assert_eq!(
-        (&changed["pins"][0]["pin"]["pinned_by"], &changed["members"]),
-        (&json!(ann.id()), &json!([]))
-    );
-    // Page by page, as it is on one.
-    let mut pages = Vec::new();
-    let mut next = format!("{since_then}&limit=1");
+    assert_eq!(changed["pins"][0]["pin"]["pinned_by"], json!(ann.id()));
+    let slots = changed["reactions"].as_array().unwrap().iter();
+    let mut slots: Vec<_> = slots.map(|one| (one["slot"].as_u64(), one["reaction"].is_null())).collect();
+    slots.sort_unstable();
+    assert_eq!(slots, [(Some(0), false), (Some(1), true)]);
+    // Page by page it is what it is on one, of one position.
+    let (mut pages, mut next) = (Vec::new(), format!("{since_then}&limit=1"));
     loop {
         let page = bens.get(&next).await.expect(200).json;
-        let count =
-            ["messages", "reactions", "pins", "members"].map(|kind| page[kind].as_array().unwrap().len());
-        assert!(count.iter().sum::<usize>() <= 1);
-        pages.push(page["position"].clone());
+        assert!(counts(&page).iter().sum::<usize>() <= 1);
+        pages.push((page["position"].clone(), counts(&page)));
         let Some(cursor) = page["next_cursor"].as_str() else { break };
-        next = format!("{changes}?limit=1&cursor={cursor}");
+        next = format!("{}?limit=1&cursor={cursor}", talk.changes());
     }
-    assert!(pages.len() >= 4 && pages.windows(2).all(|two| two[0] == two[1]), "{}", pages.len());
+    assert!(pages.windows(2).all(|two| two[0].0 == two[1].0));
+    assert_eq!(pages.iter().map(|page| page.1.iter().sum::<usize>()).sum::<usize>(), 4);
+}
 
-    // A place is its account's; what is said without it is everything, without what is gone.
-    let stolen = anns.get(&since_then).await;
-    stolen.refused(400, "invalid_cursor");
+async fn a_place_is_its_accounts_and_whoever_is_removed_is_told_no_more(engine: Engine) {
+    let talk = Talk::new(engine).await;
+    let Talk { ben, anns, bens, id, other, .. } = &talk;
+    let since = talk.now().await;
+    talk.change().await;
+    let since_then = format!("{}?since={}", talk.changes(), since.as_str().unwrap());
+    anns.get(&since_then).await.refused(400, "invalid_cursor");
     anns.get(&format!("/v1/sync?since={}", since.as_str().unwrap())).await.refused(400, "invalid_cursor");
-    let whole = bens.get(&changes).await.expect(200).json;
-    assert_eq!(
-        (whole["reactions"].as_array().unwrap().len(), whole["members"].as_array().unwrap().len()),
-        (1, 2)
-    );
-
-    // Whoever is removed is told so, and nothing else.
+    // Without a place everything is told that is there, and nothing that is gone.
+    let whole = bens.get(&talk.changes()).await.expect(200).json;
+    assert_eq!(counts(&whole), [1, 1, 1, 2]);
     anns.delete(&format!("/v1/conversations/{id}/members/{}", ben.id())).await.expect(204);
-    say(&anns, id, "without him").await;
-    server.settled().await;
-    let removed = sync(&bens, Some(&since)).await;
+    say(anns, *id, "without him").await;
+    talk.server.settled().await;
+    let removed = sync(bens, Some(&since)).await;
     assert_eq!((&removed["left"], ids(&removed["conversations"])), (&json!([id]), vec![]));
     bens.get(&since_then).await.refused(404, "conversation_not_found");
-    assert_eq!(ids(&sync(&bens, None).await["conversations"]), [other.to_string()]);
+    assert_eq!(ids(&sync(bens, None).await["conversations"]), [other.to_string()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,11 +215,7 @@ async fn whoever_comes_after_thirty_days_or_from_another_log_is_told_everything(
     let first = group(&http, organization, &[]).await;
     say(&http, first, "hello").await;
     server.settled().await;
-    let since = until(async || {
-        let now = sync(&http, None).await["position"].clone();
-        ids(&sync(&http, Some(&now)).await["conversations"]).is_empty().then_some(now)
-    })
-    .await;
+    let since = settled(&http).await;
     say(&http, first, "the next thing that happens").await;
     clock.advance_seconds(30 * DAY);
     let (email, url) = (ann.email.clone(), server.url());

@@ -70,8 +70,8 @@ impl Endpoint for ListActivity {
         let page = Page::<ActivityKey>::of::<Self>(state, account_id, from, *limit)?;
         let reader = &input.intent.reader;
         let rows = queries::by_activity(reader, &reading.viewer, direction, page.query()).await?;
-        let key = |row: &queries::ConversationView| Some((row.activity_position?, row.conversation_id));
-        let (first, last) = (rows.first().and_then(key), rows.last().and_then(key));
+        let key = |row: &queries::ConversationView| (row.activity_position, row.conversation_id);
+        let (first, last) = (rows.first().map(key), rows.last().map(key));
         let latest = match direction {
             Direction::Forwards => last.or(page.after),
             Direction::Backwards => first,

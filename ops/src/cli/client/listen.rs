@@ -157,7 +157,7 @@ async fn tell_synced(output: Output, client: &Client, args: &Args, synced: &Sync
     let rows = match sync::rows(client, synced, args.conversation).await {
         Ok(rows) => rows,
         Err(error) => {
-            output.note(&format!("what changed cannot be shown: {}", error.message));
+            output.note(&format!("what changed cannot be shown: {error}"));
             return;
         }
     };

@@ -41,7 +41,9 @@ pub async fn run(global: &Global, _args: Args) -> Result<(), CliError> {
                 row.projection, row.generation, row.state, row.parked_streams
             ));
             if !row.is_current {
-                text.push_str("    of another release; dropped when no process of it has been there for 15 minutes\n");
+                text.push_str(
+                    "    of another release; dropped when no process of it has been there for 15 minutes\n",
+                );
             }
             if let Some(holder) = &row.rebuilt_by {
                 text.push_str(&format!("    rebuilt or verified by {holder}\n"));
