@@ -224,8 +224,10 @@ impl Layout<'_> {
     /// Makes the views anew, over the schema. Whoever reads meanwhile waits for the transaction's end, then goes on.
     pub(crate) fn publish(&self, schema: &str) -> String {
         let views = self.views();
-        let function =
-            self.asks_acquainted().then(|| acquainted::renew(self.0.edition())).unwrap_or_default();
+        let function = match self.asks_acquainted() {
+            true => acquainted::renew(self.0.edition()),
+            false => String::new(),
+        };
         format!(
             "{function}DROP SCHEMA IF EXISTS {views} CASCADE; CREATE SCHEMA {views}; GRANT USAGE ON SCHEMA {views} TO envoi_reader;\n{}",
             self.publish_in(&views, schema)

@@ -4,7 +4,7 @@ use std::io;
 
 use actix_codec::{Decoder, Encoder};
 use actix_http::ws::{CloseReason, Codec, Frame, Item, Message, ProtocolError};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
@@ -99,7 +99,8 @@ impl Wire {
             }
             if ready.is_readable() {
                 self.incoming.reserve(LIVE_READ_BYTES);
-                match self.stream.try_read_buf(&mut self.incoming) {
+                // A buffer that grew may have more room than that.
+                match self.stream.try_read_buf(&mut (&mut self.incoming).limit(LIVE_READ_BYTES)) {
                     Ok(0) => return Err(Broken::Gone),
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

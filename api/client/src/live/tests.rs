@@ -140,7 +140,7 @@ fn synced(id: u8, last_number: u64) -> Value {
     let conversation = json!({
         "conversation_id": ConversationId::from_bytes([id; 16]), "organization_id": AccountId::from_bytes([9; 16]),
         "workspace_id": null, "kind": "GROUP", "title": null, "topic": null, "allows_plaintext": false, "members": 2,
-        "role": "member", "last_number": last_number, "read_up_to": 0,
+        "history_visibility": "joined", "hidden_up_to": 0, "role": "member", "last_number": last_number, "read_up_to": 0,
     });
     json!({ "conversation": conversation, "direct_with": null, "last_message": null, "unread": 0, "visible_after": 0 })
 }

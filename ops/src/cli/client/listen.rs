@@ -157,14 +157,14 @@ async fn tell_synced(output: Output, client: &Client, args: &Args, synced: &Sync
     let rows = match sync::rows(client, synced, args.conversation).await {
         Ok(rows) => rows,
         Err(error) => {
-            output.note(&format!("what changed cannot be shown: {error}"));
+            output.note(format!("what changed cannot be shown: {error}"));
             return;
         }
     };
     for mut row in rows {
-        let (id, last) = (row["conversation_id"].clone(), row["last_number"].clone());
-        let told =
-            format!("{}{GAP}something changed; its last message is {last}", id.as_str().unwrap_or_default());
+        let text = |name| row.get(name).and_then(Value::as_str).unwrap_or_default();
+        let last = row.get("last_number").and_then(Value::as_u64).unwrap_or_default();
+        let told = format!("{}{GAP}something changed; its last message is {last}", text("conversation_id"));
         if let Value::Object(row) = &mut row {
             row.insert("event".to_owned(), "synced".into());
         }

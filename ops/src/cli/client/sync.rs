@@ -52,7 +52,11 @@ pub async fn rows(
         let mut row = row(&mut names, one).await;
         // What is told whole says nothing of what changed.
         if synced.since.is_some() && !synced.reset {
-            let changes = client.changes(id, synced.since.as_ref()).await?;
+            let changes = match client.changes(id, synced.since.as_ref()).await {
+                // It ended meanwhile: the next sync tells.
+                Err(error) if error.is("conversation_not_found") => continue,
+                changes => changes?,
+            };
             if let Value::Object(row) = &mut row {
                 row.insert("changes".to_owned(), changed(&changes));
             }
@@ -107,7 +111,10 @@ fn told(synced: &Synced, rows: &[Value]) -> String {
         return "Nothing has changed.".to_owned();
     }
     let head = ["CONVERSATION", "TITLE", "MESSAGES", "UNREAD", "EDITS", "REACTIONS", "MEMBERS"];
-    let count = |row: &Value, name| row["changes"][name].as_array().map_or(0, Vec::len).to_string();
+    let count = |row: &Value, name: &str| {
+        let changes = row.get("changes").and_then(|changes| changes.get(name)).and_then(Value::as_array);
+        changes.map_or(0, Vec::len).to_string()
+    };
     let cells = |row: &Value| {
         vec![
             row["conversation_id"].as_str().unwrap_or_default().to_owned(),
