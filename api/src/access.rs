@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use commands::executor::ExecuteError;
-use domain::conversation::Conversation;
+use domain::conversation::{Conversation, HistoryVisibility};
 use domain::organization::{Organization, OrganizationMember, OrganizationRole};
 use domain::workspace::Workspace;
 use domain::{AccountId, Aggregate, ConversationId, OrganizationId, Rejection, WorkspaceId};
@@ -62,7 +62,7 @@ pub async fn memberships<T>(
 }
 
 /// Those of the conversations in the organization that the reader is a member of by terms that go on; read models show a
-/// membership until it is taken down.
+/// membership until it is taken down. Of those whose rows stand still the streams tell.
 ///
 /// # Errors
 /// When something cannot be reached.
@@ -84,7 +84,30 @@ pub async fn conversations(
         });
         row.organization_term == reading.term && in_workspace
     };
-    Ok(rows.into_iter().filter(goes_on).collect())
+    let rows = stream::iter(rows.into_iter().filter(goes_on)).map(async |row| {
+        let holds = !row.parked || stands(state, account_id, &row).await?;
+        Ok::<_, ExecuteError>(holds.then_some(row))
+    });
+    let rows: Vec<_> = rows.buffered(LOOKS_AT_ONCE).try_collect().await?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Whether a row that stands still shows no more than the conversation's own stream does: the account is a member, by the terms of
+/// the row, and sees as much of what was before.
+async fn stands(state: &State, account_id: AccountId, row: &ConversationView) -> Result<bool, ExecuteError> {
+    let look = move |conversation: &Conversation, _| {
+        let terms = conversation.terms(account_id).filter(|_| !conversation.is_deleted());
+        terms.zip(conversation.earlier_of(account_id))
+    };
+    let seen = state.services.executor.view(row.conversation_id, look).await?;
+    Ok(seen.is_some_and(|(terms, (earlier_number, visibility))| {
+        let is_shown = match visibility {
+            HistoryVisibility::All => true,
+            HistoryVisibility::Joined => row.hidden_up_to >= earlier_number,
+        };
+        let workspace = terms.workspace.map(|workspace| workspace.term);
+        is_shown && terms.organization == row.organization_term && workspace == row.workspace_term
+    }))
 }
 
 /// Those of the workspaces in the organization that the reader has been a member of for the present term; read models show a

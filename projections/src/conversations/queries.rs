@@ -52,6 +52,8 @@ crate::result! {
         last_sent_at: Option<Timestamp>,
         /// Position of its last message, or of what opened it or let the viewer in, whichever is the latest.
         activity_position: Position,
+        /// Whether its projection set it aside: the row may have been overtaken.
+        parked: bool,
         /// Up to where the viewer has read, on any device.
         read_up_to: u64,
         /// When it was opened.
@@ -212,7 +214,8 @@ macro_rules! conversation_fields {
             $crate::conversations::queries::activity!(), " AS activity_position, ",
             "greatest((SELECT max(w.read_up_to) FROM read.message_watermarks AS w ",
             "WHERE w.conversation_id = c.conversation_id AND w.account_id = $1), n.deleted_up_to, ", $crate::conversations::queries::hidden!(), ") AS read_up_to, ",
-            "c.created_at, ",
+            "EXISTS (SELECT FROM read.conversations_parked AS aside ",
+            "WHERE aside.stream = 'conversation-' || c.conversation_id::text) AS parked, c.created_at, ",
             "greatest(c.position, v.position) AS position "
         )
     };

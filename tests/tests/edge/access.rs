@@ -63,6 +63,44 @@ async fn send(http: &Http, id: ConversationId, text: &str) -> Answer {
     http.post(&format!("/v1/conversations/{id}/messages"), &body).await
 }
 
+/// The conversation's projection has set it aside since before somebody left it.
+async fn set_aside(site: &Site, id: ConversationId, who: &Person) {
+    let database = site.there.database().await;
+    let sql = "UPDATE read.conversation_members SET left_at = NULL, left_position = NULL \
+               WHERE conversation_id = $1 AND account_id = $2";
+    let changed =
+        database.execute(&projections::qualified(sql), &[&id.as_uuid(), &who.id().as_uuid()]).await.unwrap();
+    assert_eq!(changed, 1);
+    let sql = "INSERT INTO projection.parked_events \
+               (projection, fingerprint, position, organization_id, stream, revision, event_type) \
+               SELECT name, fingerprint, 1, $2, 'conversation-' || $1::uuid::text, 0, 'conversation.member_left' \
+               FROM projection.checkpoints WHERE name = 'conversations'";
+    database.execute(sql, &[&id.as_uuid(), &site.organization.as_uuid()]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_that_was_set_aside_is_not_shown_to_who_was_removed_from_it() {
+    let site = Site::new().await;
+    let (id, stays) = (site.group(None).await, site.group(None).await);
+    let bens = site.bens(id).await;
+    let member = format!("/v1/conversations/{id}/members/{}", site.ben.id());
+    site.ann.http().await.delete(&member).await.expect(204);
+    send(&site.ann.http().await, id, "without him").await.expect(201);
+    site.there.settled().await;
+    set_aside(&site, id, &site.ben).await;
+    let list = format!("/v1/organizations/{}/conversations", site.organization);
+    for path in [&list, &format!("{list}/activity")] {
+        let shown = bens.get(path).await.expect(200);
+        assert_eq!(ids(&shown.json, "conversation_id"), [json!(stays)], "{path}");
+        let shown = site.ann.http_at(&site.there).await.get(path).await.expect(200);
+        assert_eq!(ids(&shown.json, "conversation_id").len(), 2, "{path}");
+    }
+    let synced = bens.get("/v1/sync").await.expect(200);
+    let synced = synced.json["conversations"].as_array().unwrap();
+    assert!(synced.iter().all(|one| one["conversation"]["conversation_id"] == json!(stays)), "{synced:?}");
+    assert_eq!(synced.len(), 1);
+}
+
 fn ids(page: &Value, name: &str) -> Vec<Value> {
     page["items"].as_array().unwrap().iter().map(|item| item[name].clone()).collect()
 }
